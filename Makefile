@@ -1,0 +1,44 @@
+# Two commands that need nothing but Python 3.11, make and a package index:
+#   make run    the main job on the embedded target
+#   make test   the tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test slow lint bench mutation schema clean
+
+run: $(READY)
+	$(BIN)/chaosrun experiments/server-restart.yaml
+
+test: $(READY)
+	$(BIN)/pytest -m "not slow and not live" -n 2 --dist loadgroup -rs
+
+# Everything that takes longer or needs more of the machine; nothing of it may be skipped in CI.
+slow: $(READY)
+	$(BIN)/pytest -m "slow or live" -rs
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m chaosrun.spec.schema --check
+
+schema: $(READY)
+	$(BIN)/python -m chaosrun.spec.schema --write
+
+bench: $(READY)
+	$(BIN)/python tests/bench/run.py
+
+mutation: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[mutation]'
+	$(BIN)/python tests/mutation/run.py
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants

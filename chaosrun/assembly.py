@@ -1,0 +1,213 @@
+"""From an experiment to the parts of its run: target, load, prober, faults and guards, started and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import chaosrun
+from chaosrun.errors import UsageError
+from chaosrun.faults._base import Fault
+from chaosrun.identity import Identity, boot_id
+from chaosrun.journal import Journal
+from chaosrun.live import Guard
+from chaosrun.load.config import Backoff, GroupLoad
+from chaosrun.load.fleet import Fleet
+from chaosrun.load.prober import ProberConfig
+from chaosrun.load.probing import Probing
+from chaosrun.machine import environment
+from chaosrun.plan import GroupPlan
+from chaosrun.preflight import refuse_strangers
+from chaosrun.records import Began, Ready
+from chaosrun.spec import model
+from chaosrun.spec.accounts import read_accounts
+from chaosrun.spec.loader import Loaded
+from chaosrun.spec.model import reveal
+from chaosrun.spec.plan import make_plan
+from chaosrun.undertest import RoleEvents, make_target
+
+
+class Pause(NamedTuple):
+    """A step of the method that only waits."""
+
+    length_ns: int
+
+
+def beginning(loaded: Loaded, folder: Path, profile: str | None) -> Began:
+    """The first line of the run's journal: what is run, where, and by what."""
+    origin_ns, wall_ns = time.monotonic_ns(), time.time_ns()
+    where = environment()
+    return Began(
+        t=0,
+        run=folder.name,
+        chaosrun_version=chaosrun.__version__,
+        title=loaded.experiment.title,
+        tags=loaded.experiment.tags,
+        profile=profile,
+        experiment_sha256=loaded.sha256,
+        fingerprint=hashlib.sha256(f"{where['host']} {loaded.sha256}".encode()).hexdigest()[:16],
+        started_at=datetime.fromtimestamp(wall_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
+        origin_ns=origin_ns,
+        wall_offset_ns=wall_ns,
+        boot_id=boot_id(),
+        plan=make_plan(loaded),
+        environment=where,
+    )
+
+
+class Assembly:
+    """All parts of one run.
+
+    Raises, when made:
+        UsageError: the experiment asks for what cannot be (a host that is not allowed, an unknown option).
+    """
+
+    def __init__(self, loaded: Loaded, began: Began, folder: Path, journal: Journal, events: RoleEvents) -> None:
+        experiment = loaded.experiment
+        self.folder = folder
+        self._began = began
+        self._journal = journal
+        self._experiment = experiment
+        self.method: Sequence[Fault | Pause] = [_step(step) for step in experiment.method]
+        self.guards = [_guard(guard) for guard in experiment.stop_when]
+        if experiment.target.url is not None:
+            refuse_strangers(experiment.target.url, experiment.target.allow)
+        self.target = make_target(experiment.target, run=str(folder), folder=folder, events=events)
+        groups = experiment.steady_state.load
+        self._rows = {
+            name: read_accounts(group.accounts) if group.accounts is not None else () for name, group in groups.items()
+        }
+        for name, group in groups.items():
+            _enough_accounts(name, group, len(self._rows[name]))
+        self._fleet: Fleet | None = None
+        self._probing: Probing | None = None
+
+    @property
+    def fleet(self) -> Fleet:
+        """The load, once it was started."""
+        assert self._fleet is not None
+        return self._fleet
+
+    def role_pids(self) -> dict[str, Callable[[], list[Identity]]]:
+        """For the sampler of resources."""
+        return {name: role.pids for name, role in self.target.roles.items()}
+
+    async def start(self) -> None:
+        """Start what is ours and find what is not, then make load and prober ready.
+
+        Raises:
+            Unavailable: something is not there, or did not get ready; `close` ends what was started.
+        """
+        for role, took_ns in (await self.target.start()).items():
+            now = time.monotonic_ns() - self._began.origin_ns
+            self._journal.append(Ready(t=now, role=role, took_ns=took_ns))
+        groups = self._experiment.steady_state.load
+        loads = [self._group_load(index, plan, groups[plan.name]) for index, plan in enumerate(self._began.plan.groups)]
+        self._fleet = Fleet(
+            loads,
+            run_dir=self.folder,
+            origin_ns=self._began.origin_ns,
+            wall_offset_ns=self._began.wall_offset_ns,
+            workers=max(group.workers for group in groups.values()),
+        )
+        self._probing = Probing(self._prober_config(loads[0]))
+        await self._fleet.start()
+        await self._probing.start()
+
+    @property
+    def prober_is_alive(self) -> bool:
+        return self._probing is not None and self._probing.is_alive
+
+    async def flush(self) -> None:
+        """All that load and prober have seen so far is on disk."""
+        assert self._probing is not None
+        await self.fleet.flush()
+        await self._probing.flush()
+
+    async def close(self) -> None:
+        """End all that was started, the load first, and take in what the target's own log says it published."""
+        try:
+            if self._fleet is not None:
+                await self._fleet.close()
+            if self._probing is not None:
+                await self._probing.close()
+        finally:
+            await self.target.stop()
+        published = await asyncio.to_thread(lambda: list(self.target.published(self._began.origin_ns)))
+        for record in published:
+            self._journal.append(record)
+
+    def _group_load(self, index: int, plan: GroupPlan, group: model.Group) -> GroupLoad:
+        back = group.reconnect
+        return GroupLoad(
+            index=index,
+            plan=plan,
+            url=self.target.url,
+            protocol=group.protocol if isinstance(group.protocol, str) else group.protocol.wire(),
+            reconnect=Backoff(
+                first_ns=back.first, max_ns=back.max, factor=back.factor, jitter=back.jitter, seed=back.seed
+            ),
+            heartbeat_every_s=group.heartbeat.every / 1e9 if group.heartbeat else None,
+            heartbeat_timeout_s=group.heartbeat.timeout / 1e9 if group.heartbeat else 10.0,
+            channels=group.channels.list if group.channels else (),
+            channels_per_client=group.channels.per_client if group.channels else None,
+            accounts=self._rows[plan.name],
+            headers={key: reveal(text) for key, text in group.headers.items()},
+            transport=group.transport,
+            open_timeout_s=group.open_timeout / 1e9,
+            max_size=group.max_message,
+        )
+
+    def _prober_config(self, load: GroupLoad) -> ProberConfig:
+        """The prober speaks as the first group does, from an account that no client of it plays if there is one."""
+        somebody = load.identity(load.plan.clients)
+        own = self.target.prober_account
+        prober = self._experiment.target.prober
+        return ProberConfig(
+            run_dir=str(self.folder),
+            origin_ns=self._began.origin_ns,
+            wall_offset_ns=self._began.wall_offset_ns,
+            url=load.url,
+            protocol=load.protocol,
+            account={"account": own} if own is not None else dict(somebody.account),
+            channels=somebody.channels,
+            headers=load.headers,
+            every_ns=prober.every,
+            connect_every_ns=prober.connect_every,
+        )
+
+
+def _step(step: model.Step) -> Fault | Pause:
+    if isinstance(step, model.PauseStep):
+        return Pause(step.pause)
+    module = import_module(f"chaosrun.faults.{cast(model.FaultStep, step).fault}")
+    return cast(Fault, module.make(step))
+
+
+def _guard(guard: model.Guard) -> Guard:
+    side = "below" if guard.below is not None else "above"
+    of = next((f" of {name}" for name in (guard.group, guard.role) if name), "")
+    return Guard(
+        metric=guard.metric,
+        group=guard.group,
+        role=guard.role,
+        below=guard.below.value if guard.below is not None else None,
+        above=guard.above.value if guard.above is not None else None,
+        for_ns=guard.for_,
+        written=f"{guard.metric}{of} {side} {guard.limit.written} for {guard.for_ / 1e9:g} s",
+    )
+
+
+def _enough_accounts(name: str, group: model.Group, rows: int) -> None:
+    accounts = group.accounts
+    if accounts is not None and accounts.exhausted == "fail" and rows < group.clients:
+        raise UsageError(
+            f"group {name}: {accounts.csv} has {rows} accounts for {group.clients} clients; add rows, lower `clients`, "
+            "or say `exhausted: cycle`"
+        )

@@ -1,0 +1,79 @@
+"""Options that several commands share, and those that are refused until their feature is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from chaosrun.errors import UsageError
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+FORMAT = click.Choice(("text", "json"))
+
+
+def spec_options(command: Decorated) -> Decorated:
+    """--profile, --set and --target: how an experiment is varied without editing it."""
+    for decorate in (
+        click.option("--target", type=click.Path(path_type=Path), metavar="FILE", help="Run against this target file."),
+        click.option(
+            "--set",
+            "sets",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override one value, as in steady_state.load.accounts.clients=20; may be repeated.",
+        ),
+        click.option("--profile", metavar="NAME", help="Use the overrides of this profile of the experiment."),
+    ):
+        command = decorate(command)
+    return command
+
+
+def format_option(command: Decorated) -> Decorated:
+    """--format: a summary for people, or `result.json` alone on standard output."""
+    return click.option(
+        "--format",
+        "form",
+        type=FORMAT,
+        default="text",
+        show_default=True,
+        help="What standard output gets: a summary, or result.json alone.",
+    )(command)
+
+
+def not_yet(*names: str, flag: bool = False) -> Callable[[Decorated], Decorated]:
+    """Options of the documented command line that are still to come: refused, never ignored."""
+
+    def refuse(_context: click.Context, param: click.Parameter, value: object) -> None:
+        if value:
+            raise click.UsageError(f"{param.opts[0]} is not yet available")
+
+    def decorate(command: Decorated) -> Decorated:
+        for name in names:
+            command = click.option(name, is_flag=flag, hidden=True, expose_value=False, callback=refuse)(command)
+        return command
+
+    return decorate
+
+
+def one_experiment(path: Path) -> Path:
+    """The path of one experiment's file.
+
+    Raises:
+        UsageError: it is not there, with what is there instead; or it is a folder.
+    """
+    if path.is_dir():
+        raise UsageError(
+            f"{path}: running a whole folder is not yet available; name one experiment of it (chaosrun list {path})"
+        )
+    if not path.exists():
+        from difflib import get_close_matches  # noqa: PLC0415 - only for errors
+
+        there = [str(other) for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        close = get_close_matches(str(path), there, n=1)
+        hint = f"did you mean {close[0]}?" if close else "`chaosrun list` shows the experiments of a folder"
+        raise UsageError(f"{path}: there is no such file; {hint}")
+    return path

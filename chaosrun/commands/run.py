@@ -1,0 +1,90 @@
+"""`chaosrun run EXPERIMENT`, the default command: run it, show what came of it, and say so by the exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chaosrun.commands._options import format_option, not_yet, one_experiment, spec_options
+from chaosrun.commands._session import Session
+from chaosrun.errors import ChaosrunError, Exit, UsageError
+
+
+class Interrupted(ChaosrunError):
+    """Ctrl-C after the last phase: the run is complete, its score is not there."""
+
+    exit = Exit.ABORTED
+
+
+@click.command("run")
+@click.argument("experiment", type=click.Path(path_type=Path))
+@spec_options
+@click.option(
+    "--report-dir",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    metavar="DIR",
+    help="Where runs are kept, a folder each.",
+)
+@click.option("--max-duration", metavar="TIME", help="End the run at the latest after this long, as in 5m.")
+@format_option
+@click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
+@click.option("--yes", is_flag=True, help="Never ask; nothing asks yet.")
+@not_yet("--repeat", "--against", "--fleet")
+@not_yet("--dry-run", flag=True)
+@click.pass_obj
+def command(
+    session: Session,
+    *,
+    experiment: Path,
+    profile: str | None,
+    sets: tuple[str, ...],
+    target: Path | None,
+    report_dir: Path,
+    max_duration: str | None,
+    form: str,
+    no_live: bool,
+    yes: bool,  # noqa: ARG001 - accepted, so that scripts which say it go on working when something asks
+) -> int:
+    """Run an experiment (the default command).
+
+    The summary goes to standard output, progress to standard error, and everything that was recorded to a folder
+    below --report-dir.
+    """
+    path, limit = one_experiment(experiment), _duration(max_duration)
+
+    import asyncio  # noqa: PLC0415 - as below
+
+    from chaosrun import engine  # noqa: PLC0415 - the whole of chaosrun, which --help has no use for
+    from chaosrun.commands._output import show  # noqa: PLC0415 - as above
+    from chaosrun.reports._progress import watching  # noqa: PLC0415 - as above
+    from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
+
+    loaded = load_experiment(path, profile=profile, sets=sets, target=target)
+    session.secrets.update(loaded.secrets)
+    options = engine.Options(report_dir=report_dir, max_duration_ns=limit, profile=profile)
+    try:
+        with watching(live=not no_live, secrets=session.secrets) as watcher:
+            outcome = asyncio.run(engine.run(loaded, options, watcher))
+    except KeyboardInterrupt as error:  # while the run goes on the engine itself heeds SIGINT: this is the scoring
+        raise Interrupted(f"interrupted while the run was scored; chaosrun score {watcher.folder}") from error
+    except ChaosrunError:
+        if watcher.folder is not None:
+            session.tell(f"what was recorded is in {watcher.folder}")
+        raise
+    show(session, outcome, form)
+    return outcome.exit
+
+
+def _duration(text: str | None) -> int | None:
+    """--max-duration in nanoseconds."""
+    from chaosrun.spec.units import UnitError, duration_ns  # noqa: PLC0415 - as above
+
+    if text is None:
+        return None
+    try:
+        return duration_ns(text)
+    except UnitError as error:
+        raise UsageError(f"--max-duration: {error}") from error

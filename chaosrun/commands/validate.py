@@ -1,0 +1,60 @@
+"""`chaosrun validate FILE...`: everything that is wrong with experiments and steady states, without running any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chaosrun.commands._options import one_experiment, spec_options
+from chaosrun.commands._session import Session
+from chaosrun.errors import Exit, SpecError, UsageError
+
+
+@click.command("validate")
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="FILE...")
+@spec_options
+@click.pass_obj
+def command(
+    session: Session, *, files: tuple[Path, ...], profile: str | None, sets: tuple[str, ...], target: Path | None
+) -> int:
+    """Check experiments and steady states, and print every problem.
+
+    An experiment is checked as it is and with each of its profiles, together with the files that it includes.
+    """
+    problems: dict[str, None] = {}
+    for file in files:
+        try:
+            secrets = _check(one_experiment(file), profile=profile, sets=sets, target=target)
+        except UsageError as error:
+            found = error.problems if isinstance(error, SpecError) else (str(error),)
+            problems.update(dict.fromkeys(found))
+        else:
+            session.secrets.update(secrets)
+            session.write_line(f"{file}: ok")
+    for problem in problems:
+        session.tell(problem)
+    return Exit.USAGE if problems else Exit.PASSED
+
+
+def _check(file: Path, *, profile: str | None, sets: tuple[str, ...], target: Path | None) -> tuple[str, ...]:
+    """Load a file as what it is; its secrets.
+
+    Raises:
+        SpecError: with everything that is wrong.
+    """
+    from chaosrun.spec.loader import load_experiment, load_steady_state  # noqa: PLC0415 - only when called
+
+    if _is_steady_state(file) and not (profile or sets or target):
+        load_steady_state(file)
+        return ()
+    return load_experiment(file, profile=profile, sets=sets, target=target).secrets
+
+
+def _is_steady_state(file: Path) -> bool:
+    """Whether its top level is that of a steady state: `load`, and no `steady_state`."""
+    from chaosrun.spec.mount import Files  # noqa: PLC0415 - only when called
+    from chaosrun.spec.nodes import Mapping, Mark  # noqa: PLC0415 - as above
+
+    tree = Files([]).tree(str(file), Mark(str(file)))
+    return isinstance(tree, Mapping) and "load" in tree.entries and "steady_state" not in tree.entries

@@ -1,0 +1,141 @@
+"""The programs and packages around chaosrun: Python's, netem, Docker, Toxiproxy, and the folder for the runs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from chaosrun.doctor._base import Finding
+
+_PACKAGES: Final = ("uvloop", "picows", "websockets", "msgspec")
+_TOOL_WITHIN_S: Final = 5.0
+_DOCKER_SOCKET: Final = "unix:///var/run/docker.sock"
+_SHAPE: Final = ("tc", "qdisc", "add", "dev", "lo", "root", "handle", "504c:", "netem", "delay", "1ms")
+"""Done in a network namespace that exists for this one command, and never to a device of the machine's own."""
+
+
+def python() -> Finding:
+    """The interpreter, and the packages whose speed and behaviour the figures rest on."""
+    told, missing = [f"Python {platform.python_version()}"], []
+    for package in _PACKAGES:
+        try:
+            told.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        return Finding("python", "missing", f"not installed: {', '.join(missing)}; pip install chaosrun", "everything")
+    return Finding("python", "ok", ", ".join(told), "everything")
+
+
+def netem() -> Finding:
+    """Whether the kernel can delay and drop packets, and whether we may ask it to."""
+    needed_for = "slow and lossy networks"
+    absent = [tool for tool in ("tc", "unshare") if shutil.which(tool) is None]
+    if absent:
+        told = f"no {' and no '.join(absent)} on PATH; install iproute2 and util-linux"
+        return Finding("netem", "missing", told, needed_for)
+    said = _run("unshare", "--net", *_SHAPE)
+    if said is None:
+        return Finding("netem", "ok", "netem works here (tried in a network namespace of its own)", needed_for)
+    if not _is_refusal(said):
+        return Finding("netem", "missing", _why_no_netem(said), needed_for)
+    # Not allowed as this user: a user namespace still tells whether the kernel could.
+    said = _run("unshare", "--user", "--map-root-user", "--net", *_SHAPE)
+    if said is None:
+        told = "the kernel has netem, this user may not use it; needs CAP_NET_ADMIN (root)"
+    elif _is_refusal(said):
+        told = "not permitted; needs CAP_NET_ADMIN (root)"
+    else:
+        told = f"{_why_no_netem(said)}; CAP_NET_ADMIN (root) would be needed too"
+    return Finding("netem", "missing", told, needed_for)
+
+
+def _run(*command: str) -> str | None:
+    """What a command that failed said; None: it succeeded."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TOOL_WITHIN_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return None if done.returncode == 0 else (done.stderr or done.stdout or f"exit code {done.returncode}")
+
+
+def _is_refusal(said: str) -> bool:
+    return any(os.strerror(number) in said for number in (errno.EPERM, errno.EACCES))
+
+
+def _why_no_netem(said: str) -> str:
+    if "kind is unknown" in said:
+        return f"kernel {platform.release()} has no netem (sch_netem)"
+    return f"tc failed: {' '.join(said.split())}"
+
+
+def docker() -> Finding:
+    """Whether a Docker engine answers where the environment says it is."""
+    needed_for = "roles that are containers"
+    where = os.environ.get("DOCKER_HOST") or _DOCKER_SOCKET
+    try:
+        answer = _ask_docker(where)
+    except PermissionError:
+        return Finding("docker", "missing", f"{where}: this user may not use it; join the group docker", needed_for)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return Finding("docker", "missing", f"no engine answers at {where} ({reason}); start it", needed_for)
+    status, _, headers = answer.partition("\r\n")
+    if " 200 " not in f"{status} ":
+        return Finding("docker", "missing", f"{where} answers, but not as a Docker engine does", needed_for)
+    known = dict(line.split(": ", 1) for line in headers.split("\r\n") if ": " in line)
+    told = f"{known.get('Server', 'engine')} at {where}, API {known.get('Api-Version', 'unknown')}"
+    return Finding("docker", "ok", told, needed_for)
+
+
+def _ask_docker(where: str) -> str:
+    """The engine's answer to /_ping, as text. The Docker package takes longer to import than this to ask."""
+    url = urlsplit(where)
+    if url.scheme == "unix":
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        address: str | tuple[str, int] = url.path
+    elif url.scheme in ("tcp", "http") and url.hostname:
+        sock = socket.socket(socket.AF_INET6 if ":" in url.hostname else socket.AF_INET, socket.SOCK_STREAM)
+        address = (url.hostname, url.port or 2375)
+    else:
+        raise ValueError(f"only unix:// and tcp:// can be asked, not {url.scheme}://")
+    with sock:
+        sock.settimeout(_TOOL_WITHIN_S)
+        sock.connect(address)
+        sock.sendall(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
+        return sock.recv(65536).decode("latin-1")
+
+
+def toxiproxy() -> Finding:
+    """Whether the real Toxiproxy is at hand."""
+    needed_for = "faults on the wire"
+    program = shutil.which("toxiproxy-server")
+    if program is None:
+        return Finding("toxiproxy", "missing", "no toxiproxy-server on PATH", needed_for)
+    return Finding("toxiproxy", "ok", program, needed_for)
+
+
+def reports(folder: Path = Path("reports")) -> Finding:
+    """Whether runs can be kept, or the folder for them made."""
+    needed_for = "keeping what was measured"
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        told = f"{there} is not writable ({error.strerror}); choose another place with --report-dir"
+        return Finding("report folder", "missing", told, needed_for)
+    free = shutil.disk_usage(there).free
+    told = f"{folder} can be written, {free / 1e9:.1f} GB free"
+    return Finding("report folder", "ok" if free >= 1e9 else "limited", told, needed_for)

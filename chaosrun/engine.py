@@ -1,0 +1,340 @@
+"""The order of a run: start, ramp, warmup, baseline, fault, recovery, after, verify, drain, and then the score.
+
+The engine knows no kinds of fault, target or protocol. What it promises: nothing is injected into a system that was not
+steady; every undo is on disk before its injection; whatever ends the run, the undos run, what was measured is kept, and
+everything that was started is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from chaosrun.assembly import Assembly, Pause, beginning
+from chaosrun.errors import ChaosrunError, Dirty, Exit, Unavailable, Unwritable, UsageError
+from chaosrun.faults._base import Role
+from chaosrun.journal import Journal
+from chaosrun.judge import baseline_holds, judge
+from chaosrun.live import Guards, LiveTolerance
+from chaosrun.load.fleet import WorkerLost
+from chaosrun.load.live import FleetNow
+from chaosrun.machine import Observation
+from chaosrun.plan import Plan
+from chaosrun.recorded import ENGINE, read_run
+from chaosrun.records import Ended, LoadStopped, Note, Phase, Resource, Stop, Unsteady
+from chaosrun.rolewatch import RoleWatch
+from chaosrun.runfolder import make_run_folder, write_whole
+from chaosrun.safety.standing import StandingFaults
+from chaosrun.scoring.result import Result, encode
+from chaosrun.spec.loader import Loaded
+from chaosrun.stopping import Stopped, Stopping
+
+_LOOK_NS = 200_000_000
+_SETTLE_NS = 100_000_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says beside the experiment."""
+
+    profile: str | None = None
+    """The profile that was loaded, for the record."""
+    report_dir: Path = Path("reports")
+    max_duration_ns: int | None = None
+    """In place of the experiment's own; None: that one, or twice what is planned."""
+
+
+class Watcher(Protocol):
+    """Whoever draws the run while it goes on. Nothing it does may block."""
+
+    def began(self, folder: Path, title: str, plan: Plan) -> None: ...
+
+    def phase(self, name: str, planned_ns: int | None) -> None:
+        """A phase begins; None: it ends when something has happened."""
+
+    def fault(self, name: str, event: str, detail: str) -> None:
+        """`event`: called, confirmed, unconfirmed, undone, failed."""
+
+    def live(self, live: FleetNow, resources: Mapping[str, Resource]) -> None:
+        """Some five times a second."""
+
+    def note(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    result: Result
+    folder: Path
+
+    @property
+    def exit(self) -> Exit:
+        return Exit(self.result.exit_code)
+
+
+async def run(loaded: Loaded, options: Options, watcher: Watcher) -> Outcome:
+    """Run one experiment, and score it.
+
+    Raises:
+        UsageError, Unavailable: found before any load; whatever was started has been ended again.
+        Unwritable: the run could not be kept; what was undone is in the message.
+    """
+    folder = make_run_folder(options.report_dir, loaded.experiment.title, datetime.now(UTC))
+    try:
+        engine = _Run(loaded, options, watcher, folder)
+    except UsageError:
+        shutil.rmtree(folder)  # nothing was started, so nothing is to be kept
+        raise
+    with engine.stopping.signals():
+        await engine.execute()
+        # Still under the signals' cover: who stops a run wants its result, not half of it.
+        return await asyncio.to_thread(score, folder)
+
+
+def score(folder: Path) -> Outcome:
+    """Score a recorded run and write its `result.json`: the same bytes each time.
+
+    Raises:
+        UsageError: the folder holds no run.
+        Unwritable: the result cannot be written.
+    """
+    recording = read_run(folder)
+    result = judge(recording.history, recording.began)
+    write_whole(folder / "result.json", encode(result))
+    return Outcome(result, folder)
+
+
+class _Run:
+    """One run, from its folder to its last line. It is the `World` that faults act on."""
+
+    def __init__(self, loaded: Loaded, options: Options, watcher: Watcher, folder: Path) -> None:
+        self._watcher = watcher
+        self._journal = Journal(folder, ENGINE)
+        began = beginning(loaded, folder, options.profile)
+        self._journal.append(began)
+        self._plan = began.plan
+        self._broken: ChaosrunError | None = None
+        self._prober_missed = False
+        self.stopping = Stopping(began.origin_ns, self._on_stop)
+        self._roles = RoleWatch(
+            self._journal,
+            self.stopping,
+            note=watcher.note,
+            tail=lambda role: self._assembly.target.roles[role].tail(),
+            spoils=lambda: bool(self._assembly.method) and not self._faults.any_called,
+        )
+        self._assembly = Assembly(loaded, began, folder, self._journal, self._roles)
+        self._max_duration_ns = options.max_duration_ns or self._plan.max_duration_ns
+        self._observation = Observation(self._journal, self.now, self._assembly.role_pids())
+        self._faults = StandingFaults(self, self._journal, watcher.fault)
+        self._guards = Guards(self._assembly.guards)
+        watcher.began(folder, loaded.experiment.title, self._plan)
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        return self._assembly.target.roles
+
+    def now(self) -> int:
+        return self.stopping.now()
+
+    async def execute(self) -> None:
+        """Everything up to the last line of the journal.
+
+        Raises:
+            ChaosrunError: what had to be there was not, or the run could not be kept.
+        """
+        try:
+            await self._loaded_run()
+        finally:
+            await asyncio.shield(self._end())
+        if self._broken is not None:
+            raise self._with_undos(self._broken)
+
+    # ---- the phases -------------------------------------------------------------------------------------------------
+
+    async def _loaded_run(self) -> None:
+        self._phase("start", None)
+        try:
+            await self.stopping.or_stop(self._assembly.start())
+        except Stopped:
+            return
+        if self._roles.dead_at_start is not None:
+            raise Unavailable(self._roles.dead_at_start)
+        self._roles.load_begins()
+        async with self._watched():
+            try:
+                await self._phases()
+            except Stopped:
+                pass
+            except ChaosrunError as error:
+                self._fail(error)
+            finally:
+                await asyncio.shield(self._undo_all())
+            await self._drain()
+
+    async def _phases(self) -> None:
+        timing = self._plan.phases_ns
+        await self._ramp()
+        await self._hold("warmup", timing["warmup"])
+        await self._assembly.fleet.sentinels(self.now())
+        await self._hold("baseline", timing["baseline"])
+        if self._assembly.method:
+            if not await self._steady():
+                return
+            await self._method()
+            await self._recovery(timing["recovery"])
+            await self._hold("after", timing["after"])
+        await self._hold("verify", timing["verify"])
+
+    async def _ramp(self) -> None:
+        groups = self._plan.groups
+        last_start = max(group.ramp_over_ns for group in groups)
+        began = self.now()
+        self._phase("ramp", last_start, at=began)
+        await self._assembly.fleet.ramp(began)
+        await self.stopping.sleep_until(began + last_start)
+        give_up = self.now() + max(group.connect_within_ns for group in groups)
+        while self.now() < give_up and not self._all_open():
+            await self.stopping.sleep_until(self.now() + _LOOK_NS)
+
+    def _all_open(self) -> bool:
+        counts = [group.counts for group in self._assembly.fleet.live.groups]
+        return bool(counts) and all(count.open >= count.clients for count in counts)
+
+    async def _steady(self) -> bool:
+        """Whether the baseline allows a fault: judged on what is on disk, by the functions that give the verdict."""
+        until = self.now()
+        # A slot that was due an instant ago has its row when the worker has come to it.
+        await self.stopping.sleep_until(until + _SETTLE_NS)
+        await self._assembly.flush()
+        self._journal.sync()
+        recording = await asyncio.to_thread(read_run, self._assembly.folder, until=until)
+        baseline = await asyncio.to_thread(baseline_holds, recording.history)
+        for reason in baseline.reasons:
+            self._journal.append(Unsteady(t=self.now(), why=reason))
+            self._watcher.note(f"not steady: {reason}")
+        return baseline.steady
+
+    async def _method(self) -> None:
+        self._phase("fault", None)
+        planned = iter(self._plan.faults)
+        for step in self._assembly.method:
+            if isinstance(step, Pause):
+                await self.stopping.sleep_until(self.now() + step.length_ns)
+            else:
+                await self.stopping.or_stop(self._faults.inject(step, next(planned).id))
+        await asyncio.shield(self._undo_all())
+
+    async def _undo_all(self) -> None:
+        await self._faults.remove_all(alive=self.stopping.why is None)
+
+    async def _recovery(self, timeout_ns: int) -> None:
+        """Until tolerance has held for `stable_for`, or to the time-out; which of the two, scoring finds out."""
+        began = self.now()
+        self._phase("recovery", None, at=began)
+        tolerance = LiveTolerance(self._plan.groups, began)
+        while self.now() - began < timeout_ns:
+            tolerance.see(self._assembly.fleet.live)
+            if tolerance.held_for(self.now()) >= self._plan.recovery.stable_for_ns:
+                return
+            await self.stopping.sleep_until(self.now() + _LOOK_NS)
+
+    async def _drain(self) -> None:
+        self._phase("drain", None)
+        fleet = self._assembly.fleet
+        try:
+            self._journal.append(LoadStopped(t=await fleet.stop()))
+            await fleet.drain()
+        except ChaosrunError as error:
+            self._fail(error)
+
+    async def _end(self) -> None:
+        """End everything that was started, and the journal."""
+        self._roles.run_ends()
+        try:
+            await self._assembly.close()
+        finally:
+            self._journal.append(Ended(t=self.now()))
+            try:
+                self._journal.sync()
+                self._journal.close()
+            except Unwritable as error:
+                self._fail(error)
+
+    async def _hold(self, phase: str, length_ns: int) -> None:
+        began = self.now()
+        self._phase(phase, length_ns, at=began)
+        await self.stopping.sleep_until(began + length_ns)
+
+    def _phase(self, name: str, planned_ns: int | None, at: int | None = None) -> None:
+        self._journal.append(Phase(t=self.now() if at is None else at, name=name))
+        self._watcher.phase(name, planned_ns)
+
+    def _note(self, text: str) -> None:
+        self._journal.append(Note(t=self.now(), text=text))
+        self._watcher.note(text)
+
+    # ---- what goes on beside the phases -----------------------------------------------------------------------------
+
+    def _on_stop(self, stop: Stop) -> None:
+        self._journal.append(stop)
+        self._watcher.note(stop.why)
+
+    @contextlib.asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self._observation.go_on()), asyncio.create_task(self._watch())]
+        for task in tasks:
+            task.add_done_callback(self._on_watch_ended)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _on_watch_ended(self, task: asyncio.Task[None]) -> None:
+        """A full disk, or a defect: the run must not go on unobserved."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error if isinstance(error, ChaosrunError) else ChaosrunError(f"a defect of chaosrun: {error!r}"))
+
+    def _fail(self, error: ChaosrunError) -> None:
+        """Something that the run needs broke. Where a worker was lost, or what a fault would hit is gone, what was
+        measured until then can be scored; otherwise not."""
+        if not isinstance(error, WorkerLost | Unavailable) and self._broken is None:
+            self._broken = error
+        # What follows the first line, such as the commands of processes that match, is for people only: it is not ours.
+        told, _, details = str(error).partition("\n")
+        is_news = self.stopping.why is None
+        self.stopping.ask(told, trouble=True)
+        if details and is_news:
+            self._watcher.note(details)
+
+    def _with_undos(self, error: ChaosrunError) -> ChaosrunError:
+        """What ends a run without a result, and what became of its faults: no verdict will tell of them."""
+        if self._faults.left:
+            return Dirty(f"{error}\nnot as it was found, see to it by hand: {'; '.join(self._faults.left)}")
+        return type(error)(f"{error}\nevery fault was undone") if self._faults.any_called else error
+
+    async def _watch(self) -> None:
+        """Follow the live load: draw it, hold it to the guards, and notice what ends the run early."""
+        while True:
+            live = self._assembly.fleet.live
+            if live.groups:
+                self._watcher.live(live, self._observation.latest)
+                burnt = self._guards.see(live, self._observation.latest)
+                if burnt is not None:
+                    self.stopping.ask(burnt)
+            trouble = self._assembly.fleet.trouble
+            if trouble is not None:
+                self._fail(trouble)
+            if not self._assembly.prober_is_alive and not self._prober_missed:
+                self._prober_missed = True
+                self._note("the prober ended by itself; this run will not be able to vouch for its numbers")
+            if self._max_duration_ns is not None and self.now() > self._max_duration_ns:
+                self.stopping.ask(f"the run took longer than its limit of {self._max_duration_ns / 1e9:g} s")
+            await asyncio.sleep(_LOOK_NS / 1e9)

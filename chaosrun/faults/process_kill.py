@@ -1,0 +1,183 @@
+"""Kill the processes of a role by a signal, and see to it that they are started again.
+
+With `restart: {by: chaosrun, after}` the kill is an instant fault and the start that follows is owed; with
+`{by: supervisor, within}` somebody else's restart is waited for; without `restart` the role stays down until the
+fault is removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+
+import msgspec
+import psutil
+
+from chaosrun.errors import Dirty, Unavailable
+from chaosrun.faults._base import Confirmation, Fault, Role, World
+from chaosrun.identity import Identity, boot_id, send_signal, wait_gone
+from chaosrun.processes import Selector, find
+from chaosrun.records import Undo
+from chaosrun.spec.model import ProcessKillStep
+
+_EFFECT_WITHIN_S = 10.0
+_LOOK_EVERY_S = 0.02
+
+
+class UndoArgs(msgspec.Struct, frozen=True):
+    """What `undo` needs: how the role is found, and how it is started."""
+
+    role: str
+    selector: Selector | None
+    """None: started by the run that wrote this, and so ended with it; nothing to start again."""
+    argv: tuple[str, ...]
+    cwd: str
+    supervised: bool
+
+    @property
+    def is_ours_to_start(self) -> bool:
+        return self.selector is not None and not self.supervised
+
+    def runs(self) -> bool:
+        """As many processes as the role has are there, whoever started them."""
+        return self.selector is None or len(find(self.selector)) >= self.selector.expect
+
+
+class ProcessKill(Fault):
+    kind = "process_kill"
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        role: str,
+        number: signal.Signals,
+        restart_after_s: float | None = None,
+        supervised_within_s: float | None = None,
+    ) -> None:
+        super().__init__(name, role=role, sustained=restart_after_s is None and supervised_within_s is None)
+        self._number = number
+        self._restart_after_s = restart_after_s
+        self._supervised_within_s = supervised_within_s
+        self._targets: Sequence[Identity] = ()
+
+    def plan(self, world: World, identifier: str) -> Undo:
+        role = self._role(world)
+        start = role.restart()
+        if start is None and self._supervised_within_s is None:
+            raise Unavailable(
+                f"fault {self.name!r}: chaosrun does not know how to start role {role.name!r} again; give the role a "
+                "`start` command, or say `restart: {by: supervisor, within: 60s}`"
+            )
+        self._targets = role.resolve()
+        args = UndoArgs(
+            role=role.name,
+            selector=role.selector,
+            # Only what the undo will need: a command of the run's own may hold secrets, and this goes to the journal.
+            argv=start.argv if start is not None and role.selector is not None else (),
+            cwd=start.cwd if start is not None else "/",
+            supervised=self._supervised_within_s is not None,
+        )
+        return Undo(
+            id=identifier,
+            kind=self.kind,
+            what=f"start role {role.name!r} again if it is not running",
+            identity={"role": role.name, "pids": " ".join(str(target.pid) for target in self._targets)},
+            args=msgspec.Raw(msgspec.json.encode(args)),
+            boot_id=boot_id(),
+        )
+
+    async def inject(self, world: World) -> None:
+        self._role(world).expect_exit()
+        for target in self._targets:
+            send_signal(target, self._number)
+
+    async def confirm(self, world: World) -> Confirmation:
+        """The kernel says of each process, by its descriptor, that it has ended."""
+        pids = ", ".join(str(target.pid) for target in self._targets)
+        for target in self._targets:
+            if not await asyncio.to_thread(wait_gone, target, _EFFECT_WITHIN_S):
+                return Confirmation(False, f"process {target.pid} still runs {_EFFECT_WITHIN_S:g} s after the signal")
+        return Confirmation(True, f"the kernel reported the end of process {pids}")
+
+    async def settle(self, world: World) -> None:
+        if self._restart_after_s is not None:
+            await asyncio.sleep(self._restart_after_s)
+            await self._role(world).start()
+        elif self._supervised_within_s is not None:
+            await self._supervisor(world, self._supervised_within_s)
+
+    async def remove(self, world: World) -> None:
+        await self._role(world).start()
+
+    async def _supervisor(self, world: World, within_s: float) -> None:
+        """Wait for a restart that is not ours; that none came is for the recovery to show, not an error."""
+        role = self._role(world)
+        end = world.now() + int(within_s * 1e9)
+        while world.now() < end:
+            if set(role.pids()) - set(self._targets):
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _role(self, world: World) -> Role:
+        assert self.role is not None
+        return world.roles[self.role]
+
+
+def make(step: ProcessKillStep) -> Fault:
+    """The fault that a step of the method describes."""
+    restart = step.restart
+    by_us = restart is not None and restart.by == "chaosrun"
+    return ProcessKill(
+        step.name or f"{step.fault} {step.role}",
+        role=step.role,
+        number=signal.Signals[step.signal],
+        restart_after_s=restart.after / 1e9 if restart is not None and by_us else None,
+        supervised_within_s=restart.within / 1e9 if restart is not None and not by_us else None,
+    )
+
+
+def undo(record: Undo) -> None:
+    """Start the role again from the record alone, if it does not run and nobody else will start it.
+
+    Raises:
+        Dirty: it does not run and the record holds no command that would start it.
+    """
+    args = msgspec.json.decode(record.args, type=UndoArgs)
+    if not args.is_ours_to_start or args.runs():
+        return
+    if not args.argv:
+        raise Dirty(f"role {args.role!r} is down and chaosrun knows no command to start it; start it by hand")
+    if args.selector is not None and _begun(args.selector, args.argv) < args.selector.expect:
+        subprocess.Popen(
+            args.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=args.cwd,
+        )
+    end = time.monotonic() + _EFFECT_WITHIN_S
+    while not args.runs() and time.monotonic() < end:
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _begun(selector: Selector, argv: Sequence[str]) -> int:
+    """How many processes are the role, or on their way to it: a launcher that the run, or an undo before this one, has
+    started takes its time, and a second one would make a second role."""
+    begun = {each.pid for each in find(selector)}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cmdline()[-len(argv) :] == [*argv] and process.status() != psutil.STATUS_ZOMBIE:
+                begun.add(process.pid)
+    return len(begun)
+
+
+def verify(record: Undo) -> bool:
+    """The role runs; or its end is the run's own affair, or a supervisor's."""
+    args = msgspec.json.decode(record.args, type=UndoArgs)
+    return not args.is_ours_to_start or args.runs()

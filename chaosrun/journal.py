@@ -1,0 +1,227 @@
+"""The one history of a run on disk: `journal.jsonl` and the packed rows of `samples/`, written and read back.
+
+Every process of a run appends whole lines to the same journal through its own `Journal` (O_APPEND, so that lines of
+several writers never mix), numbered per writer: what is lost is noticed when the run is read. Rows are little-endian
+int64 columns behind an eight-byte magic, one file per writer and kind. A torn last line or row is tolerated, and
+counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from array import array
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from chaosrun.errors import Unwritable
+from chaosrun.records import NONE, Record, Status
+
+JOURNAL = "journal.jsonl"
+SAMPLES = "samples"
+
+_FLUSH_BYTES = 64 * 1024
+
+
+def _unwritable(path: Path, error: OSError) -> Unwritable:
+    return Unwritable(
+        f"{path}: cannot be written ({error.strerror}); free space or choose another place with --report-dir"
+    )
+
+
+class Appender:
+    """Bytes to the end of a file, buffered; what a full disk refused is kept and tried again at the next flush."""
+
+    def __init__(self, path: Path, *, truncate: bool = False) -> None:
+        self.path = path
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if truncate else 0)
+        self._buffer = bytearray()
+        self._fd = -1
+        try:
+            self._fd = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    def write(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) >= _FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything to the kernel.
+
+        Raises:
+            Unwritable: the disk is full or gone; nothing is forgotten.
+        """
+        while self._buffer:
+            try:
+                written = os.write(self._fd, self._buffer)
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
+            del self._buffer[:written]
+
+    def sync(self) -> None:
+        """Flush, and wait until file and directory are on disk: what is synced survives a crash of the machine."""
+        self.flush()
+        try:
+            os.fsync(self._fd)
+            directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            try:
+                self.flush()
+            finally:
+                os.close(self._fd)
+                self._fd = -1
+
+
+class Journal:
+    """One writer's end of the journal."""
+
+    def __init__(self, run_dir: Path, writer: str) -> None:
+        self.writer = writer
+        self.lines = 0
+        self._file = Appender(run_dir / JOURNAL)
+        self._encoder = msgspec.json.Encoder()
+        self._head = b'{"w":%b,"n":' % self._encoder.encode(writer)
+
+    def append(self, record: Record) -> None:
+        """Add one line; it reaches the disk with the next `flush` or `sync`, or when the buffer is full.
+
+        Never raises: who is undoing a fault must not be kept from it by a full disk. The next `flush` tells.
+        """
+        line = b"%b%d,%b\n" % (self._head, self.lines, self._encoder.encode(record)[1:])
+        self.lines += 1
+        with contextlib.suppress(Unwritable):
+            self._file.write(line)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def sync(self) -> None:
+        self._file.sync()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Rows:
+    """Rows of int64 columns, appended to `samples/<writer>.<suffix>`."""
+
+    magic: ClassVar[bytes]
+    suffix: ClassVar[str]
+    columns: ClassVar[int]
+
+    def __init__(self, run_dir: Path, writer: str, *, truncate: bool = False) -> None:
+        samples = run_dir / SAMPLES
+        try:
+            samples.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(samples, error) from error
+        self._file = Appender(samples / f"{writer}.{self.suffix}", truncate=truncate)
+        self._file.write(self.magic)
+        self._rows = array("q")
+        self.count = 0
+
+    def flush(self) -> None:
+        rows, self._rows = self._rows, array("q")
+        if sys.byteorder == "big":
+            rows.byteswap()
+        self._file.write(rows.tobytes())
+        self._file.flush()
+
+    def close(self) -> None:
+        self.flush()
+        self._file.close()
+
+
+class SlotRows(Rows):
+    """Decided slots, canaries and sentinels."""
+
+    magic = b"CRSLOT1\n"
+    suffix = "slots"
+    columns = 5
+
+    def add(
+        self,
+        group: int,
+        client: int,
+        due: int,
+        sent: int,
+        got: int,
+        status: int = Status.SENT,
+        kind: int = 0,
+        conn: int = 0,
+        request: int = 0,
+    ) -> None:
+        self._rows.extend((group << 32 | client, due, sent, got, conn << 24 | request << 8 | kind << 4 | status))
+        self.count += 1
+        if len(self._rows) >= 4096:
+            self.flush()
+
+
+class PendingRows(SlotRows):
+    """The slots sent and not yet decided, written anew at each flush of a worker.
+
+    They are read only while the run goes on (or after a worker died); an ended worker has decided all its slots.
+    """
+
+    suffix = "pending"
+
+    def __init__(self, run_dir: Path, writer: str) -> None:
+        super().__init__(run_dir, writer, truncate=True)
+
+
+class PushRows(Rows):
+    """Pushed messages; `sid` is the key of a `Stream` line of the same writer."""
+
+    magic = b"CRPUSH1\n"
+    suffix = "pushes"
+    columns = 5
+    unknown: ClassVar[int] = -(1 << 63)
+    """`sent_at` of a message without a time stamp."""
+
+    def add(self, at: int, first: int, last: int, sent_at: int | None, sid: int) -> None:
+        self._rows.extend((at, first, last, self.unknown if sent_at is None else sent_at, sid))
+        self.count += 1
+        if len(self._rows) >= 8192:
+            self.flush()
+
+
+class ProbeRows(Rows):
+    """The prober's probes; `got` is NONE for one that failed by `until`."""
+
+    magic = b"CRPROB1\n"
+    suffix = "probes"
+    columns = 4
+
+    def add(self, sent: int, got: int | None, until: int, connect: bool) -> None:
+        self._rows.extend((sent, NONE if got is None else got, until, int(connect)))
+        self.count += 1
+        if len(self._rows) >= 1024:
+            self.flush()
+
+
+def read_rows(path: Path, kind: type[Rows]) -> tuple[array[int], int]:
+    """The columns of all whole rows of a file, and 1 if its last row is torn or its magic wrong (else 0)."""
+    data = path.read_bytes()
+    body = data[len(kind.magic) :]
+    if not data.startswith(kind.magic):
+        return array("q"), 1
+    width = 8 * kind.columns
+    torn = len(body) % width
+    rows = array("q")
+    rows.frombytes(body[: len(body) - torn])
+    if sys.byteorder == "big":
+        rows.byteswap()
+    return rows, int(bool(torn))

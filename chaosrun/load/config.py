@@ -1,0 +1,59 @@
+"""What a load worker needs to know of a group beyond its plan. Passed over the socketpair only: it holds secrets."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chaosrun.plan import GroupPlan
+from chaosrun.protocols._base import ClientIdentity
+
+
+class Backoff(msgspec.Struct, frozen=True, kw_only=True):
+    """When a client that lost its connection, or was refused one, tries again."""
+
+    first_ns: int = 100_000_000
+    max_ns: int = 5_000_000_000
+    factor: float = 2.0
+    jitter: str = "full"
+    """full: uniform in [0, delay]; equal: [delay/2, delay]; none: delay."""
+    seed: int = 1
+    enabled: bool = True
+    """False: a client stays away once its connection is gone."""
+
+
+class GroupLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """One group as its clients live it."""
+
+    index: int
+    """Its place in `Plan.groups`, by which rows and lines call it."""
+    plan: GroupPlan
+    url: str
+    """The target's base URL; the protocol's path replaces its path."""
+    protocol: str
+    """Built-in name, `package.module:Class`, or a YAML protocol as JSON."""
+    reconnect: Backoff = Backoff()
+    heartbeat_every_s: float | None = None
+    heartbeat_timeout_s: float = 10.0
+    channels: tuple[str, ...] = ()
+    channels_per_client: int | None = None
+    """None: every client has every channel."""
+    accounts: tuple[dict[str, str], ...] = ()
+    """Rows given to the clients in turn, from the first again when they run out."""
+    token: str = ""
+    """The `token` of a client whose row has none."""
+    headers: dict[str, str] = {}
+    transport: str = "picows"
+    open_timeout_s: float = 30.0
+    max_size: int = 16 * 1024 * 1024
+
+    def identity(self, client: int) -> ClientIdentity:
+        """Who client number `client` is: the same in every worker and every run."""
+        row = self.accounts[client % len(self.accounts)] if self.accounts else {}
+        account = {"token": self.token} | row if self.token else row
+        return ClientIdentity(f"{self.plan.name}-{client}", client, self.plan.name, account, self._channels_of(client))
+
+    def _channels_of(self, client: int) -> tuple[str, ...]:
+        many = self.channels_per_client
+        if many is None or many >= len(self.channels):
+            return self.channels
+        return tuple(self.channels[(client * many + i) % len(self.channels)] for i in range(many))

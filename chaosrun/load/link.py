@@ -1,0 +1,231 @@
+"""What every connection has, whatever parses its frames: one end with one cause, heartbeats, silence, RST and FIN."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from chaosrun.load.transport import Handler, Options
+
+NO_CODE = 1005
+"""RFC 6455 7.1.5: what a close frame without a code is said to have."""
+
+_PING = struct.Struct("!I")
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_BY_US = frozenset({"ours", "deadline", "injected"})
+
+Deliver = Callable[[memoryview | bytes, bool], None]
+
+
+def _discard(data: memoryview | bytes, binary: bool) -> None:
+    """Take a message that came after the end."""
+
+
+class Link(ABC):
+    """A connection between `connect` and its end. The first cause of an end that is seen is the one that is told.
+
+    A link begins held: what arrives before `connect` has returned is kept, and delivered right after it.
+    """
+
+    __slots__ = ("_cause", "_code", "_handler", "_held", "_loop", "_options", "_pinged", "_pings", "_silent", "_timer",
+                 "_told", "deliver")  # fmt: skip
+
+    deliver: Deliver
+    """Where a whole message goes."""
+
+    def __init__(self, handler: Handler, options: Options, loop: asyncio.AbstractEventLoop) -> None:
+        self._handler = handler
+        self._options = options
+        self._loop = loop
+        self._cause: str | None = None
+        self._code: int | None = None
+        self._told = False
+        self._silent = False
+        self._timer: asyncio.TimerHandle | None = None
+        """The next heartbeat, its deadline, or the end of the closing handshake: never two at once."""
+        self._pings = 0
+        self._pinged = 0.0
+        self._held: list[tuple[bytes, bool]] | None = []
+        self.deliver = self._hold
+
+    # ---- what a parser of frames supplies
+
+    @property
+    @abstractmethod
+    def _tcp(self) -> asyncio.Transport: ...
+
+    @abstractmethod
+    def _write_ping(self, payload: bytes) -> None: ...
+
+    @abstractmethod
+    def _write_close(self, code: int, reason: str) -> None: ...
+
+    # ---- the public half
+
+    @property
+    def is_open(self) -> bool:
+        return self._cause is None
+
+    def close(self, code: int = 1000, reason: str = "", *, cause: str = "ours") -> None:
+        if self._end(cause, None):
+            self._write_close(code, reason)
+            self._linger()
+
+    def reset(self) -> None:
+        if self._end("injected", None):
+            sock: socket.socket = self._tcp.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._tcp.abort()
+
+    def fin(self) -> None:
+        if self._end("injected", None):
+            # A close() with unread data in the kernel would send RST instead: shut down one way, read on, discard.
+            if self._tcp.can_write_eof():
+                self._tcp.write_eof()
+            else:
+                # TLS would first say goodbye and wait for the answer; a process that crashes does not.
+                with socket.socket(fileno=os.dup(self._tcp.get_extra_info("socket").fileno())) as beneath:
+                    beneath.shutdown(socket.SHUT_WR)
+            self._linger()
+            self._loop.call_soon(self._tell)
+
+    def silence(self) -> None:
+        if self._cause is None and not self._silent:
+            self._silent = True
+            self._tcp.pause_reading()
+
+    def unsilence(self) -> None:
+        if self._silent:
+            self._silent = False
+            if not self._tcp.is_closing():
+                self._tcp.resume_reading()
+
+    # ---- from connect
+
+    def open(self) -> None:
+        """Let go what was held, once the caller of `connect` has had its turn, and start the heartbeat."""
+        self._loop.call_soon(self._release)
+        if self._options.heartbeat_every_s is not None and self._cause is None:
+            self._timer = self._loop.call_later(self._options.heartbeat_every_s, self._beat)
+
+    def _hold(self, data: memoryview | bytes, binary: bool) -> None:
+        assert self._held is not None
+        self._held.append((bytes(data), binary))
+
+    def _release(self) -> None:
+        held, self._held = self._held, None
+        if self._cause is None:
+            self.deliver = self._handler.on_message
+        for data, binary in held or ():
+            if self._cause in _BY_US:
+                break
+            try:
+                self._handler.on_message(data, binary)
+            except Exception as error:
+                self.handler_failed(error)
+                return
+        if self._told:
+            self._handler.on_closed(self._cause or "other", self._code)
+
+    # ---- the end
+
+    def _end(self, cause: str, code: int | None) -> bool:
+        """Note the cause, unless there is one; True: this is it."""
+        if self._cause is not None:
+            return False
+        self._cause, self._code = cause, code
+        self.deliver = _discard
+        self._cancel_timer()
+        self.unsilence()
+        return True
+
+    def _tell(self) -> None:
+        """Tell the handler, once, and not before `connect` has returned."""
+        if not self._told:
+            self._told = True
+            if self._held is None:
+                self._handler.on_closed(self._cause or "other", self._code)
+
+    def _linger(self) -> None:
+        """Leave the peer time to do its part of the end; then abort."""
+        self._cancel_timer()
+        self._timer = self._loop.call_later(self._options.close_timeout_s, self._tcp.abort)
+
+    def peer_closed(self, code: int) -> None:
+        """A close frame came: the session is over now; answer it, and let the server close TCP (RFC 6455 7.1.1)."""
+        if self._end("close", code):
+            self._write_close(code, "")
+            self._linger()
+            self._tell()
+
+    def broke_protocol(self, code: int, reason: str) -> None:
+        """The peer sent what RFC 6455 or our limits do not allow."""
+        if self._end("protocol", code):
+            self._write_close(code, reason)
+            self._linger()
+            self._tell()
+
+    def handler_failed(self, error: Exception) -> None:
+        """Our own code raised on a message: loud, and the end of this connection."""
+        context = {"message": "a handler of messages failed", "exception": error}
+        self._loop.call_exception_handler(context)
+        if self._end("other", 1011):
+            self._write_close(1011, "")
+            self._linger()
+            self._tell()
+
+    def eof(self) -> None:
+        """The peer's stream ended; without a close frame that is a FIN."""
+        if self._end("fin", None):
+            self._tell()
+
+    def lost(self, error: Exception | None) -> None:
+        """TCP is over; `error` is the operating system's reason."""
+        self._end(cause_of(error), None)
+        self._cancel_timer()
+        self._tell()
+
+    # ---- heartbeat
+
+    def _beat(self) -> None:
+        self._pings += 1
+        self._pinged = self._loop.time()
+        self._timer = self._loop.call_later(self._options.heartbeat_timeout_s, self._unanswered)
+        self._write_ping(_PING.pack(self._pings))
+
+    def ponged(self, payload: bytes) -> None:
+        """A pong came. Only the answer to the newest ping counts (RFC 6455 5.5.3 lets a peer answer only that)."""
+        every = self._options.heartbeat_every_s
+        if every is None or self._cause is not None or payload != _PING.pack(self._pings) or not self._pinged:
+            return
+        self._cancel_timer()
+        self._timer = self._loop.call_later(max(0.0, self._pinged + every - self._loop.time()), self._beat)
+        self._pinged = 0.0
+
+    def _unanswered(self) -> None:
+        if self._silent:  # we do not read, so an answer cannot come: not the peer's fault
+            self._beat()
+        elif self._end("ping_timeout", None):
+            self._write_close(1011, "heartbeat timed out")
+            self._tcp.abort()
+            self._tell()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def cause_of(error: Exception | None) -> str:
+    """Name the operating system's reason for a lost connection."""
+    if error is None:
+        return "fin"
+    if isinstance(error, TimeoutError):  # ETIMEDOUT: the kernel's own deadline for an acknowledgement
+        return "deadline"
+    if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
+        return "rst"
+    return "other"

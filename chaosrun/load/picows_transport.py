@@ -1,0 +1,259 @@
+"""The transport that carries the load: the picows core API on whatever loop runs (uvloop in a worker).
+
+picows tells nobody why a connection ended, and hands out frames, not messages. So its protocol is subclassed here
+(an internal class: the version is pinned, the conformance suite holds it to what this file assumes), and fragments
+are joined here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+from picows import WSAutoPingStrategy, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stub leaves it out
+
+from chaosrun.load.dialling import Address, address_of, dial, refusal_of
+from chaosrun.load.link import NO_CODE, Link
+from chaosrun.load.transport import Handler, Options, Refusal
+
+TEXT, BINARY, CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
+PONG, CLOSE = WSMsgType.PONG, WSMsgType.CLOSE
+
+# RFC 6455 7.4: what a program says to itself, never to a peer. 1005 is our own word for "no code".
+_NEVER_ON_THE_WIRE = (0, 1006)
+
+
+async def connect(url: str, handler: Handler, options: Options) -> PicowsLink:
+    """Connect to `url`.
+
+    Raises:
+        Refusal: the connection could not be made.
+        ValueError: the URL or the options can never work.
+    """
+    if options.compression:
+        raise ValueError("picows cannot compress; use transport: websockets")
+    address = address_of(url)
+    loop = asyncio.get_running_loop()
+    protocol: _Protocol | None = None
+
+    def make() -> _Protocol:
+        nonlocal protocol
+        protocol = _Protocol(address, handler, options, loop)
+        return protocol
+
+    try:
+        async with asyncio.timeout(options.open_timeout_s):
+            await dial(address, options, make)
+            assert protocol is not None
+            await protocol.wait_until_handshake_complete()
+    except WSHandshakeError as error:
+        raise _refusal_of_answer(error) from error
+    except Exception as error:
+        if protocol is not None and protocol.transport is not None:
+            protocol.transport.disconnect(graceful=False)
+        raise refusal_of(error) from error
+    except asyncio.CancelledError:
+        if protocol is not None and protocol.transport is not None:
+            protocol.transport.disconnect(graceful=False)
+        raise
+    if protocol.listener is None:  # picows: a handshake that the peer drops "completes" without a listener
+        raise refusal_of(protocol.error or ConnectionResetError("closed during the handshake"))
+    link: PicowsLink = protocol.listener.link
+    link.open()
+    return link
+
+
+def _refusal_of_answer(error: WSHandshakeError) -> Refusal:
+    if error.response is not None:
+        return Refusal("http", int(error.response.status), str(error))
+    # picows knows only the statuses that http.HTTPStatus names; others are in the raw status line.
+    words = (error.raw_header or b"").split(b"\r\n", 1)[0].split(b" ")
+    status = int(words[1]) if len(words) > 1 and words[1].isdigit() else None
+    return Refusal("http", status, str(error))
+
+
+class _Quiet:
+    """Stands in for the logger that picows would otherwise create for each connection (0.7 MB per 1,000)."""
+
+    def isEnabledFor(self, _level: int) -> bool:
+        return False
+
+    def debug(self, *args: Any, **kwargs: Any) -> None:
+        """Say nothing: ends are told by cause, and failures of our own by `Link.handler_failed`."""
+
+    log = info = warning = error = exception = debug
+
+
+_QUIET = _Quiet()
+
+
+@lru_cache(maxsize=64)
+def _extra_headers(options: Options) -> tuple[tuple[str, str], ...]:
+    if not options.subprotocols:
+        return options.headers
+    return (*options.headers, ("Sec-WebSocket-Protocol", ", ".join(options.subprotocols)))
+
+
+class _Protocol(WSProtocol):  # type: ignore[misc]  # picows has no types for its internals
+    """Notes why TCP ended, which picows drops."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, address: Address, handler: Handler, options: Options, loop: asyncio.AbstractEventLoop) -> None:
+        self.error: Exception | None = None
+
+        def listen(_request: object, response: Any) -> _Listener:
+            return _Listener(PicowsLink(handler, options, loop, self.transport, response))
+
+        super().__init__(
+            address.authority,
+            address.resource,
+            True,  # client side
+            listen,
+            _QUIET,
+            False,  # do not disconnect on an exception: ours are caught nearer
+            None,  # handshake time-out: `connect` has one for all of opening
+            False,  # no auto-ping, and so the next three mean nothing
+            10,
+            10,
+            WSAutoPingStrategy.PING_WHEN_IDLE,
+            True,  # answer pings
+            options.max_size,
+            _extra_headers(options),
+            options.read_buffer,
+        )
+
+    def eof_received(self) -> bool:
+        if self.listener is not None:
+            self.listener.link.eof()
+        return bool(super().eof_received())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.error = exc
+        super().connection_lost(exc)
+        if self.listener is not None:
+            self.listener.link.lost(exc)
+
+
+class _Listener(WSListener):
+    """Joins frames to messages."""
+
+    __slots__ = ("binary", "link", "parts")
+
+    def __init__(self, link: PicowsLink) -> None:
+        self.link = link
+        self.parts: bytearray | None = None
+        self.binary = False
+
+    def on_ws_frame(self, _ws: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        link = self.link
+        try:
+            if kind is TEXT and frame.fin and self.parts is None:
+                link.deliver(frame.get_payload_as_memoryview(), False)
+            elif kind is PONG:
+                link.ponged(frame.get_payload_as_bytes())
+            elif kind is CLOSE:
+                self._closed(frame)
+            else:
+                self._assemble(kind, frame)
+        except Exception as error:
+            link.handler_failed(error)
+
+    def _closed(self, frame: WSFrame) -> None:
+        code = int(frame.get_close_code()) if frame.payload_size else NO_CODE  # type: ignore[call-overload]  # IntEnum
+        if code in _NEVER_ON_THE_WIRE or code > 4999:  # picows lets these pass
+            self.link.broke_protocol(1002, "invalid close code")
+        else:
+            self.link.peer_closed(code)
+
+    def _assemble(self, kind: WSMsgType, frame: WSFrame) -> None:
+        parts = self.parts
+        if (kind is CONTINUATION) is (parts is None):
+            wrong = "a continuation of nothing" if parts is None else "a new message inside a fragmented one"
+            self.link.broke_protocol(1002, wrong)
+        elif parts is None and frame.fin:
+            self.link.deliver(frame.get_payload_as_memoryview(), True)
+        else:
+            if parts is None:
+                parts = self.parts = bytearray()
+                self.binary = kind is BINARY
+            parts += frame.get_payload_as_memoryview()
+            if len(parts) > self.link.max_size:
+                self.parts = None
+                self.link.broke_protocol(1009, "message too big")
+            elif frame.fin:
+                self.parts = None
+                self.link.deliver(memoryview(parts), self.binary)
+
+    def pause_writing(self) -> None:
+        """Let unsent data wait in memory: open-loop load does not slow down for its server."""
+
+    def resume_writing(self) -> None:
+        """See `pause_writing`."""
+
+
+class PicowsLink(Link):
+    """A connection over picows."""
+
+    __slots__ = ("_ws", "subprotocol")
+
+    def __init__(
+        self,
+        handler: Handler,
+        options: Options,
+        loop: asyncio.AbstractEventLoop,
+        ws: WSTransport,
+        response: Any,
+    ) -> None:
+        super().__init__(handler, options, loop)
+        self._ws = ws
+        self.subprotocol: str | None = response.headers.get("Sec-WebSocket-Protocol")
+
+    def send(self, data: bytes, binary: bool = False, /) -> bool:
+        ws = self._ws
+        if self._cause is not None or ws.is_close_frame_sent:  # picows would accept and drop it
+            return False
+        ws.send(BINARY if binary else TEXT, data)
+        return True
+
+    @property
+    def max_size(self) -> int:
+        return self._options.max_size
+
+    @property
+    def _tcp(self) -> asyncio.Transport:
+        return self._ws.underlying_transport
+
+    def _write_ping(self, payload: bytes) -> None:
+        self._ws.send_ping(payload)
+
+    def _write_close(self, code: int, reason: str) -> None:
+        if code == NO_CODE:
+            self._ws.send(CLOSE, b"")  # RFC 6455 7.4.1: 1005 must not be sent
+        else:
+            self._ws.send_close(code, reason)  # type: ignore[arg-type]  # takes any number, 4000-4999 too
+
+    def eof(self) -> None:
+        self._note_parser_error()
+        super().eof()
+
+    def lost(self, error: Exception | None) -> None:
+        self._note_parser_error()
+        super().lost(error)
+
+    def _note_parser_error(self) -> None:
+        """If a close frame was sent and not by us, picows found a broken frame; it tells that in no other way."""
+        shaken = self._ws.close_handshake
+        if self._cause is None and shaken is not None and shaken.sent is not None:
+            self._end("protocol", int(shaken.sent.code))  # type: ignore[call-overload]  # an IntEnum
+            # It also keeps the error in a future that complains when nobody looks.
+            self._loop.create_task(_look_at(self._ws))
+
+
+async def _look_at(ws: WSTransport) -> None:
+    with suppress(Exception):  # told as cause `protocol`
+        await ws.wait_disconnected()

@@ -1,0 +1,78 @@
+"""Everything a load process records, in one place: its lines of the journal and its rows.
+
+A disk that is full stops neither the load nor the run in silence: the engine is told once, and what could not be
+written is kept and tried again (see `journal.Appender`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from chaosrun.errors import Unwritable
+from chaosrun.journal import Journal, PendingRows, PushRows, SlotRows
+from chaosrun.records import NONE, Ended, Record, Status
+
+PendingSlot = tuple[int, int, int, int, int, int, int]
+"""group, client, due, sent, kind, conn, request"""
+
+
+class Recorder:
+    def __init__(self, run_dir: Path, writer: str, on_unwritable: Callable[[str], None]) -> None:
+        self._run_dir = run_dir
+        self._writer = writer
+        self._on_unwritable = on_unwritable
+        self._told = False
+        self._journal = Journal(run_dir, writer)
+        self._slots = SlotRows(run_dir, writer)
+        self._pushes = PushRows(run_dir, writer)
+        self._streams = 0
+        self.push = self._pushes.add
+        """Called for every message: its caller catches Unwritable and passes it to `unwritable`."""
+
+    def append(self, record: Record) -> None:
+        try:
+            self._journal.append(record)
+        except Unwritable as error:
+            self.unwritable(error)
+
+    def slot(
+        self, g: int, c: int, due: int, sent: int, got: int, status: Status, kind: int, conn: int, request: int
+    ) -> None:
+        try:
+            self._slots.add(g, c, due, sent, got, status, kind, conn, request)
+        except Unwritable as error:
+            self.unwritable(error)
+
+    def next_stream(self) -> int:
+        """A `sid` that no stream of this writer has had."""
+        self._streams += 1
+        return self._streams - 1
+
+    def flush(self) -> None:
+        try:
+            self._slots.flush()
+            self._pushes.flush()
+            self._journal.flush()
+        except Unwritable as error:
+            self.unwritable(error)
+
+    def write_pending(self, slots: Iterable[PendingSlot]) -> None:
+        """The slots sent and not yet decided, in place of those written before."""
+        try:
+            rows = PendingRows(self._run_dir, self._writer)
+            for g, c, due, sent, kind, conn, request in slots:
+                rows.add(g, c, due, sent, NONE, Status.SENT, kind, conn, request)
+            rows.close()
+        except Unwritable as error:
+            self.unwritable(error)
+
+    def end(self, now: int) -> None:
+        """The last line: how much there should be."""
+        self.append(Ended(t=now, slots=self._slots.count, pushes=self._pushes.count))
+        self.flush()
+
+    def unwritable(self, error: Unwritable) -> None:
+        if not self._told:
+            self._told = True
+            self._on_unwritable(str(error))

@@ -1,0 +1,123 @@
+"""The WebSocket client as the load sees it: connect, send, messages, and exactly why a connection ended.
+
+Two implementations stand behind it, chosen by name: `picows` carries the load, `websockets` is the strict one with
+compression. Both pass one conformance suite (tests/load/test_transport_*.py).
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+NAMES = ("picows", "websockets")
+
+CAUSES = frozenset({"rst", "fin", "close", "ping_timeout", "deadline", "protocol", "ours", "injected", "other"})
+REFUSALS = frozenset({"refused", "timeout", "http", "reset", "dns", "tls", "descriptors", "ports", "other"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to connect. Nothing is taken from the environment, no redirect is followed, nothing is retried."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    """Added to the handshake; a `Host` here replaces the one of the URL."""
+    subprotocols: tuple[str, ...] = ()
+    open_timeout_s: float = 10.0
+    """From the call to the end of the handshake: name look-up, TCP, TLS and HTTP together."""
+    close_timeout_s: float = 1.0
+    """How long a closing connection may wait for the peer's part before it is aborted."""
+    max_size: int = 10 * 1024 * 1024
+    """Largest message in bytes, fragments joined; a larger one ends the connection with 1009."""
+    heartbeat_every_s: float | None = None
+    """A protocol-level ping so often, whatever else is received; None: none."""
+    heartbeat_timeout_s: float = 10.0
+    """A ping not answered by then ends the connection: `ping_timeout`."""
+    tls: ssl.SSLContext | None = None
+    """For wss; None: the system's trust store."""
+    source_address: str | None = None
+    """Local address to connect from, e.g. 127.0.0.2, to go beyond 28,232 ports per destination."""
+    read_buffer: int = 2048
+    """Bytes of receive buffer that a connection starts with."""
+    compression: bool = False
+    """Offer permessage-deflate (`websockets` only)."""
+
+
+class Handler(Protocol):
+    """Who is told. No call comes before `connect` has returned, and none after `on_closed`."""
+
+    def on_message(self, data: memoryview | bytes, binary: bool, /) -> None:
+        """Take a whole message, fragments joined. `data` is valid only during the call."""
+
+    def on_closed(self, cause: str, code: int | None, /) -> None:
+        """Learn, exactly once, that the connection has ended.
+
+        `cause` is one of `CAUSES`: `rst` (the peer reset, or a send found it gone), `fin` (end of stream without a
+        close frame), `close` (the peer's close frame with `code`; 1005: it had none), `ping_timeout` (a heartbeat
+        stayed unanswered), `deadline` (the kernel gave up on unacknowledged data, or `close(cause="deadline")`),
+        `protocol` (the peer broke RFC 6455 or the size limit; `code` is what we sent), `ours` (`close()`),
+        `injected` (`reset()` or `fin()`), `other`. Called in the instant in which a peer's part is seen; for our own
+        `close()` when the peer has answered it or `close_timeout_s` is over.
+        """
+
+
+class Connection(Protocol):
+    """An open WebSocket connection. No method raises because the connection is gone."""
+
+    @property
+    def is_open(self) -> bool:
+        """No reason to end is known yet."""
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose."""
+
+    def send(self, data: bytes, binary: bool = False, /) -> bool:
+        """Write one message. False: the connection is gone or closing, and nothing was written."""
+
+    def close(self, code: int = 1000, reason: str = "", *, cause: str = "ours") -> None:
+        """Begin the closing handshake; `cause` is what `on_closed` will be told (`ours` or `deadline`)."""
+
+    def reset(self) -> None:
+        """End it with a TCP reset, as a machine does whose process lost its socket: `injected`."""
+
+    def fin(self) -> None:
+        """End it with a TCP FIN and no close frame, as a crashing process does: `injected`."""
+
+    def silence(self) -> None:
+        """Read nothing more, and expect no heartbeat: a half-open peer. What the peer sends waits in the kernel."""
+
+    def unsilence(self) -> None:
+        """Read again; everything that waited arrives."""
+
+
+class Refusal(Exception):
+    """An attempt to connect failed.
+
+    `why` is one of `REFUSALS`: `refused` (nobody listens), `timeout` (`open_timeout_s`), `http` (an answer other than
+    101, with its `status`, or no valid handshake), `reset` (dropped during the handshake), `dns`, `tls`,
+    `descriptors` (raise RLIMIT_NOFILE), `ports` (no free local port: use more source addresses), `other`.
+    """
+
+    def __init__(self, why: str, status: int | None = None, detail: str = "") -> None:
+        self.why = why
+        self.status = status
+        self.detail = detail
+        super().__init__(" ".join(str(part) for part in (why, status, detail) if part not in (None, "")))
+
+
+Connect = Callable[[str, Handler, Options], Awaitable[Connection]]
+
+
+def transport(name: str) -> Connect:
+    """Find the connect function called `name`; imports only that library.
+
+    Raises:
+        ValueError: no transport has this name.
+    """
+    if name not in NAMES:
+        raise ValueError(f"no transport {name!r}; known: {', '.join(NAMES)}")
+    connect: Connect = import_module(f"chaosrun.load.{name}_transport").connect
+    return connect

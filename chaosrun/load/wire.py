@@ -1,0 +1,135 @@
+"""What the engine and a load worker say to each other: one JSON message a line, over a socketpair.
+
+The engine asks, the worker answers in the same order; `Live` and `Fatal` come unasked.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from chaosrun.load.config import GroupLoad
+
+MAX_LINE = 256 * 1024 * 1024
+"""A `Setup` carries the accounts of all clients."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=str.lower, tag_field="type"):
+    pass
+
+
+# ---- engine to worker -----------------------------------------------------------------------------------------------
+
+
+class Setup(Message, frozen=True, kw_only=True):
+    """What to be. Worker `shard` of `shards` plays the clients `c` with `c % shards == shard`."""
+
+    groups: tuple[GroupLoad, ...]
+    run_dir: str
+    writer: str
+    shard: int
+    shards: int
+    origin_ns: int
+    wall_offset_ns: int
+
+
+class Ramp(Message, frozen=True, kw_only=True):
+    """The phase `ramp` starts at run time `at`: T0 of every slot."""
+
+    at: int
+
+
+class Sentinels(Message, frozen=True, kw_only=True):
+    """The first sentinel is due at run time `at`."""
+
+    at: int
+
+
+class StopLoad(Message, frozen=True, kw_only=True):
+    """No slot is due at or after run time `at`; nobody connects any more."""
+
+    at: int
+
+
+class Drain(Message, frozen=True, kw_only=True):
+    """Wait for the replies still owed, for at most `within_ns`; then ask for high-water marks and take leave."""
+
+    within_ns: int
+    heads_within_ns: int
+    close_within_ns: int
+
+
+class Flush(Message, frozen=True, kw_only=True):
+    """Bring all rows and lines so far to the disk, the undecided slots to their own file."""
+
+
+class Finish(Message, frozen=True, kw_only=True):
+    """Decide what is undecided, write `Ended` and exit."""
+
+
+Order = Setup | Ramp | Sentinels | StopLoad | Drain | Flush | Finish
+
+# ---- worker to engine -----------------------------------------------------------------------------------------------
+
+
+class Done(Message, frozen=True, kw_only=True):
+    """The oldest unanswered order is carried out."""
+
+
+class Failed(Message, frozen=True, kw_only=True):
+    """The oldest unanswered order could not be carried out, in words for the user."""
+
+    why: str
+    unavailable: bool = False
+    """The machine lacks something (descriptors, ports), rather than the order being wrong."""
+
+
+class Fatal(Message, frozen=True, kw_only=True):
+    """What the worker records is no longer whole. `kind`: unwritable, defect."""
+
+    kind: str
+    why: str
+
+
+class GroupLive(msgspec.Struct, frozen=True, kw_only=True):
+    """A group right now, for display and for stopping early; never for scoring."""
+
+    name: str
+    clients: int = 0
+    planned: int = 0
+    """Clients whose planned start has come."""
+    open: int = 0
+    usable: int = 0
+    stale: int = 0
+    in_flight: int = 0
+    due: int = 0
+    """Slots decided so far, observer's own excluded."""
+    bad: int = 0
+    good: int = 0
+    replies: int = 0
+    pushes: int = 0
+    attempts: int = 0
+    refused: int = 0
+    disconnects: int = 0
+    malformed: int = 0
+    errors: dict[str, int] = {}
+    """Refusals and unplanned closes by why."""
+    latency: dict[int, int] = {}
+    """Response times of good slots since the last snapshot, by histogram bucket."""
+
+
+class Live(Message, frozen=True, kw_only=True):
+    t: int
+    groups: tuple[GroupLive, ...]
+    lag_max_ns: int = 0
+    """Since the last snapshot."""
+
+
+Report = Done | Failed | Fatal | Live
+
+_encode = msgspec.json.Encoder().encode
+decode_order = msgspec.json.Decoder(Order).decode
+decode_report = msgspec.json.Decoder(Report).decode
+
+
+def line(message: Message) -> bytes:
+    return _encode(message) + b"\n"

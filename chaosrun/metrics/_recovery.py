@@ -1,0 +1,60 @@
+"""Metrics of the worst episode: one number of the run, without a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from chaosrun.metrics._base import Metric, needs
+from chaosrun.scoring.recovery import Episode
+from chaosrun.scoring.verdict import Reading, above, exact
+from chaosrun.scoring.window import Window
+from chaosrun.scoring.words import Unit
+
+NOT_HIT = "no client was affected"
+ABSORBED = "the fault was absorbed: there was no outage to measure"
+
+
+def episode_metric(
+    name: str, meaning: str, read: Callable[[Episode], Reading | None], *, unit: Unit = "s"
+) -> tuple[Metric, ...]:
+    """A metric that reads the worst episode; without a fault there is no evidence."""
+
+    def measure(window: Window) -> Reading | None:
+        recovery = window.recovery
+        return None if recovery is None or recovery.worst is None else read(recovery.worst)
+
+    return (
+        Metric(
+            name=name,
+            unit=unit,
+            up=False,
+            meaning=meaning,
+            needs=needs("lag", "journal", "prober", "effect"),
+            measure=measure,
+            per="run",
+            windowed=False,
+        ),
+    )
+
+
+def lasting(value: int | None, error: int | None) -> Reading | None:
+    """A duration in ns and its error bound; where that is unknown, the value alone proves nothing."""
+    if value is None:
+        return None
+    if error is None:
+        return Reading(value / 1e9, 0.0, inf, note="its error bound is not known")
+    return exact(value / 1e9, error=error / 1e9)
+
+
+def unfinished(episode: Episode, since: int | None) -> Reading | None:
+    """It was not over when the observation ended: longer than that.
+
+    A stretch in tolerance that was still too short to count may turn out to be its end, so that it is known to be
+    longer only than up to there.
+    """
+    if since is None:
+        return None
+    if episode.pending is not None:
+        return above(max(0, episode.pending - since) / 1e9, "in tolerance since, but not yet for `stable_for`")
+    return above(max(0, episode.end - since) / 1e9, "never recovered while it was observed")

@@ -1,0 +1,302 @@
+"""Reading a run folder back: `journal.jsonl` and `samples/` become the `History` that scoring reads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar, cast
+
+import msgspec
+
+from chaosrun.errors import UsageError
+from chaosrun.journal import JOURNAL, SAMPLES, PendingRows, ProbeRows, PushRows, SlotRows, read_rows
+from chaosrun.records import (
+    Attempt,
+    Began,
+    Called,
+    Clock,
+    Closed,
+    Confirmed,
+    Ended,
+    Exited,
+    Head,
+    History,
+    Intent,
+    Kind,
+    Lag,
+    LoadStopped,
+    Malformed,
+    Note,
+    Opened,
+    Phase,
+    Probe,
+    Published,
+    Push,
+    Ready,
+    Record,
+    Refused,
+    Removed,
+    Resource,
+    Slot,
+    Started,
+    Status,
+    Stop,
+    Stream,
+    Subscribed,
+    Undone,
+    Unsteady,
+)
+
+Line = (
+    Attempt
+    | Began
+    | Called
+    | Clock
+    | Closed
+    | Confirmed
+    | Ended
+    | Exited
+    | Head
+    | Intent
+    | Lag
+    | LoadStopped
+    | Malformed
+    | Note
+    | Opened
+    | Phase
+    | Published
+    | Ready
+    | Refused
+    | Removed
+    | Resource
+    | Started
+    | Stop
+    | Stream
+    | Subscribed
+    | Undone
+    | Unsteady
+)
+
+ENGINE = "engine"
+"""The writer whose lines tell the phases."""
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass
+class Lines:
+    """The lines of a journal by type, each in time order."""
+
+    by_type: dict[type[Record], list[Record]] = field(default_factory=lambda: defaultdict(list))
+    lost: int = 0
+
+    def of(self, kind: type[R]) -> list[R]:
+        """The lines of one type; one writer's stay in the order it wrote them in."""
+        found = cast("list[R]", self.by_type.get(kind, []))
+        return sorted(found, key=lambda line: line.t)
+
+
+def read_lines(run_dir: Path) -> Lines:
+    """Every whole line of the journal; lines that are torn, or missing between two of one writer, count as lost.
+
+    Raises:
+        UsageError: the folder holds no journal.
+    """
+    try:
+        data = (run_dir / JOURNAL).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{run_dir}: no {JOURNAL} can be read here ({error.strerror}); name the folder of a run"
+        ) from error
+    lines = Lines()
+    decoder = msgspec.json.Decoder(Line)
+    numbers: dict[str, int] = defaultdict(int)
+    for raw in data.split(b"\n"):
+        if not raw:
+            continue
+        try:
+            line = decoder.decode(raw)
+        except msgspec.MsgspecError:
+            lines.lost += 1
+            continue
+        numbers[line.w] += 1
+        lines.by_type[type(line)].append(line)
+        if isinstance(line, Ended):
+            lines.lost += max(0, line.n + 1 - numbers[line.w])
+    return lines
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A run folder as read: the first line, the lines by type, and the history that scoring reads."""
+
+    began: Began
+    history: History
+    lines: Lines
+
+
+def read_run(run_dir: Path, *, until: int | None = None) -> Recording:
+    """Read a run folder.
+
+    Args:
+        until: read a run that still goes on, as if it ended at this run time.
+
+    Raises:
+        UsageError: the folder holds no journal, or the journal has no first line.
+    """
+    lines = read_lines(run_dir)
+    began = lines.of(Began)
+    if not began:
+        raise UsageError(f"{run_dir / JOURNAL}: its first line is missing or torn; nothing can be scored from it")
+    samples = run_dir / SAMPLES
+    ended = {line.w: line for line in lines.of(Ended)}
+    lost = lines.lost
+
+    slots, torn = _slots(samples, ended, running=until is not None)
+    lost += torn
+    streams, pushes, torn = _pushes(samples, lines.of(Stream), ended)
+    lost += torn
+    probes, torn = _probes(samples)
+    lost += torn
+    if until is None:
+        # The engine has no samples: without its last line it was killed, and what it left undone is nobody's fault.
+        writers = {ENGINE, *(path.stem for path in samples.glob("*.*"))}
+        lost += len(writers - set(ended))
+
+    phases = lines.of(Phase)
+    end = until if until is not None else _end(lines)
+    stopped = lines.of(LoadStopped)
+    stops = lines.of(Stop)
+    history = History(
+        plan=began[0].plan,
+        phases=phases,
+        end=end,
+        load_stopped=stopped[0].t if stopped else end,
+        called=lines.of(Called),
+        confirmed=lines.of(Confirmed),
+        removed=lines.of(Removed),
+        intents=lines.of(Intent),
+        undone=lines.of(Undone),
+        stop=stops[0] if stops else None,
+        attempts=lines.of(Attempt),
+        refused=lines.of(Refused),
+        opened=lines.of(Opened),
+        closed=lines.of(Closed),
+        subscribed=lines.of(Subscribed),
+        streams=streams,
+        malformed=lines.of(Malformed),
+        heads=lines.of(Head),
+        published=lines.of(Published),
+        slots=slots if until is None else [slot for slot in slots if slot.due < until],
+        pushes=pushes,
+        probes=probes,
+        lags=lines.of(Lag),
+        clocks=lines.of(Clock),
+        resources=lines.of(Resource),
+        lost_records=lost,
+        unsteady=lines.of(Unsteady),
+    )
+    return Recording(began[0], history, lines)
+
+
+def _end(lines: Lines) -> int:
+    """The last instant that the engine wrote of; a run that was cut off ends with the last line of any writer."""
+    ended = [line.t for line in lines.of(Ended) if line.w == ENGINE]
+    return max(ended) if ended else max(line.t for found in lines.by_type.values() for line in found)
+
+
+def _slots(samples: Path, ended: dict[str, Ended], *, running: bool) -> tuple[list[Slot], int]:
+    slots: list[Slot] = []
+    lost = 0
+    for path in sorted(samples.glob("*.slots")):
+        rows, torn = read_rows(path, SlotRows)
+        lost += torn
+        count = len(rows) // SlotRows.columns
+        if path.stem in ended:
+            lost += max(0, ended[path.stem].slots - count)
+        decided = list(_unpacked(rows))
+        slots += decided
+        pending = path.with_suffix(f".{PendingRows.suffix}")
+        if (running or path.stem not in ended) and pending.exists():
+            rows, torn = read_rows(pending, PendingRows)
+            slots += _undecided(_unpacked(rows), decided)
+            lost += torn
+    slots.sort(key=lambda slot: (slot.due, slot.group, slot.client, slot.kind))
+    return slots, lost
+
+
+def _undecided(pending: Iterator[Slot], decided: Sequence[Slot]) -> Iterator[Slot]:
+    """The slots that were still pending: those of the last flush, less what has been decided since."""
+    waiting = {(slot.group, slot.client, slot.due, slot.kind): slot for slot in pending}
+    for slot in decided:
+        waiting.pop((slot.group, slot.client, slot.due, slot.kind), None)
+    yield from waiting.values()
+
+
+def _unpacked(rows: Sequence[int]) -> Iterator[Slot]:
+    columns = iter(rows)
+    status, kind = tuple(Status), tuple(Kind)
+    for who, due, sent, got, meta in zip(columns, columns, columns, columns, columns, strict=True):
+        yield Slot(
+            who >> 32,
+            who & 0xFFFFFFFF,
+            due,
+            sent,
+            got,
+            status[meta & 0xF],
+            kind[meta >> 4 & 0xF],
+            meta >> 24,
+            meta >> 8 & 0xFFFF,
+        )
+
+
+class _PushFiles:
+    """All pushes of a run, read from disk each time they are gone through, with keys unique over all writers."""
+
+    def __init__(self, files: Sequence[tuple[Path, dict[int, int]]]) -> None:
+        self._files = files
+
+    def __iter__(self) -> Iterator[Push]:
+        unknown = PushRows.unknown
+        for path, keys in self._files:
+            rows, _ = read_rows(path, PushRows)
+            columns = iter(rows)
+            for at, first, last, sent_at, sid in zip(columns, columns, columns, columns, columns, strict=True):
+                key = keys.get(sid)
+                if key is not None:
+                    yield Push(at, first, last, None if sent_at == unknown else sent_at, key)
+
+
+def _pushes(samples: Path, streams: list[Stream], ended: dict[str, Ended]) -> tuple[list[Stream], _PushFiles, int]:
+    named: list[Stream] = sorted(streams, key=lambda stream: (stream.w, stream.sid))
+    keys: dict[str, dict[int, int]] = defaultdict(dict)
+    for index, stream in enumerate(named):
+        keys[stream.w][stream.sid] = index
+    files: list[tuple[Path, dict[int, int]]] = []
+    lost = 0
+    for path in sorted(samples.glob("*.pushes")):
+        rows, torn = read_rows(path, PushRows)
+        lost += torn
+        known = keys[path.stem]
+        lost += sum(1 for sid in rows[4 :: PushRows.columns] if sid not in known)
+        if path.stem in ended:
+            lost += max(0, ended[path.stem].pushes - len(rows) // PushRows.columns)
+        files.append((path, known))
+    return named, _PushFiles(files), lost
+
+
+def _probes(samples: Path) -> tuple[list[Probe], int]:
+    probes: list[Probe] = []
+    lost = 0
+    for path in sorted(samples.glob("*.probes")):
+        rows, torn = read_rows(path, ProbeRows)
+        lost += torn
+        columns = iter(rows)
+        probes += [
+            Probe(sent, got, until, bool(connect))
+            for sent, got, until, connect in zip(columns, columns, columns, columns, strict=True)
+        ]
+    probes.sort()
+    return probes, lost

@@ -1,0 +1,75 @@
+"""The ways in which the bridge can be told to be bad, so that tests see them caught. None is on unasked."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    # What chaosrun imports of this service needs no WebSocket server.
+    from websockets.asyncio.server import ServerConnection
+
+    Broadcast = Callable[[Iterable[ServerConnection], str], None]
+
+
+@dataclass(frozen=True)
+class Misbehaviour:
+    """What is asked for. Zero is off."""
+
+    drop: int = 0
+    """Ticks whose number this divides reach no client."""
+    duplicate: int = 0
+    """Ticks whose number this divides are sent twice."""
+    delay_ms: float = 0
+    """All that is sent is sent so much later."""
+    refuse: bool = False
+    """Every handshake is answered with 503."""
+    stall_after_s: float = 0
+    """So long after its start the bridge stops sending; connections stay, and are read."""
+    start_delay_s: float = 0
+    """It does not listen for so long."""
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("misbehaviour, for tests")
+        group.add_argument("--drop", type=int, default=0, metavar="N", help="withhold ticks whose number N divides")
+        group.add_argument(
+            "--duplicate", type=int, default=0, metavar="N", help="send ticks twice whose number N divides"
+        )
+        group.add_argument("--delay-ms", type=float, default=0, help="send everything so much later")
+        group.add_argument("--refuse", action="store_true", help="answer every handshake with 503")
+        group.add_argument("--stall-after-s", type=float, default=0, help="stop sending so long after the start")
+        group.add_argument("--start-delay-s", type=float, default=0, help="do not listen for so long")
+
+    @classmethod
+    def given(cls, options: argparse.Namespace) -> Self:
+        return cls(**{name: getattr(options, name) for name in cls.__dataclass_fields__})
+
+
+class Sending:
+    """How the bridge sends: at once and in order, unless it was told to misbehave."""
+
+    def __init__(self, misbehaviour: Misbehaviour, broadcast: Broadcast) -> None:
+        self._asked = misbehaviour
+        self._broadcast = broadcast
+        self._began = time.monotonic()
+
+    def send(self, sockets: Iterable[ServerConnection], text: str) -> None:
+        """Writes one message to each of `sockets` that is open."""
+        if self._asked.stall_after_s and time.monotonic() - self._began > self._asked.stall_after_s:
+            return
+        if self._asked.delay_ms:
+            # Who is subscribed now gets it, not who is then. Equal delays keep the order.
+            asyncio.get_running_loop().call_later(self._asked.delay_ms / 1000, self._broadcast, list(sockets), text)
+        else:
+            self._broadcast(sockets, text)
+
+    def copies(self, seq: int) -> int:
+        """How often the tick with this number is to be sent."""
+        if self._asked.drop and seq % self._asked.drop == 0:
+            return 0
+        return 2 if self._asked.duplicate and seq % self._asked.duplicate == 0 else 1

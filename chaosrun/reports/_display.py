@@ -1,0 +1,193 @@
+"""The live display: phase, load, faults and CPU of a run, drawn in place on a terminal four times a second.
+
+It is drawn by a thread of rich's, which asks for the picture when it is due; what the engine tells is only remembered.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from chaosrun.reports._safe_text import clean, mask
+from chaosrun.reports._view import SHOWN_PHASES, GroupView, PhaseView, View
+from chaosrun.scoring.words import show
+
+_PER_SECOND: Final = 4
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_GOODBYE_S: Final = 1.0
+_FAULT_STYLES: Final = {"failed": "bold red", "unconfirmed": "bold yellow", "undone": "green"}
+
+
+class Display(View):
+    """A `Watcher` and the context in which it is on the screen."""
+
+    def __init__(self, stream: TextIO, secrets: Iterable[str]) -> None:
+        super().__init__()
+        self._secrets = tuple(secrets)
+        # A file of its own on the terminal: a thread that is stuck in standard error holds its lock, and the
+        # interpreter would abort over it at its end.
+        self._file = os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding)
+        self._live = Live(
+            console=Console(file=self._file, markup=False, highlight=False, emoji=False),
+            get_renderable=self.draw,
+            refresh_per_second=_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the picture off the screen; a terminal that stands still is not waited for."""
+        goodbye = threading.Thread(target=self._live.stop, daemon=True)
+        goodbye.start()
+        goodbye.join(_GOODBYE_S)
+        if not goodbye.is_alive():
+            self._file.close()
+
+    # ---- the picture ------------------------------------------------------------------------------------------------
+
+    def draw(self) -> RenderableType:
+        """The whole picture, from what is known this instant."""
+        parts: list[RenderableType] = [self._heading(), self._phases()]
+        if self.last_fault is not None:
+            parts.append(self._fault_banner())
+        if self.groups:
+            parts += [Text(), self._load(), *self._usable_over_time(), *self._troubles()]
+        if self.resources:
+            parts.append(self._resources())
+        parts += [Text.assemble(("! ", "yellow"), self._safe(note)) for note in self.notes]
+        return Group(*parts)
+
+    def _safe(self, text: str) -> str:
+        return clean(mask(text, self._secrets))
+
+    def _heading(self) -> RenderableType:
+        line = Table.grid(expand=True, padding=(0, 1))
+        line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+        line.add_column(justify="right", no_wrap=True)
+        line.add_row(Text(self._safe(self.title), style="bold"), Text(_clock(self.elapsed), style="dim"))
+        return line
+
+    def _phases(self) -> RenderableType:
+        phase = self.phase_now
+        if phase is None:
+            return Text("starting", style="dim")
+        place = SHOWN_PHASES.index(phase.name) if phase.name in SHOWN_PHASES else -1
+        path = Text(no_wrap=True, overflow="ellipsis")
+        for index, name in enumerate(SHOWN_PHASES):
+            style = "green" if index < place else "bold reverse cyan" if index == place else "dim"
+            path.append(f" {name} ", style=style)
+        return Group(path, self._time_left(phase))
+
+    def _time_left(self, phase: PhaseView) -> RenderableType:
+        line = Table.grid(padding=(0, 1))
+        line.add_column(width=40)
+        line.add_column(no_wrap=True)
+        left = phase.left(self.now)
+        spent = self.now - phase.began
+        if left is None or not phase.planned_s:
+            bar = ProgressBar(total=None, width=40, pulse=True, animation_time=spent)
+            line.add_row(bar, Text(f"{spent:.0f} s", style="dim"))
+        else:
+            bar = ProgressBar(total=phase.planned_s, completed=phase.planned_s - left, width=40)
+            line.add_row(bar, Text(f"{left:.0f} s left" if left > 0 else "ending", style="dim"))
+        return line
+
+    def _fault_banner(self) -> RenderableType:
+        fault = self.last_fault
+        assert fault is not None
+        style = _FAULT_STYLES.get(fault.event, "bold magenta")
+        ago = f" {self.now - fault.at:.0f} s ago "
+        detail = f": {self._safe(fault.detail)}" if fault.detail else ""
+        return Text.assemble(
+            (f" {self._safe(fault.event).upper()} ", f"reverse {style}"),
+            (ago, "dim"),
+            f"{self._safe(fault.name)}{detail}",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+
+    def _load(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for name, justify in (("group", "left"), *((name, "right") for name in _COLUMNS)):
+            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # a literal in two places
+        table.add_row("group", *_COLUMNS, style="dim")
+        for group in self.groups:
+            table.add_row(self._safe(group.now.counts.name), *_cells(group))
+        return table
+
+    def _usable_over_time(self) -> list[RenderableType]:
+        if len(self.served) < 2:
+            return []
+        line = Text("served  ", style="dim")
+        for share in self.served:
+            style = "green" if share >= 0.99 else "yellow" if share >= 0.5 else "red"
+            line.append(_BLOCKS[round(share * (len(_BLOCKS) - 1))], style=style)
+        return [line]
+
+    def _troubles(self) -> list[RenderableType]:
+        errors: dict[str, int] = {}
+        for group in self.groups:
+            for why, count in group.now.counts.errors.items():
+                errors[why] = errors.get(why, 0) + count
+        if not errors:
+            return []
+        told = "  ".join(f"{self._safe(why)} {count:,}" for why, count in sorted(errors.items()))
+        return [Text.assemble(("errors  ", "dim"), (told, "yellow"), no_wrap=True, overflow="ellipsis")]
+
+    def _resources(self) -> RenderableType:
+        told = "   ".join(
+            f"{self._safe(role)} {sample.cpu:.0%} {show(sample.memory, 'bytes')}"
+            for role, sample in self.resources.items()
+        )
+        line = Text.assemble(("cpu     ", "dim"), told, no_wrap=True, overflow="ellipsis")
+        if self.lag_max_ns > 25_000_000:  # where the observer's own check begins to warn
+            line.append(f"   our event loop lagged {show(self.lag_max_ns / 1e9, 's')}", style="yellow")
+        return line
+
+
+_COLUMNS: Final = ("usable", "replies/s", "p50", "p99", "bad", "broken", "pushes/s", "waiting")
+
+
+def _cells(group: GroupView) -> list[Text]:
+    counts = group.now.counts
+    whole = counts.usable >= counts.planned
+    bad = "" if not counts.due else f"{counts.bad:,}"
+    burning = bool(group.bad_share)
+    return [
+        Text(f"{counts.usable:,}/{counts.planned:,}", style="green" if whole else "bold red"),
+        Text(_rate(group.replies_per_s) if counts.due else "-"),
+        Text(_time(group.now.response_p50_ns)),
+        Text(_time(group.now.response_p99_ns)),
+        Text(bad or "-", style="bold red" if burning else "yellow" if counts.bad else ""),
+        Text(f"{counts.disconnects:,}", style="yellow" if counts.disconnects else ""),
+        Text(_rate(group.pushes_per_s) if counts.pushes else "-"),
+        Text(f"{counts.in_flight:,}"),
+    ]
+
+
+def _rate(per_s: float | None) -> str:
+    return "-" if per_s is None else f"{per_s:,.0f}"
+
+
+def _time(ns: int | None) -> str:
+    return "-" if ns is None else show(ns / 1e9, "s")
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,61 @@
+"""The folder that a run leaves behind: `reports/<UTC time>-<slug>/`, for its owner's eyes only."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chaosrun.errors import Unwritable
+
+_SLUG_LENGTH = 60
+
+
+def slug(title: str) -> str:
+    """A title as a piece of a file name: nothing in it can name another folder."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:_SLUG_LENGTH].rstrip("-") or "run"
+
+
+def make_run_folder(reports: Path, title: str, started: datetime) -> Path:
+    """Create the folder of a run, with mode 0700; a second run within one second gets a number.
+
+    Raises:
+        Unwritable: it cannot be created, or nothing can be written into it.
+    """
+    stamp = started.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1000):
+            folder = reports / (f"{stamp}-{slug(title)}" + (f"-{number}" if number > 1 else ""))
+            try:
+                folder.mkdir(mode=0o700)
+            except FileExistsError:
+                continue
+            (folder / "samples").mkdir(mode=0o700)
+            return folder.resolve()
+    except OSError as error:
+        raise Unwritable(
+            f"{reports}: no run can be kept here ({error.strerror}); choose another place with --report-dir"
+        ) from error
+    raise Unwritable(f"{reports}: a thousand runs within one second; choose another place with --report-dir")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file in one step, so that a reader never sees half of it.
+
+    Raises:
+        Unwritable: the disk is full or gone; the file is as it was.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Unwritable(
+            f"{path}: cannot be written ({error.strerror}); free space, then `chaosrun score {path.parent}`"
+        ) from error

@@ -1,0 +1,84 @@
+"""The error bound of R, and when the prober saw the server ready: what is printed beside a recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import ceil
+
+from chaosrun.records import NONE, History
+from chaosrun.scoring.histogram import Histogram
+from chaosrun.scoring.phases import Injection
+from chaosrun.scoring.sessions import asks
+from chaosrun.scoring.stretches import Start
+from chaosrun.scoring.timeline import GroupTimeline
+from chaosrun.scoring.windows import EventSlots
+
+
+def error_of_recovery(
+    history: History,
+    timelines: Sequence[GroupTimeline],
+    faults: Iterable[Injection],
+    impact: int,
+    start: Start,
+    longest_gap: int | None,
+) -> int | None:
+    """Error bound (ns) of R, by what came last, plus the p99 of the load's lag and the width of `fault_start`.
+
+    None: unknown, because no lag was recorded between fault and recovery, or no baseline gap is known. A fault whose
+    effect nothing confirmed adds no width; it makes the run inconclusive on its own.
+    """
+    faults = list(faults)
+    lag = lag_p99(history, faults[0].called, start.at)
+    timeline = next(timeline for timeline in timelines if timeline.group.name == start.by.group)
+    if start.by.slots is not None:
+        own: int | None = _by_requests(start.by.slots, impact, start.at)
+    elif start.by.name == "sessions":
+        own = _by_sessions(history, timeline, start.at)
+    else:
+        own = longest_gap
+    if lag is None or own is None:
+        return None
+    width = max(fault.confirmed - fault.called if fault.confirmed is not None else 0 for fault in faults)
+    return own + lag + width
+
+
+def _by_sessions(history: History, timeline: GroupTimeline, at: int) -> int:
+    """Round trip of the canary that completed the sessions; without requests, of the opening conversation."""
+    if asks(timeline.group):
+        trips = [o.got - o.sent for o in timeline.requests.outcomes if o.good and o.sent == at]
+    else:
+        trips = [o.t - o.shaken for o in history.opened if o.g == timeline.g and o.t == at]
+    return max(trips, default=0)
+
+
+def _by_requests(slots: EventSlots, impact: int, at: int) -> int:
+    """`R - due of the last bad slot before R`, plus `2 * l * W / f` where the outage was not a clean one.
+
+    f is the bad fraction of the W before R. Not clean: a slot between impact and R was good, or one in the W before the
+    impact or after R was bad; up to `l * n` slots of the outage may then lie before the one or behind the other. Where
+    the W before R holds no bad slot (windows without slots), W takes the place of the second term.
+    """
+    last_bad = slots.last_bad(at)
+    own = at - (impact if last_bad is None else max(last_bad, impact))
+    n, bad = slots.count(impact, at)
+    _, bad_before = slots.count(impact - slots.width, impact)
+    _, bad_after = slots.count(at, at + slots.width)
+    if bad < n or bad_before or bad_after:
+        n, bad = slots.count(at - slots.width, at)
+        own += ceil(2 * slots.tolerated * slots.width * n / bad) if bad else slots.width
+    return own
+
+
+def lag_p99(history: History, a: int, b: int) -> int | None:
+    """p99 (ns) of the event-loop lag of all load processes, from the records whose span touches `[a, b]`."""
+    total = Histogram()
+    for lag in history.lags:
+        if lag.t >= a and lag.t - lag.span_ns <= b:
+            total.merge(Histogram.from_buckets(lag.buckets, max_ns=lag.max_ns))
+    return total.quantile(0.99)
+
+
+def server_ready(history: History, impact: int, end: int) -> int | None:
+    """When the prober's first fresh handshake begun at or after the impact had its echo."""
+    ready = [p.got for p in history.probes if p.connect and p.got != NONE and p.sent >= impact and p.got < end]
+    return min(ready, default=None)

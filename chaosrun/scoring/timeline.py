@@ -1,0 +1,115 @@
+"""The timeline of a group: how many clients had a session, were usable, and should have been up, at each instant."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from chaosrun.plan import GroupPlan
+from chaosrun.records import History
+from chaosrun.scoring.outcomes import Outcome
+from chaosrun.scoring.pacing import planned_start
+from chaosrun.scoring.phases import ramp_start
+from chaosrun.scoring.requests import Requests
+from chaosrun.scoring.sessions import ClientTimeline, asks, sessions, usable_by_outcomes
+from chaosrun.scoring.steps import Interval, Steps, clipped, merged, outside
+
+
+class StaleSpan(Protocol):
+    """The feed of one client's channel stood still from the receipt `start` to the receipt `end`."""
+
+    @property
+    def client(self) -> int: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def noticed(self) -> int:
+        """When it had stood still for as long as it may."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupTimeline:
+    """What recovery, metrics and reports need to know of a group's clients over time."""
+
+    g: int
+    group: GroupPlan
+    requests: Requests
+    clients: tuple[ClientTimeline, ...]
+    sessions: Steps
+    usable: Steps
+    """Usable clients, whether the plan wants them up yet or not."""
+    planned: Steps
+    """Clients that the plan wants up."""
+    unusable: Steps
+    """Clients that the plan wants up and that are not usable: `planned` minus the usable among them."""
+
+    def lost_client_ns(self, a: int, b: int) -> int:
+        """Client-nanoseconds lost in `[a, b)`: the area between planned and usable."""
+        return self.unusable.integral(a, b)
+
+
+def build_timeline(history: History, g: int, stale: Iterable[StaleSpan] = ()) -> GroupTimeline:
+    """The timeline of group `g`.
+
+    `stale` matters to groups without requests only: having no other observation, their clients are usable while they
+    have a session and no feed of theirs is stale.
+    """
+    group = history.plan.groups[g]
+    requests = Requests.of(history, g)
+    clients = _clients(history, g, requests.outcomes, stale)
+    return GroupTimeline(
+        g=g,
+        group=group,
+        requests=requests,
+        clients=clients,
+        sessions=Steps.counting(span for client in clients for span in client.sessions),
+        usable=Steps.counting(span for client in clients for span in client.usable),
+        planned=Steps.counting(client.planned for client in clients),
+        unusable=Steps.counting(span for client in clients for span in client.unusable(0, history.end)),
+    )
+
+
+def _clients(
+    history: History, g: int, outcomes: Iterable[Outcome], stale: Iterable[StaleSpan]
+) -> tuple[ClientTimeline, ...]:
+    group = history.plan.groups[g]
+    by_client: defaultdict[int, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_client[outcome.client].append(outcome)
+    closes: defaultdict[int, list[int]] = defaultdict(list)
+    for closed in history.closed:
+        if closed.g == g:
+            closes[closed.c].append(closed.t)
+    still: defaultdict[int, list[Interval]] = defaultdict(list)
+    for span in stale:
+        still[span.client].append((span.start, span.end))
+    lives = sessions(history, g, (o for outcomes in by_client.values() for o in outcomes))
+    return tuple(
+        ClientTimeline(
+            index=c,
+            planned=_planned(history, group, c),
+            sessions=tuple(lives[c]),
+            usable=tuple(
+                usable_by_outcomes(by_client[c], closes[c], history.end) if asks(group) else _fresh(lives[c], still[c])
+            ),
+        )
+        for c in range(group.clients)
+    )
+
+
+def _planned(history: History, group: GroupPlan, c: int) -> Interval:
+    t0 = ramp_start(history)
+    stop = history.load_stopped
+    start = stop if t0 is None else t0 + planned_start(c, group) + group.connect_within_ns
+    return min(start, stop), stop
+
+
+def _fresh(lives: list[Interval], still: list[Interval]) -> list[Interval]:
+    """What of the sessions no stale interval covers."""
+    gaps = merged(still)
+    return [piece for a, b in lives for piece in outside(clipped(gaps, a, b), a, b)]

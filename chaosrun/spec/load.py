@@ -1,0 +1,194 @@
+"""The types of a steady state: groups of like clients, and the limits that hold while all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Tag,
+    WithJsonSchema,
+)
+
+from chaosrun.spec import units
+from chaosrun.spec.base import (
+    TAG,
+    Broken,
+    Count,
+    Duration,
+    File,
+    Later,
+    Many,
+    Model,
+    Name,
+    Rate,
+    Size,
+    Span,
+    Text,
+    problem,
+)
+from chaosrun.spec.limit import Criterion
+from chaosrun.spec.protocol import SECOND, Protocol
+
+MILLISECOND = SECOND // 1000
+
+
+class Heartbeat(Model):
+    """A ping of the WebSocket protocol itself."""
+
+    every: Span
+    timeout: Span = 10 * SECOND
+
+
+def _heartbeat(value: Any) -> Any:
+    """`30s` is short for `{every: 30s}`."""
+    return {"every": value} if isinstance(value, str) else value
+
+
+class Ramp(Model):
+    """How the clients of a group start: `start` of them at once, the rest at an even pace."""
+
+    over: Duration | None = None
+    """None: clients / 100 s, between 1 s and 30 s."""
+    start: Count | None = None
+    """None: 3 % of the clients, at least 1."""
+
+
+class Reconnect(Model):
+    """Backoff between attempts to connect again: min(max, first x factor^n), spread by the jitter."""
+
+    first: Duration = 100 * MILLISECOND
+    max: Span = 5 * SECOND
+    factor: Annotated[float, Field(ge=1)] = 2.0
+    jitter: Literal["full", "equal", "none"] = "full"
+    """full: uniform in [0, delay]; equal: in [delay/2, delay]; none: the delay itself."""
+    seed: int = 1
+
+    def rules(self) -> Iterator[Broken]:
+        if self.first > self.max:
+            text = f"`first` {units.format_duration(self.first)} is above `max` {units.format_duration(self.max)}"
+            yield Broken(text, ("first", "max"))
+
+
+class Channels(Model):
+    """What the clients subscribe to: `per_client` names of the list each, dealt round."""
+
+    list: Annotated[Many[str], Field(min_length=1)]
+    per_client: Count = 1
+
+
+class Accounts(Model):
+    """A table of accounts, a row per client; its columns are `{account.COLUMN}`."""
+
+    csv: str
+    exhausted: Literal["cycle", "fail"] = "cycle"
+    """What happens when there are more clients than rows."""
+
+
+def _requests(value: Any) -> float | None:
+    if value is None or value == "none":
+        return None
+    try:
+        return units.rate_per_s(value)
+    except units.UnitError as error:
+        raise problem("unit", str(error)) from None
+
+
+Requests = Annotated[
+    float | None,
+    PlainValidator(_requests),
+    PlainSerializer(lambda rate: "none" if rate is None else units.format_rate(rate)),
+    WithJsonSchema({"type": "string", "pattern": r"^(none|[0-9].*/.*)$", "examples": ["1/s", "none"]}),
+]
+
+
+def _protocol_kind(value: object) -> str:
+    return TAG + ("name" if isinstance(value, str) else "protocol")
+
+
+ProtocolName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_]*)?$")]
+ProtocolOrName = Annotated[
+    Annotated[Protocol, Tag(TAG + "protocol")] | Annotated[ProtocolName, Tag(TAG + "name")],
+    Discriminator(_protocol_kind),
+]
+
+
+class Group(Model):
+    """A group of like clients."""
+
+    protocol: ProtocolOrName
+    """A mapping in place, a YAML file, a built-in name such as `mt5`, or `package.module:Class`."""
+    clients: Count
+    requests: Requests = None
+    """Open-loop requests of one client; none: it only listens."""
+    latency_limit: Span = 500 * MILLISECOND
+    """A reply later than this is late, and its slot bad."""
+    reply_timeout: Span | None = None
+    """A reply later than this is lost. None: max(5 s, 10 x latency_limit)."""
+    connect_within: Span = 5 * SECOND
+    """How soon a client should be open after its planned start or an unplanned loss."""
+    sentinels: Rate | None = None
+    """Extra canaries of the whole group, round-robin over its clients."""
+    heartbeat: Annotated[Heartbeat | None, BeforeValidator(_heartbeat)] = None
+    ramp: Ramp = Ramp()
+    reconnect: Reconnect = Reconnect()
+    channels: Channels | None = None
+    accounts: Accounts | None = None
+    headers: dict[str, Text] = Field(default_factory=dict)
+    transport: Literal["picows", "websockets"] = "picows"
+    workers: Count = 1
+    """Processes that share the group's clients."""
+    max_message: Size = 16 * 2**20
+    open_timeout: Span = 30 * SECOND
+    """How long one attempt to connect may take, handshake and opening conversation each."""
+    http: Later = None
+    stages: Later = None
+    read: Later = None
+    tls: Later = None
+    cookies: Later = None
+    http_proxy: Later = None
+    source_addresses: Later = None
+
+    def rules(self) -> Iterator[Broken]:
+        if self.reply_timeout is not None and self.reply_timeout < self.latency_limit:
+            yield Broken(
+                f"`reply_timeout` {units.format_duration(self.reply_timeout)} is below `latency_limit` "
+                f"{units.format_duration(self.latency_limit)}; a reply would be lost before it is late",
+                ("reply_timeout", "latency_limit"),
+            )
+        if self.ramp.start is not None and self.ramp.start > self.clients:
+            yield Broken(f"`ramp.start` {self.ramp.start} is above `clients` {self.clients}", ("ramp", "clients"))
+        if self.workers > self.clients:
+            yield Broken(f"`workers` {self.workers} is above `clients` {self.clients}", ("workers", "clients"))
+
+    def reply_timeout_ns(self) -> int:
+        """The reply time-out G with its default, in ns."""
+        return self.reply_timeout if self.reply_timeout is not None else max(5 * SECOND, 10 * self.latency_limit)
+
+    def ramp_over_ns(self) -> int:
+        """The ramp's length with its default, in ns."""
+        if self.ramp.over is not None:
+            return self.ramp.over
+        return min(max(self.clients * SECOND // 100, SECOND), 30 * SECOND)
+
+    def ramp_start(self) -> int:
+        """How many clients start at once, with the default."""
+        return self.ramp.start if self.ramp.start is not None else max(1, round(self.clients * 0.03))
+
+    def events_per_s(self) -> float:
+        """Due events of the whole group per second that the request indicator sees: requests and sentinels."""
+        return self.clients * (self.requests or 0.0) + (self.sentinels or 0.0)
+
+
+class SteadyState(File):
+    """Load, and what is true of it while all is well."""
+
+    title: str = ""
+    load: Annotated[dict[Name, Group], Field(min_length=1)]
+    hypothesis: Many[Criterion] = ()
+    """Judged in the baseline and again in `verify`, unless a criterion says otherwise."""

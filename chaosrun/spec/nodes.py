@@ -1,0 +1,108 @@
+"""The tree of a YAML file, with the place of every node, and the problems that are found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from chaosrun.spec.secret import Secret
+
+Plain = str | int | float | bool | None
+Path = tuple[str | int, ...]
+
+
+class Mark(NamedTuple):
+    """A place in a file; or, with line 0, an option of the command line."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+    @property
+    def short(self) -> str:
+        """`file:line`."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong, and where."""
+
+    mark: Mark
+    path: Path
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.mark}: {show_path(self.path)}: {self.text}" if self.path else f"{self.mark}: {self.text}"
+
+
+def show_path(path: Path) -> str:
+    """A path as `--set` takes it: `method.0.restart`, with a literal dot as `\\.`."""
+    return ".".join(str(part).replace(".", "\\.") for part in path)
+
+
+@dataclass(slots=True, eq=False)
+class Scalar:
+    value: Plain | Secret
+    mark: Mark
+    absent: bool = False
+    """Nothing was written: `key:`."""
+
+    def copy(self) -> Scalar:
+        return Scalar(self.value, self.mark, self.absent)
+
+
+@dataclass(slots=True, eq=False)
+class Mapping:
+    mark: Mark
+    entries: dict[str, Node] = field(default_factory=dict)
+    keys: dict[str, Mark] = field(default_factory=dict)
+    """Where each key stands."""
+    flow: bool = False
+    """Written with braces."""
+
+    def copy(self) -> Mapping:
+        return Mapping(self.mark, {key: node.copy() for key, node in self.entries.items()}, dict(self.keys), self.flow)
+
+    def put(self, key: str, node: Node, mark: Mark) -> None:
+        self.entries[key] = node
+        self.keys[key] = mark
+
+    def drop(self, key: str) -> None:
+        self.entries.pop(key, None)
+        self.keys.pop(key, None)
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    mark: Mark
+    items: list[Node] = field(default_factory=list)
+
+    def copy(self) -> Sequence:
+        return Sequence(self.mark, [item.copy() for item in self.items])
+
+
+Node = Scalar | Mapping | Sequence
+
+
+def data(node: Node) -> Any:
+    """The tree as dicts, lists and scalars."""
+    if isinstance(node, Scalar):
+        return node.value
+    if isinstance(node, Mapping):
+        return {key: data(child) for key, child in node.entries.items()}
+    return [data(child) for child in node.items]
+
+
+def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+    """Every node with its path, parents first."""
+    yield path, node
+    if isinstance(node, Mapping):
+        for key, child in node.entries.items():
+            yield from walk(child, (*path, key))
+    elif isinstance(node, Sequence):
+        for index, child in enumerate(node.items):
+            yield from walk(child, (*path, index))

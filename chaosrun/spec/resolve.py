@@ -1,0 +1,78 @@
+"""Load groups with every default and every `auto` resolved, as section 2 of docs/measurement.md defines them."""
+
+from __future__ import annotations
+
+from chaosrun.plan import GroupPlan, StreamPlan
+from chaosrun.scoring.pacing import auto_tolerance
+from chaosrun.spec import units
+from chaosrun.spec.catalogue import Catalogue, Shape
+from chaosrun.spec.model import Group, Protocol, Recovery, Stream
+from chaosrun.spec.protocol import SECOND
+
+LISTENING_WINDOW_NS = 2 * SECOND
+"""Event window of a group that has no requests to judge."""
+
+
+def shape_of(group: Group, catalogue: Catalogue) -> Shape:
+    """The requests and streams of a group's protocol.
+
+    Raises:
+        UsageError: there is no protocol of that name.
+    """
+    if isinstance(group.protocol, Protocol):
+        requests = tuple(request.name for request in group.protocol.all_requests())
+        resumes = group.protocol.resume is not None
+        streams = group.protocol.all_streams().items()
+        return Shape(requests, tuple(_stream_plan(name, stream, resumes) for name, stream in streams))
+    return catalogue.protocol(group.protocol)
+
+
+def group_plan(name: str, group: Group, recovery: Recovery, shape: Shape) -> GroupPlan:
+    """One load group with its tolerance; section 2 of docs/measurement.md."""
+    tolerated, window_ns = tolerance(group, recovery)
+    return GroupPlan(
+        name=name,
+        clients=group.clients,
+        period_ns=units.period_ns(group.requests) if group.requests else None,
+        requests=shape.requests,
+        latency_limit_ns=group.latency_limit,
+        reply_timeout_ns=group.reply_timeout_ns(),
+        connect_within_ns=group.connect_within,
+        ramp_over_ns=group.ramp_over_ns(),
+        ramp_start=group.ramp_start(),
+        sentinel_period_ns=units.period_ns(group.sentinels) if group.sentinels else None,
+        streams=shape.streams,
+        tolerate_sessions=recovery.tolerate.sessions,
+        tolerate_requests=tolerated,
+        tolerate_pushes=recovery.tolerate.pushes,
+        window_ns=window_ns,
+    )
+
+
+def tolerance(group: Group, recovery: Recovery) -> tuple[float, int]:
+    """Tolerated bad fraction of requests and event window W in ns, with `auto` resolved for the group's rate."""
+    rate = group.events_per_s()
+    asked, window = recovery.tolerate.requests, recovery.window
+    if not rate:
+        share = Recovery().tolerate.sessions if isinstance(asked, str) else asked
+        return share, LISTENING_WINDOW_NS if isinstance(window, str) else window
+    tolerated, auto_window = auto_tolerance(group.clients, rate / group.clients)
+    if not isinstance(asked, str):
+        tolerated = asked
+        # W = max(2 s, 6 / (l N rate)); a share of 0 tolerates nothing in a window of any length
+        needed = round(6 * SECOND / (asked * rate)) if asked else 0
+        auto_window = max(LISTENING_WINDOW_NS, needed)
+    return tolerated, auto_window if isinstance(window, str) else window
+
+
+def _stream_plan(name: str, stream: Stream, resumes: bool) -> StreamPlan:
+    return StreamPlan(
+        name=name,
+        order=stream.order if stream.seq is not None else "none",
+        scope=stream.scope,
+        first_seq=stream.first_seq,
+        has_epoch=stream.epoch is not None,
+        resumes=resumes,
+        has_sent_at=stream.sent_at is not None,
+        stale_after_ns=stream.stale_after,
+    )

@@ -1,0 +1,179 @@
+"""`configuration` and `secrets`: where their values come from, and `${name}` and `${secret.name}` put in place.
+
+The experiment's own values serve included files, whose values are defaults. Values from the environment and from
+files are typed as plain YAML scalars; secrets stay text and never show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from collections.abc import Mapping as Environment
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+
+from chaosrun.spec.compose import MAX_BYTES, scalar
+from chaosrun.spec.mount import beside, groups
+from chaosrun.spec.nodes import Mapping, Node, Path, Plain, Problem, Scalar, Sequence
+from chaosrun.spec.overrides import did_you_mean
+from chaosrun.spec.secret import Secret
+
+_REFERENCE = re.compile(r"\$\$|\$\{([^{}]*)\}|\$\{")
+_NAME = re.compile(r"(secret\.)?[A-Za-z_][A-Za-z0-9_-]*")
+_NOT_SUBSTITUTED = ("configuration", "secrets", "profiles")
+
+
+class _Missing(Exception):
+    """A reference that has no value; the text says why."""
+
+
+@dataclass
+class Values:
+    """What `${...}` stands for in one experiment."""
+
+    environment: Environment[str, str]
+    configuration: dict[str, Node] = field(default_factory=dict)
+    sources: dict[str, Node] = field(default_factory=dict)
+    """Where the secrets come from, by name."""
+    revealed: set[str] = field(default_factory=set)
+    """The text of every secret that was used, for masking."""
+    problems: list[Problem] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, tree: Mapping, environment: Environment[str, str]) -> Values:
+        """The values that `tree` and the files mounted in it name; the outermost wins."""
+        values = cls(environment)
+        for place in _scopes(tree):
+            for key, into in (("configuration", values.configuration), ("secrets", values.sources)):
+                found = place.entries.get(key)
+                if isinstance(found, Mapping):
+                    for name, node in found.entries.items():
+                        into.setdefault(name, node)
+        return values
+
+    def substitute(self, node: Node, path: Path = ()) -> Node:
+        """The tree with every reference replaced; what has no value goes to `problems` and stays as it is."""
+        if isinstance(node, Scalar):
+            return self._scalar(node, path) if isinstance(node.value, str) and "$" in node.value else node
+        if isinstance(node, Mapping):
+            for key, child in node.entries.items():
+                if key not in _NOT_SUBSTITUTED:
+                    node.entries[key] = self.substitute(child, (*path, key))
+        else:
+            node.items = [self.substitute(child, (*path, index)) for index, child in enumerate(node.items)]
+        return node
+
+    def _scalar(self, node: Scalar, path: Path) -> Node:
+        assert isinstance(node.value, str)
+        try:
+            whole = _REFERENCE.fullmatch(node.value)
+            if whole and whole[1] is not None:
+                return _moved(self._value(whole[1]), node)
+            return Scalar(self._text(node.value), node.mark)
+        except _Missing as error:
+            self.problems.append(Problem(node.mark, path, str(error)))
+            return node
+
+    def _text(self, text: str) -> str | Secret:
+        """Text with references inside; one secret makes all of it secret."""
+        parts: list[str] = []
+        secret, end = False, 0
+        for match in _REFERENCE.finditer(text):
+            parts.append(text[end : match.start()])
+            end = match.end()
+            if match[0] == "$$":
+                parts.append("$")
+                continue
+            value = self._value(match[1])
+            if not isinstance(value, Scalar):
+                raise _Missing(f"${{{match[1]}}} is more than a single value; it can only stand alone")
+            secret = secret or isinstance(value.value, Secret)
+            parts.append(value.value.reveal() if isinstance(value.value, Secret) else _written(value.value))
+        joined = "".join(parts) + text[end:]
+        return Secret(joined) if secret else joined
+
+    def _value(self, name: str | None) -> Node:
+        if name is None or not _NAME.fullmatch(name):
+            raise _Missing("`${` without a name in braces; write ${name}, or $${ for a literal one")
+        if name.startswith("secret."):
+            return self._secret(name.removeprefix("secret."))
+        if name not in self.configuration:
+            hint = did_you_mean(name, list(self.configuration))
+            raise _Missing(f"no {name!r} in `configuration`{hint}")
+        node = self.configuration[name]
+        if isinstance(node, Mapping) and node.entries.keys() & {"env", "file"}:
+            value = self._sourced(name, node)
+            return Scalar(_typed(value), node.mark) if isinstance(value, str) else Scalar(value, node.mark)
+        return node
+
+    def _secret(self, name: str) -> Scalar:
+        if name not in self.sources:
+            hint = did_you_mean(name, list(self.sources))
+            raise _Missing(f"no {name!r} in `secrets`{hint}")
+        node = self.sources[name]
+        value = self._sourced(name, node) if isinstance(node, Mapping) else None
+        if isinstance(node, Scalar):
+            value = node.value.reveal() if isinstance(node.value, Secret) else node.value
+        if value is None:
+            raise _Missing(f"secret {name!r} has no value; write text, {{env: VARIABLE}} or {{file: PATH}}")
+        text = value if isinstance(value, str) else _written(value)
+        if text:
+            self.revealed.add(text)
+        return Scalar(Secret(text), node.mark)
+
+    def _sourced(self, name: str, node: Mapping) -> Plain:
+        """The value of `{env: VARIABLE, default: ...}` or `{file: PATH}`."""
+        source = {key: child.value for key, child in node.entries.items() if isinstance(child, Scalar)}
+        variable, file = source.get("env"), source.get("file")
+        if isinstance(variable, str):
+            found: Plain | Secret = self.environment.get(variable, source.get("default"))
+            if found is None or isinstance(found, Secret):
+                raise _Missing(f"{name!r} needs the environment variable {variable}; set it, or give a `default`")
+            return found
+        if isinstance(file, str):
+            return _content(name, beside(node.entries["file"].mark, file))
+        raise _Missing(f"{name!r} has no value; write it in place, {{env: VARIABLE}} or {{file: PATH}}")
+
+
+def _scopes(tree: Mapping) -> Iterator[Mapping]:
+    yield tree
+    for key in ("steady_state", "target"):
+        included = tree.entries.get(key)
+        if isinstance(included, Mapping):
+            yield included
+    for _, group in groups(tree):
+        protocol = group.entries.get("protocol")
+        if isinstance(protocol, Mapping):
+            yield protocol
+
+
+def _content(name: str, file: str) -> str:
+    try:
+        if not FilePath(file).is_file():
+            raise _Missing(f"{name!r} needs the file {file}; there is no such file")
+        with FilePath(file).open("rb") as opened:
+            return opened.read(MAX_BYTES).decode().removesuffix("\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise _Missing(f"{name!r} cannot be read from {file}: {reason}") from None
+
+
+def _typed(text: str) -> Plain:
+    try:
+        return scalar(text)
+    except ValueError:
+        return text
+
+
+def _written(value: Plain) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value).lower()
+
+
+def _moved(node: Node, to: Scalar) -> Node:
+    """A copy of a configured value that stands, for error messages, where it is used."""
+    if isinstance(node, Scalar):
+        return Scalar(node.value, to.mark)
+    if isinstance(node, Mapping):
+        entries = {key: _moved(child, to) for key, child in node.entries.items()}
+        return Mapping(to.mark, entries, dict.fromkeys(entries, to.mark), node.flow)
+    return Sequence(to.mark, [_moved(child, to) for child in node.items])

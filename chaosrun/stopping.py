@@ -1,0 +1,89 @@
+"""How a run ends early: one reason, the first one, and waits that it wakes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from chaosrun.records import Stop
+
+T = TypeVar("T")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(Exception):
+    """The run cannot go on as planned: it undoes, drains, and scores what there is."""
+
+
+class Stopping:
+    """The wish to stop, and the waits of a run that heed it. To be used within one event loop."""
+
+    def __init__(self, origin_ns: int, tell: Callable[[Stop], None]) -> None:
+        self._origin_ns = origin_ns
+        self._tell = tell
+        self._event = asyncio.Event()
+        self.why: Stop | None = None
+
+    def now(self) -> int:
+        """Run time in ns."""
+        return time.monotonic_ns() - self._origin_ns
+
+    def ask(self, why: str, *, by_signal: bool = False, trouble: bool = False) -> None:
+        """Stop the run. Only the first reason counts: a second signal finds the undo already under way.
+
+        Args:
+            trouble: nobody asked for it; something that the measurement needs broke.
+        """
+        if self.why is not None:
+            return
+        self.why = Stop(t=self.now(), why=why, signal=by_signal, trouble=trouble)
+        self._event.set()
+        self._tell(self.why)
+
+    @contextlib.contextmanager
+    def signals(self) -> Iterator[None]:
+        """SIGINT, SIGTERM and SIGHUP ask to stop for as long as the context lasts."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        self.ask(f"stopped by {signal.Signals(number).name}", by_signal=True)
+
+    async def or_stop(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for `work`.
+
+        Raises:
+            Stopped: the run was stopped first; `work` has been cancelled and has ended.
+        """
+        if self.why is not None:
+            work.close()
+            raise Stopped
+        task = asyncio.create_task(work)
+        stop = asyncio.create_task(self._event.wait())
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Stopped
+        finally:
+            stop.cancel()
+            task.cancel()
+            await asyncio.gather(stop, task, return_exceptions=True)
+
+    async def sleep_until(self, t: int) -> None:
+        """Sleep to run time `t`.
+
+        Raises:
+            Stopped: the run was stopped first.
+        """
+        await self.or_stop(asyncio.sleep(max(0, t - self.now()) / 1e9))

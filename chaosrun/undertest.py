@@ -1,0 +1,129 @@
+"""The system under test, whichever way the experiment names it: an embedded reference, or a URL with its roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from chaosrun.errors import UsageError
+from chaosrun.identity import Identity
+from chaosrun.processes import Selector
+from chaosrun.records import Published
+from chaosrun.spec import model
+from chaosrun.spec.model import reveal
+from chaosrun.spec.secret import Secret
+from chaosrun.targets.command import CommandRole
+from chaosrun.targets.output import Output
+from chaosrun.targets.own import OwnTarget
+from chaosrun.targets.process import ProcessRole
+from chaosrun.targets.readiness import Ready
+from chaosrun.targets.reference import ReferenceTarget
+
+ROLES = "roles"
+"""The folder of a run in which the output of its roles is kept."""
+
+Role = CommandRole | ProcessRole
+
+
+class RoleEvents(Protocol):
+    """Who is told of the processes of roles."""
+
+    def spawned(self, role: str, identity: Identity) -> None: ...
+
+    def exited(self, role: str, identity: Identity, code: int | None, expected: bool) -> None: ...
+
+
+class Target(Protocol):
+    """A system under test."""
+
+    @property
+    def roles(self) -> Mapping[str, Role]: ...
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to; known for certain once it was started."""
+        ...
+
+    @property
+    def prober_account(self) -> str | None:
+        """An account apart from those of the load; None: it has none to give."""
+        ...
+
+    async def start(self) -> dict[str, int]: ...
+
+    async def stop(self) -> None: ...
+
+    def published(self, origin_ns: int) -> Iterator[Published]: ...
+
+
+def make_target(spec: model.Target, *, run: str, folder: Path, events: RoleEvents) -> Target:
+    """The target that an experiment describes; nothing is started yet.
+
+    Raises:
+        UsageError: there is no such reference service, or it has no such option.
+    """
+    if spec.reference is not None:
+        return ReferenceTarget(spec.reference, run=run, directory=folder / ROLES, observer=events, options=spec.options)
+    assert spec.url is not None
+    roles = {name: _role(name, role, run, folder, events) for name, role in spec.roles.items()}
+    return OwnTarget(spec.url, roles, _ready(spec.ready))
+
+
+def _role(name: str, role: model.Role, run: str, folder: Path, events: RoleEvents) -> Role:
+    output = Output(folder / ROLES / f"{name}.log")
+    spawned: Callable[[Identity], None] = partial(events.spawned, name)
+    exited: Callable[[Identity, int | None, bool], None] = partial(events.exited, name)
+    if role.process is not None:
+        selector = Selector(
+            name=role.process.name,
+            cmdline_contains=role.process.cmdline_contains,
+            cmdline_excludes=role.process.cmdline_excludes,
+            wineprefix=role.process.wineprefix,
+            expect=role.process.expect,
+        )
+        return ProcessRole(
+            name,
+            selector,
+            output=output,
+            start=_plain(name, role.process.start) or None,
+            ready=_ready(role.ready),
+            on_spawn=spawned,
+            on_exit=exited,
+        )
+    return CommandRole(
+        name,
+        [reveal(word) for word in role.command],
+        run=run,
+        output=output,
+        cwd=Path(role.cwd) if role.cwd is not None else None,
+        env={key: reveal(text) for key, text in role.env.items()},
+        ready=_ready(role.ready),
+        on_spawn=spawned,
+        on_exit=exited,
+    )
+
+
+def _plain(role: str, start: Sequence[str | Secret]) -> list[str]:
+    """The command that starts a found role again: it is in the journal, for an undo without the experiment."""
+    if any(isinstance(word, Secret) for word in start):
+        raise UsageError(
+            f"role {role}: `start` holds a secret, and the command is written down so that a kill can be undone; "
+            "let the program read the secret from its environment or from a file"
+        )
+    return [reveal(word) for word in start]
+
+
+def _ready(ready: model.Ready | None) -> Ready | None:
+    if ready is None:
+        return None
+    within_s = ready.within / 1e9
+    if ready.http is not None:
+        return Ready("http", ready.http, within_s)
+    if ready.tcp is not None:
+        return Ready("tcp", ready.tcp, within_s)
+    if ready.websocket is not None:
+        return Ready("websocket", ready.websocket, within_s)
+    assert ready.log is not None
+    return Ready("log", ready.log, within_s)

@@ -1,0 +1,64 @@
+"""chaosrun's own load process, started as the engine starts it, with all of its accounting."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaosrun.load.config import GroupLoad
+from chaosrun.load.fleet import Fleet
+from chaosrun.plan import GroupPlan
+from chaosrun.protocols import find
+
+S = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Load:
+    fleet: Fleet
+    connected_s: float
+    """From the order to connect until the worker said that all were open; seen every 200 ms."""
+    failures: int
+
+    @property
+    def pid(self) -> int:
+        return self.fleet.pids[0]
+
+
+@asynccontextmanager
+async def load(port: int, clients: int, *, period_s: float | None = None) -> AsyncIterator[Load]:
+    """One worker with `clients` subscribed clients that all connect at once."""
+    plan = GroupPlan(
+        name="bench",
+        clients=clients,
+        period_ns=None if period_s is None else int(period_s * S),
+        streams=find("mt5").streams,
+        ramp_over_ns=1,
+        ramp_start=clients,
+    )
+    group = GroupLoad(index=0, plan=plan, url=f"ws://127.0.0.1:{port}", protocol="mt5", channels=("EURUSD",))
+    origin_ns = time.monotonic_ns()
+    with tempfile.TemporaryDirectory(prefix="chaosrun-bench-") as folder:
+        fleet = Fleet((group,), run_dir=Path(folder), origin_ns=origin_ns, wall_offset_ns=time.time_ns())
+        try:
+            await fleet.start()
+            began = time.monotonic_ns()
+            await fleet.ramp(began - origin_ns)
+            connected_ns, failures = await _all_open(fleet, origin_ns, clients)
+            yield Load(fleet, (connected_ns - began) / S, failures)
+        finally:
+            await fleet.close()
+
+
+async def _all_open(fleet: Fleet, origin_ns: int, clients: int) -> tuple[int, int]:
+    async with asyncio.timeout(60):
+        while True:
+            live = fleet.live
+            if live.groups and live.groups[0].counts.open == clients:
+                return origin_ns + live.t, live.groups[0].counts.refused
+            await asyncio.sleep(0.01)

@@ -1,0 +1,196 @@
+"""The checks of the machine, against real sockets, files and processes; where this machine decides, any answer is
+accepted that is one.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaosrun.doctor import examine, machine, needs, tools
+from chaosrun.spec.loader import load_experiment
+
+EXPERIMENT = """\
+title: t
+steady_state: {load: {users: {protocol: mt5, clients: %d, requests: 10/s, channels: {list: [EURUSD]}}}}
+target: %s
+method: [{fault: noop}]
+"""
+
+
+def test_every_check_says_what_it_found_and_what_for(tmp_path: Path) -> None:
+    findings = examine(tmp_path / "reports")
+    assert len({finding.name for finding in findings}) == len(findings)
+    for finding in findings:
+        assert finding.state in ("ok", "limited", "missing")
+        assert finding.found
+        assert finding.needed_for
+    assert not (tmp_path / "reports").exists(), "the doctor changes nothing"
+
+
+def test_too_few_descriptors_are_told_with_the_remedy() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        pytest.skip("this machine has no limit")
+    assert machine.descriptors(hard - machine.SPARE).state == "ok"
+    short = machine.descriptors(hard)
+    assert short.state == "limited"
+    assert "ulimit -Hn" in short.found
+
+
+def test_more_clients_than_ports_are_told() -> None:
+    assert machine.ports(1).state == "ok"
+    assert "ip_local_port_range" in machine.ports(70_000).found
+
+
+def test_signals_go_by_process_descriptor_here() -> None:
+    assert machine.pidfd().state == "ok"
+
+
+# ---- Docker ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    """A socket that answers one request as a Docker engine does: with the bytes that the test puts into the list."""
+    answers: list[bytes] = []
+    path = tmp_path / "d.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                assert connection.recv(4096).startswith(b"GET /_ping ")
+                connection.sendall(answers[0])
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield answers
+        thread.join(10)
+
+
+def test_a_docker_engine_is_known_by_its_ping(engine: list[bytes]) -> None:
+    engine.append(b"HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\nServer: Docker/28.4 (linux)\r\n\r\nOK")
+    found = tools.docker()
+    assert found.state == "ok"
+    assert "Docker/28.4 (linux)" in found.found
+    assert "1.51" in found.found
+
+
+def test_something_else_behind_the_socket_is_no_engine(engine: list[bytes]) -> None:
+    engine.append(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+    assert tools.docker().state == "missing"
+
+
+@pytest.mark.parametrize(
+    "where", ["unix:///no/such/socket", "tcp://127.0.0.1:1", "ssh://host", "nonsense", "tcp://h:x"]
+)
+def test_an_engine_that_cannot_be_asked_is_missing_and_not_an_error(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", where)
+    found = tools.docker()
+    assert found.state == "missing"
+    assert where in found.found
+
+
+# ---- programs -------------------------------------------------------------------------------------------------------
+
+
+def _program(folder: Path, name: str, text: str) -> None:
+    file = folder / name
+    file.write_text(f"#!{sys.executable}\n{text}\n")
+    file.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "told"),
+    [
+        ("", "ok", "works"),
+        ("import sys; sys.exit('Error: Specified qdisc kind is unknown.')", "missing", "no netem (sch_netem)"),
+        ("import sys; sys.exit('unshare failed: Operation not permitted')", "missing", "CAP_NET_ADMIN"),
+        (
+            "import sys; sys.exit('--user' not in sys.argv and 'unshare failed: Operation not permitted')",
+            "missing",
+            "the kernel has netem, this user may not use it",
+        ),
+        ("import sys; sys.exit('something new')", "missing", "something new"),
+    ],
+)
+def test_why_there_is_no_netem_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, state: str, told: str
+) -> None:
+    """`unshare` is a stand-in that answers as the real one does; the real one needs kernels of several kinds."""
+    _program(tmp_path, "unshare", text)
+    _program(tmp_path, "tc", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = tools.netem()
+    assert found.state == state
+    assert told in found.found
+
+
+def test_netem_is_never_tried_on_a_device_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tried = tmp_path / "tried"
+    _program(tmp_path, "tc", f"open({str(tried)!r}, 'w')")
+    _program(tmp_path, "unshare", "import sys; sys.exit('Operation not permitted')")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    tools.netem()
+    assert not tried.exists()
+
+
+def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "no tc and no unshare" in tools.netem().found
+    assert tools.toxiproxy().state == "missing"
+    _program(tmp_path, "toxiproxy-server", "")
+    assert tools.toxiproxy().state == "ok"
+
+
+def test_a_report_folder_below_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert tools.reports(tmp_path / "file" / "reports").state == "missing"
+
+
+# ---- what an experiment needs ---------------------------------------------------------------------------------------
+
+
+def _needs(tmp_path: Path, target: str, clients: int = 30) -> dict[str, str]:
+    file = tmp_path / "x.yaml"
+    file.write_text(EXPERIMENT % (clients, target))
+    return {finding.name: finding.state for finding in needs.needs(load_experiment(file).experiment)}
+
+
+def test_an_embedded_target_comes_with_chaosrun(tmp_path: Path) -> None:
+    assert _needs(tmp_path, "{reference: mt5-bridge}")["reference mt5-bridge"] == "ok"
+
+
+def test_a_command_must_be_on_the_path(tmp_path: Path) -> None:
+    target = "{url: ws://127.0.0.1:1, roles: {server: {command: [%s]}}}"
+    assert _needs(tmp_path, target % sys.executable)[f"program {sys.executable}"] == "ok"
+    assert _needs(tmp_path, target % "no-such-program")["program no-such-program"] == "missing"
+
+
+def test_a_process_must_be_running_as_often_as_expected(tmp_path: Path) -> None:
+    target = "{url: ws://127.0.0.1:1, roles: {server: {process: {name: no-such-process, expect: 2}}}}"
+    assert _needs(tmp_path, target)["process no-such-process"] == "missing"
+
+
+def test_clients_need_descriptors_and_ports(tmp_path: Path) -> None:
+    states = _needs(tmp_path, "{reference: mt5-bridge}", clients=300_000)
+    assert states["local ports"] == "limited"
+
+
+def test_nothing_is_left_open() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    machine.pidfd()
+    tools.docker()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,60 @@
+"""The experiments that are shipped, each as its own file says it is used."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from e2e_running import ROOT, chaosrun, missing_copies
+
+from chaosrun.recorded import read_run
+
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.stem)
+def test_the_smoke_profile_passes(tmp_path: Path, experiment: Path) -> None:
+    finished = chaosrun(experiment, "--profile", "smoke", "--format", "json", reports=tmp_path).finish()
+    assert finished.code == 0, finished.err + "\n".join(finished.result["reasons"])
+    assert finished.result["profile"] == "smoke"
+    assert finished.left_behind() == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_the_main_job_with_300_clients(tmp_path: Path) -> None:
+    """The figures of the note and of the README come from runs like this one."""
+    began = time.monotonic()
+    run = chaosrun(ROOT / "experiments" / "server-restart.yaml", "--format", "json", reports=tmp_path)
+    finished = run.finish()
+    took_s = time.monotonic() - began
+    assert finished.code == 0, finished.err + "\n".join(finished.result["reasons"])
+    result = finished.result
+    assert result["clients"]["planned"] == 300
+    assert result["clients"]["reconnects"] == 300
+    ledger = result["messages"]["requests"]
+    assert ledger["due"] == ledger["sent"] + ledger["skipped_disconnected"] + ledger["skipped_observer"]
+    assert result["recovery"]["ttr_s"] <= 10
+    assert took_s < 150, "90 s on a quiet machine, whatever it is busy with"
+    assert finished.folder is not None
+    history = read_run(finished.folder).history
+    assert history.lost_records == 0
+    push = result["messages"]["push"]
+    assert push["lost_connected"] == 0
+    assert push["missed_disconnected"] + push["tail"] == missing_copies(finished.folder, history)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+def test_300_clients_are_held_for_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2e_running.PATIENCE_S", 400.0)
+    finished = chaosrun(ROOT / "experiments" / "steady-300.yaml", "--format", "json", reports=tmp_path).finish()
+    assert finished.code == 0, finished.err + "\n".join(finished.result["reasons"])
+    starts = {phase["name"]: phase["start_s"] for phase in finished.result["phases"]}
+    assert starts["drain"] - starts["warmup"] >= 300, "from the end of the ramp to the end of the load"
+    assert finished.result["clients"]["unexpected_disconnects"] == 0
+    assert finished.result["messages"]["requests"]["lost_connected"] == 0
+    assert json.loads((finished.folder / "result.json").read_text()) == finished.result  # type: ignore[operator]

@@ -1,0 +1,129 @@
+"""Metrics of pushed messages, each against values counted by hand."""
+
+from dataclasses import replace
+from math import inf
+
+import msgspec
+import pytest
+from reading import read, value
+from storybook import S, ms, s
+
+from chaosrun.plan import GroupPlan, Plan, StreamPlan
+from chaosrun.records import Closed, Head, History, Opened, Phase, Push, Stream, Subscribed
+
+END = s(20)
+
+
+def feed(*numbers: int, stream: StreamPlan | None = None, heads: bool = True, last: int | None = None) -> History:
+    """One client from 1 s on; `numbers` come a second apart from 2 s on, stamped 10 ms before; `last`: the mark."""
+    plan = GroupPlan(
+        name="accounts",
+        clients=1,
+        period_ns=None,
+        connect_within_ns=S,
+        streams=(stream or StreamPlan(has_epoch=True, has_sent_at=True),),
+    )
+    arrivals = [(s(2 + i), number) for i, number in enumerate(numbers)]
+    return History(
+        plan=Plan(groups=(plan,)),
+        phases=[Phase(t=0, name="ramp"), Phase(t=s(2), name="baseline"), Phase(t=END, name="drain")],
+        end=END + S,
+        load_stopped=END,
+        opened=[Opened(t=S, g=0, c=0, conn=0, began=S, shaken=S)],
+        closed=[Closed(t=END + S // 2, g=0, c=0, conn=0, cause="ours", planned=True)],
+        subscribed=[Subscribed(t=S, g=0, c=0, conn=0, channel="A", head=0 if heads else None, epoch="E")],
+        streams=[Stream(t=S, sid=0, g=0, c=0, conn=0, channel="A", epoch="E")],
+        heads=[Head(t=END, channel="A", seq=max(numbers) if last is None else last, epoch="E")],
+        pushes=[Push(t, n, n, t - ms(10), 0) for t, n in arrivals],
+    )
+
+
+def test_every_number_in_order_is_delivered() -> None:
+    history = feed(1, 2, 3, 4, 5)
+    delivery = read("delivery", history)
+    assert delivery is not None and (delivery.count, delivery.of, delivery.value) == (5, 5, 1.0)
+    for name in ("lost", "lost_connected", "missed_disconnected", "tail", "duplicates", "reordered", "unexpected"):
+        assert value(f"push.{name}", history) == 0
+
+
+def test_a_gap_on_one_connection_is_lost_while_connected() -> None:
+    history = feed(1, 2, 5, 6)
+    lost = read("push.lost_connected", history)
+    assert lost is not None and (lost.value, lost.of) == (2, 6)
+    assert value("push.lost", history) == 2
+    delivery = read("delivery", history)
+    assert delivery is not None and (delivery.count, delivery.of) == (4, 6)
+
+
+def test_a_loss_belongs_to_the_window_in_which_its_gap_was_noticed() -> None:
+    history = feed(1, 2, 5, 6)  # the gap is closed at 4 s
+    assert value("push.lost_connected", history, s(2), s(4)) == 0
+    assert value("push.lost_connected", history, s(3), s(5)) == 2
+    assert value("push.lost_connected", history, s(5), s(8)) == 0
+    # Of six owed in all, two were owed before the window and the last one after it.
+    within = read("push.lost_connected", history, s(4), s(5))
+    assert within is not None and (within.value, within.of) == (2, 3)
+
+
+def test_the_tail_is_lost_by_the_high_water_mark_and_only_at_the_end() -> None:
+    history = feed(1, 2, 3, last=7)
+    assert value("push.tail", history) == 4
+    assert value("push.lost", history) == 4
+    assert value("push.lost", history, s(2), s(10)) == 0
+
+
+def test_without_a_high_water_mark_no_loss_cannot_be_claimed() -> None:
+    history = replace(feed(1, 2, 3), heads=())
+    lost = read("push.lost", history)
+    assert lost is not None and (lost.value, lost.high) == (0, inf)
+
+
+def test_duplicates_and_late_numbers_are_told_apart() -> None:
+    history = feed(1, 2, 2, 4, 3, 5)
+    assert value("push.duplicates", history) == 1
+    assert value("push.reordered", history) == 1
+    assert value("push.lost_connected", history) == 0
+    duplicates = read("push.duplicates", history)
+    assert duplicates is not None and duplicates.of == 6
+
+
+def test_message_rate_and_throughput_count_receipts() -> None:
+    history = feed(1, 2, 3, 4, 5)
+    assert value("message_rate", history, s(2), s(12)) == 0.5
+    assert value("throughput", history, s(2), s(12)) == 0.5
+
+
+def test_push_latency_is_from_the_stamp_to_the_receipt() -> None:
+    history = feed(1, 2, 3)
+    assert value("push_mean", history) == 0.01
+    assert value("push_max", history) == 0.01
+    assert value("push_p99", history) == pytest.approx(0.01, rel=1 / 256)
+    assert value("push_p99", history, s(10), s(12)) is None
+
+
+def test_push_age_is_the_age_of_the_newest_at_every_instant() -> None:
+    # Over [2 s, 4 s) the picture is between 10 ms and 1.01 s old, evenly.
+    history = feed(1, 2, 3, 4)
+    assert value("push_age", history, s(2), s(4)) == pytest.approx(0.51, rel=0.001)
+    assert value("push_age_max", history, s(2), s(4)) == pytest.approx(1.01)
+    assert value("push_age_p99", history, s(2), s(4)) == pytest.approx(1.0, rel=0.01)
+
+
+def test_progress_that_goes_back_is_counted_where_only_progress_is_promised() -> None:
+    increasing = StreamPlan(order="increasing", has_epoch=True)
+    assert value("progress_regressions", feed(1, 5, 9, stream=increasing)) == 0
+    assert value("progress_regressions", feed(1, 9, 5, 12, stream=increasing)) == 1
+
+
+def test_a_stream_that_is_named_is_read_alone() -> None:
+    history = feed(1, 2, 3)
+    assert value("message_rate", history, s(2), s(12), stream="stream") == 0.3
+    assert value("push.lost_connected", history, stream="stream") == 0
+
+
+def test_a_group_without_streams_has_no_pushes() -> None:
+    history = feed(1, 2, 3)
+    (plan,) = history.plan.groups
+    silent = replace(history, plan=Plan(groups=(msgspec.structs.replace(plan, streams=()),)))
+    for name in ("push.lost", "delivery", "message_rate", "push_p99", "push_age", "progress_regressions"):
+        assert value(name, silent) is None

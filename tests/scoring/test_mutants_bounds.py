@@ -1,0 +1,100 @@
+"""The error bound of a recovery that requests decided, each term of it counted by hand on slots one ns apart."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from fractions import Fraction
+from itertools import accumulate
+
+import pytest
+from storybook import Story, group
+
+from chaosrun.records import History, Lag
+from chaosrun.scoring.bounds import error_of_recovery, lag_p99
+from chaosrun.scoring.phases import Injection
+from chaosrun.scoring.stretches import Start
+from chaosrun.scoring.timeline import build_timeline
+from chaosrun.scoring.tolerance import Indicator
+from chaosrun.scoring.windows import EventSlots
+
+EVERY = range(200)
+WIDTH = 10
+IMPACT, AT = 50, 60
+
+
+def history_with(*lags: Lag) -> History:
+    return replace(Story(group(clients=1)).history(), lags=lags)
+
+
+CALM = history_with(Lag(t=100, span_ns=100, buckets={0: 100}, max_ns=0))
+TIMELINES = [build_timeline(CALM, 0)]
+
+
+def injection(called: int, confirmed: int | None) -> Injection:
+    return Injection(id="f", name="f", called=called, confirmed=confirmed, sustained=False, removed=called)
+
+
+def error(
+    bad: Collection[int],
+    *,
+    dues: Iterable[int] = EVERY,
+    impact: int = IMPACT,
+    at: int = AT,
+    faults: tuple[Injection, ...] = (injection(40, 40),),
+    history: History = CALM,
+) -> int | None:
+    """Of a group that tolerates two bad slots in ten."""
+    dues = list(dues)
+    wrong = [due in bad for due in dues]
+    slots = EventSlots(dues, wrong, list(accumulate(wrong, initial=0)), Fraction(2, 10), WIDTH)
+    start = Start(at, at, Indicator("accounts", "requests", WIDTH, (), slots))
+    return error_of_recovery(history, TIMELINES, faults, impact, start, None)
+
+
+def test_the_error_of_a_clean_outage_is_the_distance_from_its_last_bad_slot() -> None:
+    assert error(range(50, 60)) == 1
+    assert error({50, 52, 54}, dues=range(0, 200, 2), at=56) == 3 - 1
+
+
+@pytest.mark.parametrize("stray", [40, 49, 60, 69])
+def test_a_stray_bad_slot_within_a_window_of_an_outage_hides_as_much_as_is_tolerated(stray: int) -> None:
+    assert error({*range(50, 60), stray}) == 1 + 2 * 2 * WIDTH // 10
+
+
+@pytest.mark.parametrize("stray", [39, 70])
+def test_a_stray_bad_slot_a_window_away_from_an_outage_hides_nothing_of_it(stray: int) -> None:
+    assert error({*range(50, 60), stray}) == 1
+
+
+def test_a_good_slot_in_an_outage_hides_more_the_fewer_are_bad() -> None:
+    assert error({50, 51, 52, 53, 58}) == 2 + 2 * 2 * 10 // 5  # half of the W before R are bad
+    assert error({50, 54, 58}) == 2 + 14  # 2 * 0.2 * 10 / 0.3, rounded up
+
+
+def test_where_the_window_before_the_recovery_holds_no_bad_slot_its_width_takes_their_place() -> None:
+    assert error(range(30, 36), impact=30) == 25 + WIDTH
+
+
+def test_an_outage_without_slots_is_as_uncertain_as_it_is_long() -> None:
+    silent = [*range(41), *range(70, 200)]
+    assert error((), dues=silent, impact=45, at=70) == 25
+    assert error({20}, dues=silent, impact=45, at=70) == 25
+
+
+def test_lag_and_the_widest_fault_are_added() -> None:
+    laggy = history_with(Lag(t=100, span_ns=100, buckets={200: 100}, max_ns=200))
+    faults = (injection(40, 43), injection(45, 52), injection(46, None))
+    assert error(range(50, 60), history=laggy, faults=faults) == 1 + 200 + 7
+    assert error(range(50, 60), faults=(injection(40, None),)) == 1
+
+
+def test_without_a_lag_record_from_fault_to_recovery_the_error_is_unknown() -> None:
+    assert error(range(50, 60), history=history_with()) is None
+    assert error(range(50, 60), history=history_with(Lag(t=39, span_ns=10, buckets={0: 1}, max_ns=0))) is None
+
+
+def test_a_lag_record_counts_where_its_span_touches_what_is_asked_for() -> None:
+    history = history_with(*(Lag(t=t, span_ns=10, buckets={t: 1}, max_ns=t) for t in (20, 40, 60)))
+    spans = ((20, 20), (21, 29), (21, 30), (20, 50), (61, 70))
+    assert [lag_p99(history, *span) for span in spans] == [20, None, 40, 60, None]

@@ -1,0 +1,218 @@
+"""Claims about the history on disk: whole lines of many writers, exact rows, and losses that are noticed."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaosrun.errors import Unwritable, UsageError
+from chaosrun.journal import JOURNAL, SAMPLES, Journal, PendingRows, ProbeRows, PushRows, SlotRows
+from chaosrun.plan import GroupPlan, Plan
+from chaosrun.recorded import ENGINE, read_lines, read_run
+from chaosrun.records import (
+    NONE,
+    Began,
+    Closed,
+    Ended,
+    Kind,
+    LoadStopped,
+    Note,
+    Phase,
+    Probe,
+    Push,
+    Slot,
+    Status,
+    Stream,
+)
+
+PLAN = Plan(groups=(GroupPlan(name="users", clients=2),))
+
+
+def engine(folder: Path, *, end: int = 100) -> None:
+    journal = Journal(folder, ENGINE)
+    journal.append(Began(t=0, run="r", chaosrun_version="0", title="t", plan=PLAN))
+    journal.append(Phase(t=0, name="start"))
+    journal.append(LoadStopped(t=90))
+    journal.append(Ended(t=end))
+    journal.close()
+
+
+def load(folder: Path, writer: str, slots: list[Slot], pushes: list[Push]) -> None:
+    journal = Journal(folder, writer)
+    rows, pushed = SlotRows(folder, writer), PushRows(folder, writer)
+    for slot in slots:
+        rows.add(
+            slot.group, slot.client, slot.due, slot.sent, slot.got, slot.status, slot.kind, slot.conn, slot.request
+        )
+    for sid in sorted({push.sid for push in pushes}):
+        journal.append(Stream(t=1, sid=sid, g=0, c=sid, conn=0, channel="E"))
+    for push in pushes:
+        pushed.add(*push)
+    rows.close()
+    pushed.close()
+    journal.append(Ended(t=99, slots=len(slots), pushes=len(pushes)))
+    journal.close()
+
+
+times = st.integers(min_value=0, max_value=2**62)
+slots = st.builds(
+    Slot,
+    group=st.integers(0, 100),
+    client=st.integers(0, 2**31),
+    due=times,
+    sent=times | st.just(NONE),
+    got=times | st.just(NONE),
+    status=st.sampled_from(Status),
+    kind=st.sampled_from(Kind),
+    conn=st.integers(0, 2**30),
+    request=st.integers(0, 1000),
+)
+
+
+@given(rows=st.lists(slots, max_size=20))
+def test_every_slot_comes_back_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, rows: list[Slot]) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    engine(folder)
+    load(folder, "load-0", rows, [])
+    history = read_run(folder).history
+    assert sorted(history.slots) == sorted(rows)
+    assert history.lost_records == 0
+
+
+def test_two_workers_with_the_same_stream_keys_are_merged_without_mixing(tmp_path: Path) -> None:
+    engine(tmp_path)
+    load(tmp_path, "load-0", [], [Push(5, 1, 1, None, 0), Push(6, 7, 9, 4, 1)])
+    load(tmp_path, "load-1", [], [Push(7, 2, 2, -3, 0)])
+    history = read_run(tmp_path).history
+    pushes = [(history.streams[push.sid].w, history.streams[push.sid].sid, push[:4]) for push in history.pushes]
+    assert pushes == [
+        ("load-0", 0, (5, 1, 1, None)),
+        ("load-0", 1, (6, 7, 9, 4)),
+        ("load-1", 0, (7, 2, 2, -3)),
+    ]
+    assert list(history.pushes) == list(history.pushes), "it can be gone through again"
+
+
+def test_probes_come_back_in_time_order(tmp_path: Path) -> None:
+    engine(tmp_path)
+    rows = ProbeRows(tmp_path, "prober")
+    rows.add(20, None, 30, True)
+    rows.add(10, 12, 12, False)
+    rows.close()
+    assert list(read_run(tmp_path, until=90).history.probes) == [
+        Probe(10, 12, 12, False),
+        Probe(20, NONE, 30, True),
+    ]
+
+
+def _write_notes(folder: Path, writer: str, count: int) -> None:
+    journal = Journal(folder, writer)
+    for number in range(count):
+        journal.append(Note(t=number, text=f"{writer} " + "x" * (number % 300)))
+        if number % 7 == 0:
+            journal.flush()
+    journal.append(Ended(t=count))
+    journal.close()
+
+
+def test_lines_of_several_processes_never_mix(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_write_notes, args=(tmp_path, f"w{i}", 2000)) for i in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    lines = read_lines(tmp_path)
+    assert lines.lost == 0
+    assert len(lines.of(Note)) == 6000
+    for name in ("w0", "w1", "w2"):
+        assert [note.n for note in lines.of(Note) if note.w == name] == list(range(2000))
+
+
+def test_a_torn_last_line_is_tolerated_and_counted(tmp_path: Path) -> None:
+    engine(tmp_path)
+    with (tmp_path / JOURNAL).open("ab") as file:
+        file.write(b'{"w":"engine","n":9,"type":"no')
+    recording = read_run(tmp_path)
+    assert recording.history.lost_records == 1
+    assert recording.history.end == 100
+
+
+def test_a_line_missing_before_its_writers_end_is_noticed(tmp_path: Path) -> None:
+    engine(tmp_path)
+    lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
+    (tmp_path / JOURNAL).write_bytes(b"".join(line for line in lines if b"loadstopped" not in line))
+    assert read_run(tmp_path).history.lost_records == 1
+
+
+def test_missing_and_torn_rows_are_noticed(tmp_path: Path) -> None:
+    engine(tmp_path)
+    load(tmp_path, "load-0", [Slot(0, 0, 1, 1, 2), Slot(0, 1, 2, 2, 3)], [Push(5, 1, 1, None, 0)])
+    path = tmp_path / SAMPLES / "load-0.slots"
+    path.write_bytes(path.read_bytes()[:-8])
+    history = read_run(tmp_path).history
+    assert list(history.slots) == [Slot(0, 0, 1, 1, 2)]
+    assert history.lost_records == 2, "the torn row, and the count that is one short"
+
+
+def test_a_worker_that_never_said_it_ended_is_noticed(tmp_path: Path) -> None:
+    engine(tmp_path)
+    rows = SlotRows(tmp_path, "load-0")
+    rows.add(0, 0, 1, 1, 2)
+    rows.close()
+    assert read_run(tmp_path).history.lost_records == 1
+
+
+def test_a_push_whose_stream_was_never_named_is_lost_not_guessed(tmp_path: Path) -> None:
+    engine(tmp_path)
+    rows = PushRows(tmp_path, "load-0")
+    rows.add(5, 1, 1, None, 3)
+    rows.close()
+    journal = Journal(tmp_path, "load-0")
+    journal.append(Ended(t=9, pushes=1))
+    journal.close()
+    history = read_run(tmp_path).history
+    assert list(history.pushes) == []
+    assert history.lost_records == 1
+
+
+def test_undecided_slots_are_read_while_the_run_goes_on_and_not_afterwards(tmp_path: Path) -> None:
+    engine(tmp_path)
+    load(tmp_path, "load-0", [Slot(0, 0, 1, 1, 2)], [])
+    pending = PendingRows(tmp_path, "load-0")
+    pending.add(0, 1, 2, 2, NONE)
+    pending.close()
+    assert len(read_run(tmp_path).history.slots) == 1
+    path = tmp_path / JOURNAL
+    path.write_bytes(b"".join(line for line in path.read_bytes().splitlines(True) if b'"load-0"' not in line))
+    assert list(read_run(tmp_path, until=50).history.slots) == [Slot(0, 0, 1, 1, 2), Slot(0, 1, 2, 2, NONE)]
+
+
+def test_a_history_until_an_instant_holds_no_slot_due_later(tmp_path: Path) -> None:
+    engine(tmp_path)
+    load(tmp_path, "load-0", [Slot(0, 0, 10, 10, 12), Slot(0, 0, 50, 50, 52)], [])
+    history = read_run(tmp_path, until=50).history
+    assert [slot.due for slot in history.slots] == [10]
+    assert history.end == 50
+
+
+def test_a_full_disk_is_said_and_nothing_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / JOURNAL).symlink_to("/dev/full")
+    journal = Journal(tmp_path, ENGINE)
+    journal.append(Closed(t=1, g=0, c=0, conn=0, cause="rst"))
+    with pytest.raises(Unwritable, match=r"No space left.*--report-dir"):
+        journal.flush()
+    with pytest.raises(Unwritable):
+        journal.flush()
+
+
+def test_a_folder_without_a_run_is_refused_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"journal\.jsonl"):
+        read_run(tmp_path)
+    (tmp_path / JOURNAL).write_bytes(b"garbage\n")
+    with pytest.raises(UsageError, match="first line"):
+        read_run(tmp_path)
