@@ -14,6 +14,7 @@ import pytest
 from fleet_stage import MS, SECOND, Bridge, begin, play
 
 from chaosrun.errors import ChaosrunError, Unavailable, Unwritable
+from chaosrun.identity import identify
 from chaosrun.load.fleet import Fleet, WorkerLost
 from chaosrun.load.wire import Flush
 from chaosrun.records import NONE, Kind
@@ -80,7 +81,7 @@ def test_a_worker_ends_with_the_engines_socket_and_writes_what_it_has(tmp_path):
         run.fleet._workers[0].finished()
         run.fleet._workers[0]._writer.close()
         pid = run.fleet.pids[0]
-        await run.until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        await run.until(lambda: identify(pid) is None)
 
     started(tmp_path, during)
     journal = (tmp_path / "journal.jsonl").read_text()
