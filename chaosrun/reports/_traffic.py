@@ -98,27 +98,30 @@ def latency(result: Result) -> list[Row]:
     if not rows:
         return []
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(min_width=22)
-    for _ in range(5):
-        table.add_column(justify="right", min_width=6)
-    table.add_row("ms", "p50", "p90", "p99", "max", "never", style="dim")
+    table.add_column(min_width=21)
+    for _ in range(6):
+        table.add_column(justify="right", min_width=5)
+    table.add_row("ms", "p50", "p90", "p99", "p99.9", "max", "never", style="dim")
     for name, quantiles in rows:
         table.add_row(name, *_quantiles(quantiles))
     return [("Latency", table)]
 
 
 def _latency_rows(prefix: str, latency: Latency) -> list[tuple[str, Quantiles]]:
-    """Corrected beside uncorrected: what users waited, and what the service took once it was asked."""
+    """Corrected beside uncorrected: what users waited, and what the service took once it was asked.
+
+    The words are those of the metrics, `response_p99` and `service_p99`.
+    """
     everything = [
-        ("due to reply (corrected)", latency.response.get("all")),
-        ("sent to reply (uncorrected)", latency.service.get("all")),
+        ("response (corrected)", latency.response.get("all")),
+        ("service (uncorrected)", latency.service.get("all")),
         ("push", (latency.push or {}).get("all")),
     ]
     return [(f"{prefix}{name}", found) for name, found in everything if found is not None and found.count]
 
 
 def _quantiles(quantiles: Quantiles) -> list[str]:
-    numbers = (quantiles.p50, quantiles.p90, quantiles.p99)
+    numbers = (quantiles.p50, quantiles.p90, quantiles.p99, quantiles.p999)
     return [*(_ms(value, quantiles.censored) for value in numbers), _ms(quantiles.max, 0), f"{quantiles.censored:,}"]
 
 
