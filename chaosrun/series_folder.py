@@ -1,0 +1,136 @@
+"""The folder of a series: `series.jsonl` beside the folders of its runs, written and read back.
+
+A line is on disk before what it tells of happens, so that a series that is cut off can be scored like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from chaosrun.errors import Exit, UsageError
+from chaosrun.journal import JOURNAL, Appender
+
+SERIES = "series.jsonl"
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
+    """A line of `series.jsonl`."""
+
+
+class Planned(Line, frozen=True, kw_only=True):
+    """The first line: what was asked for."""
+
+    schema: int = 1
+    runs: int
+    seed: int
+    cool_down_ns: int
+
+
+class Begun(Line, frozen=True, kw_only=True):
+    """A run begins."""
+
+    folder: str
+    """Its name below the series' folder."""
+    offset_ns: int
+    """So much later than planned the baseline ends, and the first fault falls."""
+
+
+class Broken(Line, frozen=True, kw_only=True):
+    """The run that began last ended without a result; the series ends with it."""
+
+    exit_code: Exit
+    why: str
+
+
+class Halted(Line, frozen=True, kw_only=True):
+    """A signal ended the series, within a run or between two."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series as recorded."""
+
+    planned: Planned
+    begun: tuple[Begun, ...]
+    broken: Broken | None
+    halted: Halted | None
+
+    @property
+    def scorable(self) -> tuple[Begun, ...]:
+        """The runs that a result can be made of, in their order."""
+        return self.begun if self.broken is None else self.begun[:-1]
+
+
+class SeriesLog:
+    """Writes `series.jsonl`, line by line."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = Appender(folder / SERIES)
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, line: Line) -> None:
+        """Add a line, and wait until it is on disk.
+
+        Raises:
+            Unwritable: the disk is full or gone.
+        """
+        self._file.write(self._encoder.encode(line) + b"\n")
+        self._file.sync()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def is_series(folder: Path) -> bool:
+    return (folder / SERIES).is_file()
+
+
+def runs_of(folder: Path) -> tuple[Path, ...]:
+    """The folders of a series' runs that a result can be made of, in their order; the folder of a run gives itself.
+
+    Raises:
+        UsageError: it is the folder of neither a run nor a series.
+    """
+    if is_series(folder):
+        return tuple(folder / run.folder for run in read_series(folder).scorable)
+    if (folder / JOURNAL).is_file():
+        return (folder,)
+    raise UsageError(f"{folder}: neither a run ({JOURNAL}) nor a series ({SERIES}) was recorded here")
+
+
+def read_series(folder: Path) -> Series:
+    """Read `series.jsonl`; a torn last line is left out.
+
+    Raises:
+        UsageError: there is none that can be read, or its first line is missing.
+    """
+    path = folder / SERIES
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); name the folder of a series") from error
+    lines = _lines(data)
+    if not lines or not isinstance(lines[0], Planned):
+        raise UsageError(f"{path}: its first line is missing or torn; nothing can be scored from it")
+    return Series(
+        planned=lines[0],
+        begun=tuple(line for line in lines if isinstance(line, Begun)),
+        broken=next((line for line in lines if isinstance(line, Broken)), None),
+        halted=next((line for line in lines if isinstance(line, Halted)), None),
+    )
+
+
+def _lines(data: bytes) -> list[Planned | Begun | Broken | Halted]:
+    decoder = msgspec.json.Decoder(Planned | Begun | Broken | Halted)
+    lines = []
+    for raw in data.split(b"\n"):
+        try:
+            lines.append(decoder.decode(raw))
+        except msgspec.MsgspecError:
+            continue
+    return lines
