@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test slow lint bench mutation schema clean
+.PHONY: run test slow lint bench oracle mutation schema clean
 
 run: $(READY)
 	$(BIN)/chaosrun experiments/server-restart.yaml
@@ -30,6 +30,10 @@ schema: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench/run.py
+
+# Every number against a server that writes down what it really did; exit code 1 if one is wrong.
+oracle: $(READY)
+	$(BIN)/python tests/oracle/run.py
 
 mutation: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[mutation]'

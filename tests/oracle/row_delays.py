@@ -1,0 +1,74 @@
+"""Replies held back by a draw per message: the quantiles that are printed are those of the draws that were realised.
+
+The truth is the server's own log: from the arrival of a request, timed by the kernel, to the writing of its reply. What
+is left between that and our clock is two passages of the loopback device and one turn of our event loop; delays of 100
+ms and more keep it below the 1% that is accepted, 0.4% of which are the buckets of the histogram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from measured import Measured, Setup, measure, noop, pause
+from oracle_row import Reading, Size, exact, near
+from paired import Pair, pairs, strangers
+from stall_forms import quantile
+from truth_script import Act, Delay, Script
+
+from chaosrun.records import Kind
+from chaosrun.scoring.result import Quantiles
+
+NAME = "delays"
+ACCEPTS = "p50 and p99, corrected and uncorrected, within 1% of the realised sample's"
+FAST = False
+
+ACCEPTED = 0.01
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+
+
+def run(size: Size, seed: int, scratch: Path) -> Iterator[Reading]:
+    clients, seconds = (60, 8) if size == "small" else (200, 40)
+    shapes: dict[str, tuple[Act, ...]] = {
+        "log-normal": (Delay(low=0.2, high=0.8, sigma=0.35),),
+        # Two in five clients are far away.
+        "bimodal": (
+            Delay(low=0.1, high=0.14),
+            Delay(low=0.3, high=0.4, clients=tuple(c for c in range(clients) if c % 5 < 2)),
+        ),
+    }
+    for shape, acts in shapes.items():
+        setup = Setup(
+            clients=clients,
+            requests="2/s",
+            method=[noop("nothing"), pause(seconds)],
+            group={"latency_limit": "1s", "connect_within": "3s"},
+        )
+        yield from _read(measure(setup, Script(sections={"always": acts}, seed=seed), scratch / shape), shape, seed)
+
+
+def _read(run: Measured, shape: str, seed: int) -> Iterator[Reading]:
+    where = f"{run.folder}, seed {seed}"
+    paired = [pair for pair in pairs(run) if pair.said.kind is Kind.SLOT]
+    yield exact(f"{shape}: requests that are not the server's", strangers(paired), 0, note=where)
+    true = [(pair, pair.answered, pair.held) for pair in paired]
+    served = [(pair, answered, held) for pair, answered, held in true if answered is not None and held is not None]
+    latency = run.result.latency_ms
+    counted = [pair for pair in paired if _counts(pair)]
+    yield exact(f"{shape}: replies counted", latency.service["all"].count, len(counted), note=where)
+    services = [held for pair, _, held in served if _counts(pair)]
+    responses = [answered - pair.said.due for pair, answered, _ in served if _counts(pair)]
+    yield from _compare(run, f"{shape}: service", latency.service["all"], services, where)
+    yield from _compare(run, f"{shape}: response", latency.response["all"], responses, where)
+
+
+def _counts(pair: Pair) -> bool:
+    """The observer's own late sends are in no latency; everything else that the server answered is."""
+    return pair.answered is not None and not pair.said.late_observer
+
+
+def _compare(run: Measured, what: str, said: Quantiles, true: list[int], where: str) -> Iterator[Reading]:
+    for name, q in QUANTILES.items():
+        ms = quantile(true, q) / 1e6
+        reading = near(f"{what} {name}", getattr(said, name), ms, ACCEPTED * ms, flagged=not run.sound, note=where)
+        yield Reading(reading.what, reading.error / ms, ACCEPTED, "x", reading.flagged, reading.note)

@@ -1,0 +1,196 @@
+"""A stall of D: corrected quantiles match the closed form of the stall that the server logged, uncorrected do not.
+
+The service stands still in three ways. It answers its backlog in the end; then a closed loop would leave most of the
+stall out, while chaosrun has sent every request on time, so that even its uncorrected times have it. It throws the
+backlog away; or it is gone and nothing can be sent: then the uncorrected times leave it out altogether. And one reply
+that comes late is one long wait, not the first of many.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from measured import Measured, Setup, measure, noop, pause
+from oracle_row import Reading, Size, exact, near
+from paired import Pair, pairs, strangers, user_waits
+from stall_forms import Stall as Form
+from stall_forms import as_a_closed_loop, quantile
+from truth import Acted
+from truth_script import Act, Delay, Outage, Script, Stall
+
+from chaosrun.records import Kind
+from chaosrun.scoring.requests import Requests, RequestWindow
+
+NAME = "stall"
+ACCEPTS = "corrected quantiles match the closed form, uncorrected visibly do not; one late reply is one long wait"
+FAST = False
+
+S = 1_000_000_000
+PERIOD = S // 4
+LIMIT = S // 2
+QUIET_S = 4.0
+"""Between two stalls, and after each as much as belongs to its window."""
+AT_MOST = 0.1
+"""Of a corrected quantile, that an uncorrected one has that visibly does not match it."""
+QUANTILES = {"p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    lasts: float
+    act: Act
+
+
+def run(size: Size, seed: int, scratch: Path) -> Iterator[Reading]:
+    lengths = (1.5,) if size == "small" else (1.0, 2.0, 5.0)
+    for length in lengths:
+        yield from _read(length, 40 if size == "small" else 100, seed, scratch / f"{length:g}s")
+
+
+def _read(length: float, clients: int, seed: int, scratch: Path) -> Iterator[Reading]:
+    cases = (
+        Case("answered", length, Stall(of="replies", then="answer", lasts=length)),
+        Case("thrown away", length, Stall(of="replies", then="discard", lasts=length)),
+        Case("gone", length, Outage(how="rst", doors="shut", lasts=length)),
+        # Long enough to meet one request of the one client, and too short for two.
+        Case("late", PERIOD / S, Delay(low=2 * LIMIT / S, high=2 * LIMIT / S, clients=(3,), lasts=0.96 * PERIOD / S)),
+    )
+    method = [step for case in cases for step in (noop(case.name), pause(case.lasts + QUIET_S))]
+    setup = Setup(
+        clients=clients,
+        requests="4/s",
+        method=method,
+        group={"latency_limit": "500ms", "reply_timeout": "20s", "reconnect": {"first": "20ms", "max": "50ms"}},
+    )
+    run = measure(setup, Script(sections={case.name: (case.act,) for case in cases}, seed=seed), scratch)
+    where = f"{scratch}, seed {seed}"
+    starts = {line.id: line.t for line in run.history.called}
+    begun = [starts[fault.id] for fault in run.history.plan.faults if fault.id in starts]
+    yield exact("faults begun", len(begun), len(cases), flagged=bool(run.history.unsteady), note=where)
+    if len(begun) < len(cases):
+        return
+    paired = pairs(run)
+    yield exact("requests that are not the server's", strangers(paired), 0, note=where)
+    waits = sorted(user_waits(paired, LIMIT))
+    yield from _whole(run, waits, where)
+    for case, start in zip(cases, begun, strict=True):
+        window = (start - S, start + round((case.lasts + QUIET_S - 1) * S))
+        inside = [wait for due, wait in waits if window[0] <= due < window[1]]
+        (measured,) = Requests.of(run.history, 0).measure([window])
+        read = _Case(run, case, window, measured, inside, paired, where)
+        yield from {"answered": read.answered, "thrown away": read.thrown_away, "gone": read.gone, "late": read.late}[
+            case.name
+        ]()
+
+
+def _whole(run: Measured, waits: list[tuple[int, int]], where: str) -> Iterator[Reading]:
+    """What result.json says of the whole run."""
+    said = run.result.latency_ms.response["all"]
+    for name, q in QUANTILES.items():
+        true = quantile((wait for _, wait in waits), q) / S
+        yield _near(run, f"the whole run's {name}", getattr(said, name) / 1e3, true, 0.01 * true, where)
+
+
+def _near(run: Measured, what: str, said: float | None, true: float, bound: float, where: str) -> Reading:
+    """What a busy machine adds between the server's writing and our reading is in the bound: 10 ms."""
+    return near(what, said, true, bound + 0.01, flagged=not run.sound, note=where)
+
+
+@dataclass(frozen=True)
+class _Case:
+    run: Measured
+    case: Case
+    window: tuple[int, int]
+    measured: RequestWindow
+    waits: list[int]
+    """Of the users of the window, by the server's log."""
+    paired: list[Pair]
+    where: str
+
+    def answered(self) -> Iterator[Reading]:
+        form = self._form(self._act.over or 0)
+        yield from self._corrected({name: form.corrected(q) for name, q in QUANTILES.items()})
+        # The requests of a stalled server are sent on time all the same: nothing is left out of their service times.
+        for name, q in QUANTILES.items():
+            found = self.measured.service.quantile(q)
+            true = form.corrected(q) / S
+            yield _near(self.run, f"answered: service {name}", found and found / S, true, 0.01 * true, self.where)
+        closed = self._closed_loop()
+        yield self._blind("answered: a closed loop's p90", quantile(closed, 0.9))
+        q99 = quantile(closed, 0.99) / S
+        yield _near(self.run, "answered: a closed loop's p99", q99, form.closed_loop(0.99) / S, 0.01 * q99, self.where)
+
+    def thrown_away(self) -> Iterator[Reading]:
+        form = self._form(self._act.over or 0)
+        yield from self._corrected({name: form.discarded(q) for name, q in QUANTILES.items()}, PERIOD / S)
+        yield self._blind("thrown away: service p90", self.measured.service.quantile(0.9))
+        yield self._blind("thrown away: service max", self.measured.service.max)
+
+    def gone(self) -> Iterator[Reading]:
+        """Each client has its own stall, to the first reply on its new connection; the tail is that of their mean, but
+        for the last that are still away, hence the room."""
+        back = [self._served_again(c) for c in range(self.run.history.plan.groups[0].clients)]
+        form = self._form(sum(back) // len(back))
+        room = (max(back) - min(back)) / S
+        yield from self._corrected({name: form.corrected(q) for name, q in QUANTILES.items()}, room)
+        yield self._blind("gone: service p90", self.measured.service.quantile(0.9))
+        yield self._blind("gone: service max", self.measured.service.max)
+
+    def late(self) -> Iterator[Reading]:
+        (slow,) = [pair for pair in self._slots() if pair.held is not None and pair.held > LIMIT]
+        said = slow.said.wait
+        assert slow.answered is not None
+        true = (slow.answered - slow.said.due) / S
+        yield _near(self.run, "late: its own wait", said and said / S, true, 0, self.where)
+        bad = sum(pair.said.good is False for pair in self._slots() if pair.said.client == slow.said.client)
+        yield exact("late: bad slots of its client", bad, 1, flagged=not self.run.sound, note=self.where)
+
+    @property
+    def _act(self) -> Acted:
+        (act,) = self.run.truth.acts(self.case.name)
+        return act
+
+    def _form(self, over: int) -> Form:
+        """The stall from its beginning, as the server logged it, to `over`."""
+        base = quantile(self.waits, 0.5)
+        return Form(length=over - self._act.begun, span=self.window[1] - self.window[0], period=PERIOD, base=base)
+
+    def _served_again(self, client: int) -> int:
+        new = [each for each in self.run.truth.of(client) if each.accepted > self._act.begun]
+        return min(each.served.answered for each in new if each.served is not None and each.served.answered is not None)
+
+    def _corrected(self, form: dict[str, float], room: float = 0.0) -> Iterator[Reading]:
+        """Against the closed form, and against what the log says of every single request.
+
+        The closed form knows nothing of the grid of phases, hence a step of it (and `room` in seconds) for the bound.
+        """
+        step = PERIOD / S / self.run.history.plan.groups[0].clients
+        for name, q in QUANTILES.items():
+            found = self.measured.response.quantile(q, beyond=self.measured.censored)
+            said = None if found is None else found / S
+            true = form[name] / S
+            what = f"{self.case.name}: {name}"
+            yield _near(self.run, f"{what}, closed form", said, true, 0.01 * true + step + room, self.where)
+            true = quantile(self.waits, q) / S
+            yield _near(self.run, f"{what}, log", said, true, 0.01 * true, self.where)
+
+    def _blind(self, what: str, found: int | None) -> Reading:
+        """It has a tenth at most of what the users waited at their 90th percentile."""
+        assert found is not None
+        true = quantile(self.waits, 0.9)
+        return Reading(what, found / true, AT_MOST, "x", flagged=not self.run.sound, note=self.where)
+
+    def _slots(self) -> list[Pair]:
+        a, b = self.window
+        return [pair for pair in self.paired if pair.said.kind is Kind.SLOT and a <= pair.said.due < b]
+
+    def _closed_loop(self) -> list[int]:
+        own: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for pair in self._slots():
+            if pair.answered is not None:
+                own[pair.said.client].append((pair.said.due, pair.answered))
+        return [wait for slots in own.values() for wait in as_a_closed_loop(slots)]
