@@ -39,7 +39,7 @@ class Pause(NamedTuple):
     length_ns: int
 
 
-def beginning(loaded: Loaded, folder: Path, profile: str | None) -> Began:
+def beginning(loaded: Loaded, folder: Path, profile: str | None, *, offset_ns: int = 0) -> Began:
     """The first line of the run's journal: what is run, where, and by what."""
     origin_ns, wall_ns = time.monotonic_ns(), time.time_ns()
     where = environment()
@@ -57,6 +57,7 @@ def beginning(loaded: Loaded, folder: Path, profile: str | None) -> Began:
         wall_offset_ns=wall_ns,
         boot_id=boot_id(),
         plan=make_plan(loaded),
+        offset_ns=offset_ns,
         environment=where,
     )
 

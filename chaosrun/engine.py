@@ -33,7 +33,7 @@ from chaosrun.runfolder import make_run_folder, write_whole
 from chaosrun.safety.standing import StandingFaults
 from chaosrun.scoring.result import Result, encode
 from chaosrun.spec.loader import Loaded
-from chaosrun.stopping import Stopped, Stopping
+from chaosrun.stopping import Signals, Stopped, Stopping
 
 _LOOK_NS = 200_000_000
 _SETTLE_NS = 100_000_000
@@ -48,6 +48,9 @@ class Options:
     report_dir: Path = Path("reports")
     max_duration_ns: int | None = None
     """In place of the experiment's own; None: that one, or twice what is planned."""
+    offset_ns: int = 0
+    """The baseline lasts so much longer than planned, and the first fault falls so much later: runs of a series meet
+    the grid of the requests at different phases."""
 
 
 class Watcher(Protocol):
@@ -85,12 +88,22 @@ async def run(loaded: Loaded, options: Options, watcher: Watcher) -> Outcome:
         Unwritable: the run could not be kept; what was undone is in the message.
     """
     folder = make_run_folder(options.report_dir, loaded.experiment.title, datetime.now(UTC))
+    with Signals().caught() as signals:
+        return await run_in(folder, loaded, options, watcher, signals)
+
+
+async def run_in(folder: Path, loaded: Loaded, options: Options, watcher: Watcher, signals: Signals) -> Outcome:
+    """The same in a folder that is there, stopped by signals that are caught already.
+
+    Raises:
+        ChaosrunError: as `run`; after a UsageError the folder is gone again.
+    """
     try:
         engine = _Run(loaded, options, watcher, folder)
     except UsageError:
         shutil.rmtree(folder)  # nothing was started, so nothing is to be kept
         raise
-    with engine.stopping.signals():
+    with signals.told_to(engine.stopping.ask_by_signal):
         await engine.execute()
         # Still under the signals' cover: who stops a run wants its result, not half of it.
         return await asyncio.to_thread(score, folder)
@@ -115,9 +128,10 @@ class _Run:
     def __init__(self, loaded: Loaded, options: Options, watcher: Watcher, folder: Path) -> None:
         self._watcher = watcher
         self._journal = Journal(folder, ENGINE)
-        began = beginning(loaded, folder, options.profile)
+        began = beginning(loaded, folder, options.profile, offset_ns=options.offset_ns)
         self._journal.append(began)
         self._plan = began.plan
+        self._offset_ns = began.offset_ns
         self._broken: ChaosrunError | None = None
         self._prober_missed = False
         self.stopping = Stopping(began.origin_ns, self._on_stop)
@@ -182,7 +196,7 @@ class _Run:
         await self._ramp()
         await self._hold("warmup", timing["warmup"])
         await self._assembly.fleet.sentinels(self.now())
-        await self._hold("baseline", timing["baseline"])
+        await self._hold("baseline", timing["baseline"] + self._offset_ns)
         if self._assembly.method:
             if not await self._steady():
                 return

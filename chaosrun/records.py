@@ -48,6 +48,8 @@ class Began(Record, frozen=True, kw_only=True):
     """Unix time of the origin."""
     boot_id: str = ""
     plan: Plan
+    offset_ns: int = 0
+    """The baseline is planned to last so much longer than the plan says: a run of a series."""
     environment: dict[str, str] = {}
 
 

@@ -23,22 +23,41 @@ def make_run_folder(reports: Path, title: str, started: datetime) -> Path:
     Raises:
         Unwritable: it cannot be created, or nothing can be written into it.
     """
-    stamp = started.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = _make(reports, title, started, "")
+    try:
+        (folder / "samples").mkdir(mode=0o700)
+    except OSError as error:
+        raise _unwritable(reports, error) from error
+    return folder
+
+
+def make_series_folder(reports: Path, title: str, started: datetime) -> Path:
+    """Create the folder of a series of runs, `<UTC time>-<slug>-series`, below which each has its own.
+
+    Raises:
+        Unwritable: as for `make_run_folder`.
+    """
+    return _make(reports, title, started, "-series")
+
+
+def _make(reports: Path, title: str, started: datetime, what: str) -> Path:
+    name = f"{started.astimezone(UTC).strftime('%Y%m%dT%H%M%SZ')}-{slug(title)}{what}"
     try:
         reports.mkdir(parents=True, exist_ok=True)
         for number in range(1, 1000):
-            folder = reports / (f"{stamp}-{slug(title)}" + (f"-{number}" if number > 1 else ""))
+            folder = reports / (name if number == 1 else f"{name}-{number}")
             try:
                 folder.mkdir(mode=0o700)
             except FileExistsError:
                 continue
-            (folder / "samples").mkdir(mode=0o700)
             return folder.resolve()
     except OSError as error:
-        raise Unwritable(
-            f"{reports}: no run can be kept here ({error.strerror}); choose another place with --report-dir"
-        ) from error
+        raise _unwritable(reports, error) from error
     raise Unwritable(f"{reports}: a thousand runs within one second; choose another place with --report-dir")
+
+
+def _unwritable(reports: Path, error: OSError) -> Unwritable:
+    return Unwritable(f"{reports}: no run can be kept here ({error.strerror}); choose another place with --report-dir")
 
 
 def write_whole(path: Path, data: bytes) -> None:

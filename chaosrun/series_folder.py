@@ -5,12 +5,13 @@ A line is on disk before what it tells of happens, so that a series that is cut 
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from chaosrun.errors import Exit, UsageError
+from chaosrun.errors import Exit, Unwritable, UsageError
 from chaosrun.journal import JOURNAL, Appender
 
 SERIES = "series.jsonl"
@@ -46,8 +47,9 @@ class Broken(Line, frozen=True, kw_only=True):
 
 
 class Halted(Line, frozen=True, kw_only=True):
-    """A signal ended the series, within a run or between two."""
+    """The series ended before its last run: by a signal, or because the next run could not begin."""
 
+    exit_code: Exit
     why: str
 
 
@@ -83,7 +85,8 @@ class SeriesLog:
         self._file.sync()
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(Unwritable):  # `write` has told of it
+            self._file.close()
 
 
 def is_series(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""How a run ends early: one reason, the first one, and waits that it wakes."""
+"""How a run ends early: one reason, the first one, and waits that it wakes; and the signals that give the reason."""
 
 from __future__ import annotations
 
@@ -7,12 +7,58 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from chaosrun.records import Stop
 
 T = TypeVar("T")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """SIGINT, SIGTERM and SIGHUP as a wish to stop: the first one, told to whoever listens. For one event loop."""
+
+    def __init__(self) -> None:
+        self.first: str | None = None
+        """In words, once one has come."""
+        self._came = asyncio.Event()
+        self._listeners: list[Callable[[str], None]] = []
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[Self]:
+        """They end nothing by themselves for as long as the context lasts."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            yield self
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    @contextlib.contextmanager
+    def told_to(self, listener: Callable[[str], None]) -> Iterator[None]:
+        """`listener` hears of the first one, at once if it has come already."""
+        self._listeners.append(listener)
+        if self.first is not None:
+            listener(self.first)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    async def quiet_for(self, length_ns: int) -> bool:
+        """Wait; false as soon as one has come."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._came.wait(), length_ns / 1e9)
+        return self.first is None
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self.first is None:
+            self.first = f"stopped by {signal.Signals(number).name}"
+            self._came.set()
+            for listener in self._listeners:
+                listener(self.first)
 
 
 class Stopped(Exception):
@@ -44,20 +90,9 @@ class Stopping:
         self._event.set()
         self._tell(self.why)
 
-    @contextlib.contextmanager
-    def signals(self) -> Iterator[None]:
-        """SIGINT, SIGTERM and SIGHUP ask to stop for as long as the context lasts."""
-        loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, self._on_signal, number)
-        try:
-            yield
-        finally:
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
-
-    def _on_signal(self, number: signal.Signals) -> None:
-        self.ask(f"stopped by {signal.Signals(number).name}", by_signal=True)
+    def ask_by_signal(self, why: str) -> None:
+        """Stop the run because a signal came."""
+        self.ask(why, by_signal=True)
 
     async def or_stop(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for `work`.

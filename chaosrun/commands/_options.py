@@ -44,6 +44,20 @@ def format_option(command: Decorated) -> Decorated:
     )(command)
 
 
+def duration(option: str, text: str) -> int:
+    """What an option says of a length of time, in nanoseconds.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from chaosrun.spec.units import UnitError, duration_ns  # noqa: PLC0415 - what --help has no use for
+
+    try:
+        return duration_ns(text)
+    except UnitError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
 def not_yet(*names: str, flag: bool = False) -> Callable[[Decorated], Decorated]:
     """Options of the documented command line that are still to come: refused, never ignored."""
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from chaosrun.commands._options import format_option, not_yet, one_experiment, spec_options
+from chaosrun.commands._options import duration, format_option, not_yet, one_experiment, spec_options
+from chaosrun.commands._repeat import repeat_options, repetition, run_several
 from chaosrun.commands._session import Session
-from chaosrun.errors import ChaosrunError, Exit, UsageError
+from chaosrun.errors import ChaosrunError, Exit
 
 
 class Interrupted(ChaosrunError):
@@ -29,10 +30,11 @@ class Interrupted(ChaosrunError):
     help="Where runs are kept, a folder each.",
 )
 @click.option("--max-duration", metavar="TIME", help="End the run at the latest after this long, as in 5m.")
+@repeat_options
 @format_option
 @click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
 @click.option("--yes", is_flag=True, help="Never ask; nothing asks yet.")
-@not_yet("--repeat", "--against", "--fleet")
+@not_yet("--against", "--fleet")
 @not_yet("--dry-run", flag=True)
 @click.pass_obj
 def command(
@@ -44,6 +46,9 @@ def command(
     target: Path | None,
     report_dir: Path,
     max_duration: str | None,
+    repeat: int,
+    seed: int | None,
+    cool_down: str | None,
     form: str,
     no_live: bool,
     yes: bool,  # noqa: ARG001 - accepted, so that scripts which say it go on working when something asks
@@ -53,7 +58,9 @@ def command(
     The summary goes to standard output, progress to standard error, and everything that was recorded to a folder
     below --report-dir.
     """
-    path, limit = one_experiment(experiment), _duration(max_duration)
+    path = one_experiment(experiment)
+    limit = None if max_duration is None else duration("--max-duration", max_duration)
+    several = repetition(repeat, seed, cool_down)
 
     import asyncio  # noqa: PLC0415 - as below
 
@@ -65,6 +72,10 @@ def command(
     loaded = load_experiment(path, profile=profile, sets=sets, target=target)
     session.secrets.update(loaded.secrets)
     options = engine.Options(report_dir=report_dir, max_duration_ns=limit, profile=profile)
+    if several is not None:
+        outcome, code = run_several(session, loaded, options, several, live=not no_live)
+        show(session, outcome, form)
+        return code
     try:
         with watching(live=not no_live, secrets=session.secrets) as watcher:
             outcome = asyncio.run(engine.run(loaded, options, watcher))
@@ -76,15 +87,3 @@ def command(
         raise
     show(session, outcome, form)
     return outcome.exit
-
-
-def _duration(text: str | None) -> int | None:
-    """--max-duration in nanoseconds."""
-    from chaosrun.spec.units import UnitError, duration_ns  # noqa: PLC0415 - as above
-
-    if text is None:
-        return None
-    try:
-        return duration_ns(text)
-    except UnitError as error:
-        raise UsageError(f"--max-duration: {error}") from error

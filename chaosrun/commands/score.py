@@ -10,15 +10,16 @@ from chaosrun.commands._options import format_option
 from chaosrun.commands._session import Session
 
 
-@click.command("score", short_help="Score a recorded run again.")
+@click.command("score", short_help="Score a recorded run or series again.")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @format_option
 @click.pass_obj
 def command(session: Session, *, folder: Path, form: str) -> int:
-    """Score a recorded run again and write its result.json; the exit code is that of the run."""
-    from chaosrun import engine  # noqa: PLC0415 - only when called
+    """Score a recorded run, or every run of a series, again and write result.json; the exit code is that of the run."""
+    from chaosrun import engine, series  # noqa: PLC0415 - only when called
     from chaosrun.commands._output import show  # noqa: PLC0415 - as above
+    from chaosrun.series_folder import is_series  # noqa: PLC0415 - as above
 
-    outcome = engine.score(folder)
+    outcome = series.score(folder) if is_series(folder) else engine.score(folder)
     show(session, outcome, form)
     return outcome.exit

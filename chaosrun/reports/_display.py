@@ -30,8 +30,8 @@ _FAULT_STYLES: Final = {"failed": "bold red", "unconfirmed": "bold yellow", "und
 class Display(View):
     """A `Watcher` and the context in which it is on the screen."""
 
-    def __init__(self, stream: TextIO, secrets: Iterable[str]) -> None:
-        super().__init__()
+    def __init__(self, stream: TextIO, secrets: Iterable[str], heading: str = "") -> None:
+        super().__init__(heading=heading)
         self._secrets = tuple(secrets)
         # A file of its own on the terminal: a thread that is stuck in standard error holds its lock, and the
         # interpreter would abort over it at its end.
@@ -63,7 +63,10 @@ class Display(View):
 
     def draw(self) -> RenderableType:
         """The whole picture, from what is known this instant."""
-        parts: list[RenderableType] = [self._heading(), self._phases()]
+        parts: list[RenderableType] = [self._heading()]
+        if self.heading:
+            parts.append(Text(self._safe(self.heading), style="dim", no_wrap=True, overflow="ellipsis"))
+        parts.append(self._phases())
         if self.last_fault is not None:
             parts.append(self._fault_banner())
         if self.groups:

@@ -31,23 +31,24 @@ _LAST_WORDS_S: Final = 2.0
 
 
 @contextlib.contextmanager
-def watching(*, live: bool, secrets: Iterable[str], stream: TextIO | None = None) -> Iterator[View]:
+def watching(*, live: bool, secrets: Iterable[str], heading: str = "", stream: TextIO | None = None) -> Iterator[View]:
     """Something for the engine to tell of its run, which draws it as long as the context lasts.
 
     Args:
         live: draw in place, where the stream is a terminal that can.
+        heading: which run of several it is, in words.
         stream: a file with a descriptor; None: standard error.
     """
     stream = sys.stderr if stream is None else stream
     if live and _can_draw(stream):
         from chaosrun.reports._display import Display  # noqa: PLC0415 - rich costs a fifth of a second
 
-        with Display(stream, secrets) as display:
+        with Display(stream, secrets, heading) as display:
             yield display
         return
     pump = Pump(stream)
     try:
-        yield Lines(pump, secrets)
+        yield Lines(pump, secrets, heading)
     finally:
         pump.close()
 
@@ -99,8 +100,8 @@ class Pump:
 class Lines(View):
     """A line per phase, fault and note, and one of the load every five seconds."""
 
-    def __init__(self, pump: Pump, secrets: Iterable[str]) -> None:
-        super().__init__()
+    def __init__(self, pump: Pump, secrets: Iterable[str], heading: str = "") -> None:
+        super().__init__(heading=heading)
         self._secrets = tuple(secrets)
         self._status_at = 0.0
         self._log = structlog.wrap_logger(
@@ -112,6 +113,8 @@ class Lines(View):
     def began(self, folder: Path, title: str, plan: Plan) -> None:
         super().began(folder, title, plan)
         clients = sum(group.clients for group in plan.groups)
+        if self.heading:
+            self._log.info("series", what=self.heading)
         self._log.info("run", title=title, clients=clients, folder=str(folder))
 
     def phase(self, name: str, planned_ns: int | None) -> None:

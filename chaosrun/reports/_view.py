@@ -56,8 +56,10 @@ class GroupView:
 class View:
     """A `Watcher` that only remembers."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, heading: str = "") -> None:
         self._clock = clock
+        self.heading = heading
+        """Which run of several it is, in words."""
         self.began_at = clock()
         self.title = ""
         self.folder: Path | None = None

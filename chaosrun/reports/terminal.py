@@ -1,4 +1,5 @@
-"""The summary of a run on one screen: verdict, story, recovery, losses, latency, criteria, observer, findings.
+"""The summary of a run on one screen: verdict, story, recovery, losses, latency, criteria, observer, findings. That of
+a series has its runs and what they prove in their place.
 
 It fits 80 columns; where it does not fit the height, it says less of what went well. Without colour it is plain text,
 the same every time. Nothing is in it but what `result.json` says.
@@ -6,6 +7,7 @@ the same every time. Nothing is in it but what `result.json` says.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from io import StringIO
 from pathlib import Path
@@ -19,9 +21,10 @@ from rich.text import Text
 from chaosrun.reports._criteria import criteria
 from chaosrun.reports._prose import prose, unglued
 from chaosrun.reports._safe_text import clean
+from chaosrun.reports._series import ONE_RUN, series_headline, series_rows
 from chaosrun.reports._story import counted, headline, seconds, seconds_of_clients, story, with_error
 from chaosrun.reports._traffic import Row, latency, messages
-from chaosrun.scoring.result import Check, Result
+from chaosrun.scoring.result import Check, Repeats, Result
 from chaosrun.scoring.words import show
 
 _VERDICT_STYLES: Final = {"passed": "green", "failed": "red", "dirty": "red", "aborted": "magenta"}
@@ -51,12 +54,27 @@ def render(result: Result, folder: Path, *, width: int = 100, height: int | None
         colour: with ANSI colours, for a terminal.
     """
     result = cleaned(result)
+    if result.repeats is not None:
+        return _series(result, result.repeats, folder, width, height, colour)
     page = _draw(_page(result, folder, Detail.FULL), width, colour)
     for detail in (Detail.NAMES, Detail.BRIEF, Detail.COUNTS):
         if height is None or page.count("\n") < height:
             break
         page = _draw(_page(result, folder, detail), width, colour)
     return page
+
+
+def _series(result: Result, repeats: Repeats, folder: Path, width: int, height: int | None, colour: bool) -> str:
+    """Fewer runs have a line until it fits."""
+
+    def drawn(most: int | None) -> str:
+        rows = [*series_rows(result, repeats, width=width, most=most), _report(folder)]
+        return _draw(Group(*_heading(result), Text(), _grid(rows)), width, colour)
+
+    page = drawn(None)
+    if height is None or (over := page.count("\n") - height + 1) <= 0:
+        return page
+    return drawn(max(1, repeats.n - over))
 
 
 def cleaned(result: Result) -> Result:
@@ -101,25 +119,33 @@ def _page(result: Result, folder: Path, detail: Detail) -> RenderableType:
         *_observer(result),
         *_findings(result),
         *((*_resources(result), *_tolerance(result)) if detail > Detail.BRIEF else ()),
-        ("Report", Text(clean(str(folder)), overflow="fold")),
+        ("Proves", prose(ONE_RUN)),
+        _report(folder),
     ]
+    blank = [Text()] if detail > Detail.BRIEF else []
+    return Group(*_heading(result), *blank, prose(" ".join(story(result))), *blank, _grid(rows))
+
+
+def _report(folder: Path) -> Row:
+    return "Report", Text(clean(str(folder)), overflow="fold")
+
+
+def _grid(rows: Sequence[Row]) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=_LABEL, style="bold cyan")
     grid.add_column(ratio=1)
     for label, content in rows:
         grid.add_row(label, content)
-    blank = [Text()] if detail > Detail.BRIEF else []
-    return Group(*_heading(result), *blank, prose(" ".join(story(result))), *blank, grid)
+    return grid
 
 
 def _heading(result: Result) -> list[RenderableType]:
     style = _VERDICT_STYLES.get(result.verdict, "yellow")
     verdict = Text.assemble((f" {result.verdict.upper()} ", f"bold reverse {style}"), "  ", (result.title, "bold"))
     facts = [
-        headline(result),
+        headline(result) if result.repeats is None else series_headline(result.repeats),
         *([f"profile {result.profile}"] if result.profile else []),
-        f"{seconds(round(result.duration_s, 1))}",
-        "one run: a demonstration",
+        *([seconds(round(result.duration_s, 1))] if result.repeats is None else []),
     ]
     lines: list[RenderableType] = [verdict, Text(" · ".join(facts), style="dim")]
     if result.verdict != "passed":

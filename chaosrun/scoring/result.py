@@ -312,14 +312,70 @@ class Environment(Part, frozen=True, kw_only=True):
     proxy: dict[str, str | float | None] | None = None
 
 
+class Spread(Part, frozen=True, kw_only=True):
+    """Times to recover of several runs: their median and the interval that encloses the true one.
+
+    Where a value is among those that were never seen to end it is null, and `..._above` tells what it is above. Too few
+    runs (below 6) have no interval: `low`, `high` and `confidence` are null.
+    """
+
+    median: float | None = None
+    low: float | None = None
+    high: float | None = None
+    confidence: float | None = None
+    """What the interval's ranks give, at least 0.95."""
+    median_above: float | None = None
+    low_above: float | None = None
+    high_above: float | None = None
+    runs: int = 0
+    censored: int = 0
+    """So many of them never recovered while they were observed; they rank last."""
+
+
+class RepeatedRun(Part, frozen=True, kw_only=True):
+    """One run of a series; everything about it is in its own folder."""
+
+    folder: str
+    """Below that of the series."""
+    verdict: str | None = None
+    """Null: it broke off without a result."""
+    exit_code: int
+    ttr_s: float | None = None
+    censored_above_s: float | None = None
+    error_s: float | None = None
+    server_ready_s: float | None = None
+    replies_lost: int | None = None
+    """Requests that were sent and never answered: `lost_connected` and `lost_at_break`."""
+    pushes_lost: int | None = None
+    """Copies owed that never came: `lost_connected`, `missed_disconnected` and `tail`; null where it cannot be told."""
+    offset_s: float
+    """So much later than planned its baseline ended and its first fault fell."""
+    left_out: str = ""
+    """Why its time to recover is in no statistics; empty: it is in them."""
+
+
 class Repeats(Part, frozen=True, kw_only=True):
     """What several runs of one experiment prove together."""
 
     n: int
-    ttr_s: dict[str, float | None]
+    """Runs that were begun."""
+    asked: int
     passed: int
     failed: int
+    inconclusive: int
+    aborted: int
+    dirty: int
+    broken: int
+    """Begun, and ended without a result."""
     failure_probability_below: float | None
+    """Upper bound, with `confidence`, of the probability that a run fails, from those that passed or failed."""
+    confidence: float
+    ttr_s: Spread
+    seed: int
+    cool_down_s: float
+    worst: str
+    """Folder of the run that everything outside `repeats`, the verdict and its reasons is of."""
+    runs: list[RepeatedRun]
 
 
 class Result(Part, frozen=True, kw_only=True):

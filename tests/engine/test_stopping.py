@@ -10,7 +10,7 @@ import time
 import pytest
 
 from chaosrun.records import Stop
-from chaosrun.stopping import Stopped, Stopping
+from chaosrun.stopping import Signals, Stopped, Stopping
 
 
 def stopping(told: list[Stop]) -> Stopping:
@@ -87,12 +87,37 @@ def test_a_signal_asks_to_stop_and_a_second_one_changes_nothing(number: signal.S
     async def story() -> None:
         told: list[Stop] = []
         wish = stopping(told)
-        with wish.signals():
+        with Signals().caught() as signals, signals.told_to(wish.ask_by_signal):
             os.kill(os.getpid(), number)
             os.kill(os.getpid(), number)
             with pytest.raises(Stopped):
                 await wish.sleep_until(wish.now() + 30 * 10**9)
             await asyncio.sleep(0.05)
         assert [(stop.why, stop.signal) for stop in told] == [(f"stopped by {number.name}", True)]
+
+    asyncio.run(story())
+
+
+def test_a_signal_that_came_before_the_run_stops_it_at_once() -> None:
+    async def story() -> None:
+        told: list[str] = []
+        with Signals().caught() as signals:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not await signals.quiet_for(30 * 10**9), "it wakes the wait"
+            with signals.told_to(told.append):
+                os.kill(os.getpid(), signal.SIGHUP)
+                await asyncio.sleep(0.05)
+        assert told == ["stopped by SIGTERM"], "the first one, once"
+
+    asyncio.run(story())
+
+
+def test_without_a_signal_the_wait_is_as_long_as_asked() -> None:
+    async def story() -> None:
+        with Signals().caught() as signals:
+            began = time.monotonic_ns()
+            assert await signals.quiet_for(50_000_000)
+            assert time.monotonic_ns() - began >= 50_000_000
+            assert await signals.quiet_for(0)
 
     asyncio.run(story())

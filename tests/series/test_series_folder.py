@@ -23,7 +23,7 @@ def recorded(folder: Path, *lines: Line) -> Path:
 
 def test_what_is_written_is_read_back_in_its_order(tmp_path: Path) -> None:
     begun = (Begun(folder="b", offset_ns=3), Begun(folder="a", offset_ns=0))
-    halted = Halted(why="stopped by SIGINT")
+    halted = Halted(exit_code=Exit.ABORTED, why="stopped by SIGINT")
     series = read_series(recorded(tmp_path, *begun, halted))
     assert (series.planned, series.begun, series.broken, series.halted) == (PLANNED, begun, None, halted)
     assert runs_of(tmp_path) == (tmp_path / "b", tmp_path / "a")
