@@ -12,7 +12,8 @@ run: $(READY)
 	$(BIN)/chaosrun experiments/server-restart.yaml
 
 test: $(READY)
-	$(BIN)/pytest -m "not slow and not live" -n 2 --dist loadgroup -rs
+	$(BIN)/pytest -m "not slow and not live and not whole_run" -n 2 -rs
+	$(BIN)/pytest -m "whole_run and not slow and not live" -rs
 
 # Everything that takes longer or needs more of the machine; nothing of it may be skipped in CI.
 slow: $(READY)

@@ -52,6 +52,11 @@ def few(test: object) -> None:
     asked = getattr(test, name, settings.default)
     examples = min(EXAMPLES, asked.max_examples)
     quick = settings(
-        asked, max_examples=examples, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+        asked,
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
     )
     setattr(test, name, quick)

@@ -1,0 +1,28 @@
+"""What all tests share: how Hypothesis looks for counter-examples, and which tests are whole runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+HERE = Path(__file__).parent
+WHOLE_RUNS = [HERE / name for name in ("e2e", "oracle")]
+
+# The same examples every time: whether a commit is good is not for a seed to decide. On a busy machine one may take
+# long, which is no property of the code. To look further: pytest --hypothesis-profile=explore
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.register_profile("explore", settings.get_profile("steady"), derandomize=False, max_examples=2000)
+settings.load_profile("steady")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks which group a test belongs to
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs measure time: `make test` runs them by themselves, and xdist never two at once."""
+    for item in items:
+        if any(folder in item.path.parents for folder in WHOLE_RUNS):
+            item.add_marker(pytest.mark.whole_run)
+            item.add_marker(pytest.mark.xdist_group("whole runs"))
