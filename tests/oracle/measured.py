@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from truth import Truth, read_truth
@@ -36,6 +36,7 @@ from chaosrun.targets import ports
 
 SERVER = Path(__file__).with_name("truth_server.py")
 GROUP = "users"
+R = TypeVar("R")
 
 
 def noop(name: str) -> dict[str, Any]:
@@ -85,7 +86,13 @@ class Measured:
 
     @property
     def sound(self) -> bool:
+        """The run vouches for its numbers."""
         return self.result.observer.sound
+
+    @property
+    def was_steady(self) -> bool:
+        """The faults were injected; where the baseline was not steady they are not, and the run says so."""
+        return not self.history.unsteady
 
 
 def measure(setup: Setup, script: Script, scratch: Path, herald: type[Herald] | None = None) -> Measured:
@@ -107,6 +114,26 @@ async def measured(setup: Setup, script: Script, scratch: Path, herald: type[Her
     outcome = await engine.run(load_experiment(file), engine.Options(report_dir=scratch), (herald or Herald)(order))
     assert outcome.result.stopped_by is None, outcome.result.stopped_by
     return Measured(outcome.result, outcome.folder, script)
+
+
+def measure_all(
+    plans: Iterable[tuple[Setup, Script]], read: Callable[[Measured], Iterable[R]], scratch: Path, *, at_once: int
+) -> list[R]:
+    """Run all of them, so many at once, and read each as soon as it has ended. What is read is in the order of plans.
+
+    Several runs in one process share its loop and nothing else: load, prober and server are processes of their own.
+    """
+
+    async def one(number: int, setup: Setup, script: Script, room: asyncio.Semaphore) -> list[R]:
+        async with room:
+            run = await measured(setup, script, scratch / str(number))
+            return await asyncio.to_thread(lambda: list(read(run)))
+
+    async def all_of_them() -> list[list[R]]:
+        room = asyncio.Semaphore(at_once)
+        return await asyncio.gather(*(one(number, *plan, room) for number, plan in enumerate(plans)))
+
+    return [reading for readings in asyncio.run(all_of_them()) for reading in readings]
 
 
 class Herald(engine.Watcher):

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from oracle_row import ROWS, Reading, find_row
 
-WIDTHS = (34, 7, 10, 10, 10, 6, 8, 5)
+WIDTHS = (34, 7, 10, 10, 13, 7, 8, 5)
 HEADER = ("quantity", "count", "median", "worst", "bound", "unit", "flagged", "out")
 
 
@@ -88,12 +88,18 @@ def table(readings: Sequence[Reading]) -> Iterator[str]:
                 len(own),
                 f"{statistics.median(errors):.4g}",
                 f"{max(errors):.4g}",
-                f"{max(reading.bound for reading in own):.4g}",
+                _range([reading.bound for reading in own]),
                 own[0].unit,
                 sum(reading.flagged for reading in own),
                 sum(reading.is_out for reading in own),
             )
         )
+
+
+def _range(bounds: Sequence[float]) -> str:
+    """Most bounds are the same for all; those by the lag of the load are not."""
+    low, high = f"{min(bounds):.3g}", f"{max(bounds):.3g}"
+    return low if low == high else f"{low}..{high}"
 
 
 def _line(cells: Sequence[object]) -> str:

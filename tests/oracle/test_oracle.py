@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 from oracle_row import ROWS, find_row
 
-FAST = [name for name in ROWS if find_row(name).FAST]
-SLOW = [name for name in ROWS if name not in FAST]
+TRIES = 3
+"""A busy machine may leave nothing that the runs vouch for: then they are tried again, with another seed."""
 
 
-def check(name: str, scratch: Path) -> None:
-    readings = list(find_row(name).run("small", 0, scratch))
-    assert readings
-    wrong = [reading for reading in readings if reading.is_out]
-    assert not wrong, "\n".join(map(str, wrong))
+def of_suite(name: str) -> object:
+    marks = [] if find_row(name).FAST else [pytest.mark.slow, pytest.mark.timeout(900)]
+    return pytest.param(name, marks=marks)
 
 
-@pytest.mark.parametrize("name", FAST)
-def test_what_is_said_is_true(name: str, tmp_path: Path) -> None:
-    check(name, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", SLOW)
-def test_what_is_said_of_longer_runs_is_true(name: str, tmp_path: Path) -> None:
-    check(name, tmp_path)
+@pytest.mark.parametrize("name", [of_suite(name) for name in ROWS])
+def test_no_number_is_wrong_unless_its_run_said_so(name: str, tmp_path: Path) -> None:
+    for seed in range(TRIES):
+        readings = list(find_row(name).run("small", seed, tmp_path / str(seed)))
+        assert readings
+        wrong = [reading for reading in readings if reading.is_out]
+        assert not wrong, "\n".join(map(str, wrong))
+        if not all(reading.flagged for reading in readings):
+            return
+    warnings.warn(f"{name}: this machine was too busy for its runs to vouch for anything", stacklevel=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, floor, inf
@@ -50,6 +50,16 @@ class Course:
     recovered_by: str
     relapses: int
     back: Back
+    reference: float | None = None
+    """What the time to recover counts from."""
+
+    @property
+    def ttr(self) -> float | None:
+        if self.impact is None:
+            return 0.0
+        if self.recovered is None or self.reference is None:
+            return None
+        return max(0.0, self.recovered - self.reference)
 
 
 class Served:
@@ -61,13 +71,19 @@ class Served:
         self._stop = history.load_stopped
         ends = [phase.t for phase in history.phases if phase.name in ("rollback", "verify", "drain")]
         self._end = min([*ends, history.load_stopped])
-        self._calls = sorted(call.t for call in history.called)
+        calls = sorted(history.called, key=lambda call: call.t)
+        self._calls = [call.t for call in calls]
+        sustained = {fault.id for fault in history.plan.faults if fault.sustained}
+        removed = {line.id: line.t for line in reversed(history.removed)}
+        self._removed = [removed.get(call.id) if call.id in sustained else call.t for call in calls]
         self._hold = history.plan.recovery.stable_for_ns
         self.clients = range(self.plan.clients)
         self._connections: list[list[Connection]] = [[] for _ in self.clients]
         for each in truth.connections:
             if each.client >= 0 and each.shaken is not None:
                 self._connections[each.client].append(each)
+
+    nobody_affected = Back((), ())
 
     # ---- what was served
 
@@ -146,23 +162,24 @@ class Served:
 
     def courses(self) -> list[Course]:
         """The episodes: a fault that finds the service not recovered joins the one before it."""
-        found = []
-        start: float | None = None
-        calls = [call for call in self._calls if call < self._end]
-        for i, call in enumerate(calls):
-            last = i + 1 == len(calls)
-            start = call if start is None else start
-            course = self.course(start, self._end if last else calls[i + 1], last=last)
+        found: list[Course] = []
+        first = 0
+        many = sum(call < self._end for call in self._calls)
+        for i in range(many):
+            last = i + 1 == many
+            course = self.course(self._calls[first], self._end if last else self._calls[i + 1], last=last)
             if last or course.recovered is not None or course.impact is None:
-                found.append(course)
-                start = None
+                removals = [t for t in self._removed[first : i + 1] if t is not None]
+                known = len(removals) == i + 1 - first
+                found.append(replace(course, reference=max(removals) if known else None))
+                first = i + 1
         return found
 
     def course(self, start: float, end: float, *, last: bool) -> Course:
         """Of the fault called at `start`, observed to `end`: the next call, or (`last`) the end of observation."""
         hits = [(t, name) for name, spans, width in self.indicators if (t := self._hit(spans, width, start, end))]
         if not hits:
-            return Course(start, end, None, "", None, "", 0, Back((), ()))
+            return Course(start, end, None, "", None, "", 0, self.nobody_affected)
         impact, by = min(hits)
         held, last_by = impact, by
         for name, spans, width in self.indicators:
