@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from chaosrun.identity import Identity, all_stats, boot_id, is_alive
 from chaosrun.records import History
 from chaosrun.targets import ports
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 PATIENCE_S = 90.0
+GONE_WITHIN_S = 20.0
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Finished:
     out: str
     err: str
     folder: Path | None
-    family: list[psutil.Process]
+    family: list[Identity]
     """Every process that was seen to descend from it."""
 
     @property
@@ -44,9 +44,11 @@ class Finished:
         return json.loads((self.folder / "result.json").read_bytes())  # type: ignore[no-any-return]
 
     def left_behind(self) -> list[str]:
-        """What still runs of it, after two seconds to go; a pid given away is not mistaken for it."""
-        _, alive = psutil.wait_procs(self.family, timeout=2)
-        return [f"{process.pid} {process.cmdline()}" for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+        """What still runs of it, once it has had time to go; a pid given away is not mistaken for it."""
+        end = time.monotonic() + GONE_WITHIN_S
+        while (left := [each for each in self.family if is_alive(each)]) and time.monotonic() < end:
+            time.sleep(0.05)
+        return [f"{each.pid} {command_line(each.pid)}" for each in left]
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Run:
 
     process: subprocess.Popen[str]
     reports: Path
-    family: dict[int, psutil.Process] = field(default_factory=dict)
+    family: set[Identity] = field(default_factory=set)
 
     @property
     def folder(self) -> Path | None:
@@ -73,21 +75,18 @@ class Run:
 
     def look(self) -> None:
         """Remember who descends from it."""
-        try:
-            for child in psutil.Process(self.process.pid).children(recursive=True):
-                self.family.setdefault(child.pid, child)
-        except psutil.Error:
-            pass
+        self.family.update(descendants(self.process.pid))
 
     def wait_for(self, **wanted: object) -> dict[str, Any]:
         """Wait until the journal has a line with these values."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
+            ended = self.process.poll() is not None  # first: what it wrote last is still to be read
             self.look()
             for line in self.lines():
                 if all(line.get(key) == value for key, value in wanted.items()):
                     return line
-            if self.process.poll() is not None:
+            if ended:
                 out, err = self.process.communicate()
                 raise AssertionError(f"it ended with {self.process.returncode} before {wanted}:\n{err}\n{out}")
             time.sleep(0.05)
@@ -107,7 +106,7 @@ class Run:
             out, err = self.process.communicate()
             raise AssertionError(f"it did not end:\n{err}") from None
         folder = self.folder
-        return Finished(self.process.returncode, out, err, folder, list(self.family.values()))
+        return Finished(self.process.returncode, out, err, folder, list(self.family))
 
 
 def chaosrun(*arguments: str | Path, reports: Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Run:
@@ -123,6 +122,25 @@ def chaosrun(*arguments: str | Path, reports: Path, env: dict[str, str] | None =
         start_new_session=True,
     )
     return Run(process, reports)
+
+
+def descendants(pid: int) -> Iterator[Identity]:
+    """Every process that comes from `pid`, at one look; zombies are none."""
+    stats = all_stats()
+    for each in stats.values():
+        above = each
+        while above.parent in stats and above.parent != pid:
+            above = stats[above.parent]
+        if above.parent == pid and each.runs:
+            yield Identity(each.pid, each.start_time, boot_id())
+
+
+def command_line(pid: int) -> str:
+    """Of a process that may be gone by now."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return "(gone)"
 
 
 def free_port() -> int:

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
-from e2e_running import TINY, Run, chaosrun, free_port
+from e2e_running import TINY, Run, chaosrun, command_line, descendants, free_port
 
+from chaosrun.identity import Identity, is_alive, send_signal
 from chaosrun.recorded import read_run
 from chaosrun.records import Called
 
@@ -19,12 +19,12 @@ SLOW = pytest.mark.slow
 OWN = Path(__file__).with_name("wrong_token.yaml")
 
 
-def hit(run: Run, module: str, number: signal.Signals) -> int:
+def hit(run: Run, module: str, number: signal.Signals) -> Identity:
     """Signal the process of the run that is this module, or one of them."""
-    process = next(each for each in psutil.Process(run.process.pid).children() if module in each.cmdline())
     run.look()
-    process.send_signal(number)
-    return process.pid
+    process = next(each for each in descendants(run.process.pid) if f" -m {module} " in command_line(each.pid))
+    assert send_signal(process, number)
+    return process
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_process_that_is_frozen_is_waited_for_no_longer_than_was_said_and_ende
     assert finished.code == 3, finished.err
     assert "did not answer" in finished.result["stopped_by"]
     assert finished.result["faults"][0]["call_s"] is None
-    assert not psutil.pid_exists(frozen)
+    assert not is_alive(frozen)
     assert finished.left_behind() == []
 
 

@@ -11,14 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from e2e_running import TINY
+from e2e_running import GONE_WITHIN_S, TINY, command_line, descendants
 from fleet_stage import MS, Bridge, begin, play
 
 from chaosrun import engine
 from chaosrun.errors import ChaosrunError, Exit, Unavailable, Unwritable, UsageError
-from chaosrun.identity import stat
+from chaosrun.identity import Identity, identify, stat
 from chaosrun.journal import Journal, PendingRows, SlotRows
 from chaosrun.load import fleet as fleet_module
 from chaosrun.load.fleet import Fleet
@@ -47,13 +46,16 @@ def run(folder: Path, *sets: str) -> engine.Outcome:
     return asyncio.run(engine.run(loaded, engine.Options(report_dir=folder), View()))
 
 
-def left() -> list[psutil.Process]:
+def left() -> list[Identity]:
     """Children of this test that still run, but for the one that Python's own multiprocessing leaves."""
-    children = psutil.Process().children(recursive=True)
-    _, alive = psutil.wait_procs(
-        [each for each in children if "resource_tracker" not in str(each.cmdline())], timeout=3
-    )
+    end = time.monotonic() + GONE_WITHIN_S
+    while (alive := [each for each in descendants(os.getpid()) if not python_s_own(each)]) and time.monotonic() < end:
+        time.sleep(0.05)
     return alive
+
+
+def python_s_own(process: Identity) -> bool:
+    return "resource_tracker" in command_line(process.pid)
 
 
 def test_a_worker_that_an_order_finds_dead_leaves_an_inconclusive_run_with_its_score(
@@ -132,7 +134,7 @@ def test_the_other_worker_of_a_lost_one_still_ends_in_order(tmp_path: Path) -> N
     async def during(stage: Any) -> None:
         await stage.all_usable()
         os.kill(stage.fleet.pids[0], signal.SIGKILL)
-        await asyncio.wait_for(stage.fleet.failed(), 5)
+        await asyncio.wait_for(stage.fleet.failed(), 30)
 
     stage, _ = play(tmp_path, during, clients=4, workers=2)
     assert stage.stopped > 0
@@ -159,7 +161,7 @@ def test_a_start_that_is_cut_short_between_process_and_conversation_leaves_no_pr
         await stage.fleet.close()
         return stage.fleet.pids
 
-    assert [pid for pid in asyncio.run(story()) if psutil.pid_exists(pid)] == []
+    assert [pid for pid in asyncio.run(story()) if identify(pid) is not None] == []
 
 
 def test_a_prober_that_has_ended_has_nothing_to_flush() -> None:
@@ -226,18 +228,19 @@ def test_a_role_that_never_looks_at_its_input_dies_with_chaosrun_all_the_same(tm
 import asyncio, os, pathlib, sys
 from chaosrun.targets.command import CommandRole
 from chaosrun.targets.output import Output
+from chaosrun.targets.readiness import Ready
 async def main():
-    role = CommandRole("app", [sys.executable, "-c", "import time; time.sleep(600)"], run="r",
-                       output=Output(pathlib.Path({str(tmp_path)!r}) / "app.log"))
+    role = CommandRole("app", [sys.executable, "-uc", "import time; print('up'); time.sleep(600)"], run="r",
+                       output=Output(pathlib.Path({str(tmp_path)!r}) / "app.log"), ready=Ready("log", "up"))
     await role.start()
     print(role.pids()[0].pid, flush=True)
-    await asyncio.sleep(1)
+    await role.wait_ready()
     os.kill(os.getpid(), 9)
 asyncio.run(main())
 """
-    done = subprocess.run([sys.executable, "-c", starter], stdout=subprocess.PIPE, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", starter], stdout=subprocess.PIPE, timeout=60, check=False)
     assert done.returncode == -9
-    end = time.monotonic() + 5
+    end = time.monotonic() + GONE_WITHIN_S
     while (seen := stat(int(done.stdout))) is not None and seen.runs and time.monotonic() < end:
         time.sleep(0.02)
     assert seen is None or not seen.runs

@@ -20,6 +20,7 @@ from small_world import owned_role
 
 from chaosrun.faults._base import Confirmation, Fault, World
 from chaosrun.faults.process_kill import ProcessKill, undo
+from chaosrun.identity import Identity, send_signal, wait_gone
 from chaosrun.journal import Journal
 from chaosrun.processes import Selector, find
 from chaosrun.recorded import read_lines
@@ -152,14 +153,28 @@ def daemon(tmp_path: Path) -> Iterator[Path]:
     finally:
         process.kill()
         process.wait()
-        for each in find(Selector(name=program.name)):
-            subprocess.run(["kill", "-9", str(each.pid)], check=False)
+        kill_all(find(Selector(name=program.name)))
 
 
 def slow_start(program: Path) -> ProcessRole:
     start = ["/bin/sh", "-c", f"sleep 1; exec {program} 600"]
     output = Output(program.parent / "server.log")
     return ProcessRole("server", Selector(name=program.name), output=output, start=start)
+
+
+def only_one(daemon: Path) -> bool:
+    """There is one, and when a second launcher would have had its time too, there is still only that one."""
+    while not find(Selector(name=daemon.name)):
+        time.sleep(0.01)
+    time.sleep(1.5)
+    return len(find(Selector(name=daemon.name))) == 1
+
+
+def kill_all(processes: list[Identity]) -> None:
+    """And see them gone: a process that is about to die is still found."""
+    for each in processes:
+        send_signal(each, signal.SIGKILL)
+        assert wait_gone(each, 20)
 
 
 def test_a_role_with_a_slow_launcher_is_started_once_not_twice(daemon: Path, tmp_path: Path) -> None:
@@ -172,8 +187,7 @@ def test_a_role_with_a_slow_launcher_is_started_once_not_twice(daemon: Path, tmp
         return await faults.remove_all(alive=True)
 
     assert asyncio.run(story())
-    time.sleep(1.5)
-    assert len(find(Selector(name=daemon.name))) == 1
+    assert only_one(daemon)
 
 
 def test_a_stop_while_the_launcher_is_at_work_starts_no_second_one(daemon: Path, tmp_path: Path) -> None:
@@ -189,23 +203,22 @@ def test_a_stop_while_the_launcher_is_at_work_starts_no_second_one(daemon: Path,
         return await faults.remove_all(alive=False)
 
     assert asyncio.run(story())
-    time.sleep(1.5)
-    assert len(find(Selector(name=daemon.name))) == 1
+    assert only_one(daemon)
 
 
 def test_an_undo_after_an_undo_does_not_start_the_launcher_again(daemon: Path) -> None:
     record = ProcessKill("kill", role="server", number=signal.SIGKILL, restart_after_s=0.1).plan(
         SmallWorld(slow_start(daemon)), "f1"
     )
-    for each in find(Selector(name=daemon.name)):
-        subprocess.run(["kill", "-9", str(each.pid)], check=True)
+    kill_all(find(Selector(name=daemon.name)))
     threads = [threading.Thread(target=undo, args=(record,)), threading.Thread(target=undo, args=(record,))]
-    for thread in threads:
-        thread.start()
-        time.sleep(0.5)
+    threads[0].start()
+    while not find(Selector(cmdline_contains=(f"exec {daemon} 600",))):  # the launcher is at work
+        time.sleep(0.01)
+    threads[1].start()
     for thread in threads:
         thread.join(20)
-    assert len(find(Selector(name=daemon.name))) == 1
+    assert only_one(daemon)
 
 
 def test_the_command_of_a_role_of_ours_is_not_in_the_record_of_its_undo(tmp_path: Path) -> None:
@@ -235,8 +248,7 @@ def test_of_two_processes_as_many_are_started_again_as_are_missing(
         time.sleep(0.01)
     kill = ProcessKill("kill", role="server", number=signal.SIGKILL, restart_after_s=0.1)
     record = kill.plan(SmallWorld(role), "f1")
-    for each in found:
-        subprocess.run(["kill", "-9", str(each.pid)], check=True)
+    kill_all(found)
     second.wait()
     assert take_away(record).clean
     assert len(find(selector)) == 2

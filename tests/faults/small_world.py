@@ -40,7 +40,7 @@ def sleeper(word: str) -> list[str]:
 def owned_role(folder: Path) -> CommandRole:
     """A role that the run itself starts."""
     argv = sleeper(uuid.uuid4().hex)
-    return CommandRole("server", argv, run=f"test-{folder.name}", output=Output(folder / "server.log"))
+    return CommandRole("server", argv, run=str(folder), output=Output(folder / "server.log"))
 
 
 def found_role(folder: Path, word: str, *, start: bool = True, expect: int = 1) -> ProcessRole:

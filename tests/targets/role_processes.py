@@ -55,11 +55,12 @@ class Recorder:
 
 
 def command_role(directory: Path, argv: list[str], recorder: Recorder | None = None, **more: object) -> CommandRole:
+    # The run is the whole path: what a role leaves is ended by its tags, wherever on this machine it runs.
     recorder = recorder or Recorder()
     return CommandRole(
         "server",
         argv,
-        run=f"test-{directory.name}",
+        run=str(directory),
         output=Output(directory / "roles" / "server.log"),
         on_spawn=recorder.on_spawn,
         on_exit=recorder.on_exit,

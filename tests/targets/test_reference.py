@@ -35,7 +35,7 @@ class Journal:
 
 def target(tmp_path: Path, journal: Journal | None = None, **more: object) -> ReferenceTarget:
     return ReferenceTarget(
-        "mt5-bridge", run=f"test-{tmp_path.name}", directory=tmp_path, observer=journal or Journal(), **more  # type: ignore[arg-type]
+        "mt5-bridge", run=str(tmp_path), directory=tmp_path, observer=journal or Journal(), **more  # type: ignore[arg-type]
     )  # fmt: skip
 
 
