@@ -171,9 +171,11 @@ class _Going:
             if signal is not None and self._begun < self._repetition.runs:
                 self._log.write(Halted(exit_code=Exit.ABORTED, why=signal))
             if error is not None:
-                code = error.exit if isinstance(error, ChaosrunError) else Exit.DEFECT
-                # What follows the first line is for people only: it may quote commands of others.
-                why = str(error).partition("\n")[0] or type(error).__name__
+                # Other people's commands may follow the first line, and anything may be in the text of a defect: both
+                # are for the eyes of whoever sits there.
+                code, why = Exit.DEFECT, f"a defect of chaosrun: {type(error).__name__}"
+                if isinstance(error, ChaosrunError):
+                    code, why = error.exit, str(error).partition("\n")[0]
                 broke_off = self._begun > len(self.results)
                 self._log.write((Broken if broke_off else Halted)(exit_code=code, why=why))
         self._log.close()
