@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from chaosrun.preflight import refuse_strangers
 from chaosrun.records import Began, Ready
 from chaosrun.spec import model
 from chaosrun.spec.accounts import read_accounts
+from chaosrun.spec.conditions import conditions_of
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.model import reveal
 from chaosrun.spec.plan import make_plan
@@ -42,7 +42,8 @@ class Pause(NamedTuple):
 def beginning(loaded: Loaded, folder: Path, profile: str | None, *, offset_ns: int = 0) -> Began:
     """The first line of the run's journal: what is run, where, and by what."""
     origin_ns, wall_ns = time.monotonic_ns(), time.time_ns()
-    where = environment()
+    where, plan = environment(), make_plan(loaded)
+    conditions = conditions_of(loaded, plan, where)
     return Began(
         t=0,
         run=folder.name,
@@ -51,12 +52,13 @@ def beginning(loaded: Loaded, folder: Path, profile: str | None, *, offset_ns: i
         tags=loaded.experiment.tags,
         profile=profile,
         experiment_sha256=loaded.sha256,
-        fingerprint=hashlib.sha256(f"{where['host']} {loaded.sha256}".encode()).hexdigest()[:16],
+        fingerprint=conditions.fingerprint(),
+        conditions=conditions,
         started_at=datetime.fromtimestamp(wall_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
         origin_ns=origin_ns,
         wall_offset_ns=wall_ns,
         boot_id=boot_id(),
-        plan=make_plan(loaded),
+        plan=plan,
         offset_ns=offset_ns,
         environment=where,
     )

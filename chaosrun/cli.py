@@ -21,11 +21,11 @@ from chaosrun.errors import ChaosrunError, Exit, SpecError
 
 PROGRAM: Final = "chaosrun"
 DEFAULT: Final = "run"
-COMMANDS: Final = ("run", "validate", "list", "init", "explain", "score", "serve", "doctor", "completion")
+COMMANDS: Final = ("run", "validate", "list", "init", "explain", "score", "compare", "serve", "doctor", "completion")
 """In the order in which the help lists them."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 """A full disk is no defect of ours, wherever it is noticed."""
-LATER: Final = ("plan", "report", "compare", "recover", "gameday", "schedule", "history")
+LATER: Final = ("plan", "report", "recover", "gameday", "schedule", "history")
 """Commands that the documentation of the format names and that are still to come."""
 
 _HELP = """Chaos engineering for WebSocket services: live clients, real faults, true recovery numbers.

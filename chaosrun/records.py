@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from chaosrun.conditions import Conditions
 from chaosrun.plan import Plan
 
 PHASES = ("start", "ramp", "warmup", "baseline", "fault", "recovery", "after", "rollback", "verify", "drain")
@@ -41,6 +42,8 @@ class Began(Record, frozen=True, kw_only=True):
     profile: str | None = None
     experiment_sha256: str = ""
     fingerprint: str = ""
+    conditions: Conditions | None = None
+    """What the fingerprint is made of, and what else the run was made under."""
     started_at: str = ""
     origin_ns: int = 0
     """The origin on the monotonic clock of this boot."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from chaosrun.conditions import Conditions
+
 SCHEMA = 1
 
 _DECIMALS = 9
@@ -388,6 +390,8 @@ class Result(Part, frozen=True, kw_only=True):
     profile: str | None
     experiment_sha256: str
     fingerprint: str
+    conditions: Conditions | None = None
+    """Null: it was recorded before conditions were."""
     started_at: str
     duration_s: float
     verdict: str

@@ -60,6 +60,7 @@ def compose(evidence: Evidence, began: Began, judgement: Judgement, findings: Se
         profile=began.profile,
         experiment_sha256=began.experiment_sha256,
         fingerprint=began.fingerprint,
+        conditions=began.conditions,
         started_at=began.started_at,
         duration_s=_s(history.end),
         verdict=verdict.verdict,

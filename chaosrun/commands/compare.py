@@ -1,0 +1,108 @@
+"""`chaosrun compare A B`: is B, a new release, worse than A, the baseline?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from chaosrun.commands._options import FORMAT
+from chaosrun.commands._session import Session
+from chaosrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from chaosrun.scoring.comparable import Subject
+    from chaosrun.scoring.comparison import Run
+
+_DEFAULT = "ttr"
+
+
+@click.command("compare", short_help="Compare the runs of two releases.")
+@click.argument("baseline", metavar="A")
+@click.argument("candidate", metavar="B")
+@click.option(
+    "--metric",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help=f"Decide by this number, as in back_99 or response_p99@baseline; may be repeated.  [default: {_DEFAULT}]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=FORMAT,
+    default="text",
+    show_default=True,
+    help="What standard output gets: a summary, or the comparison as JSON.",
+)
+@click.pass_obj
+def command(session: Session, *, baseline: str, candidate: str, names: tuple[str, ...], form: str) -> int:
+    """Is B worse than A?
+
+    A, the baseline, and B, the candidate, are each the folder of a run, of a series (--repeat), a folder that holds
+    such folders, a result.json, or several of these with commas between them. Both must have been made under the same
+    conditions. It takes several runs of each: 3 and 3 at least.
+
+    Exit code: 0 no regression, 1 a regression, 2 they cannot be compared, 3 nobody can tell.
+    """
+    from chaosrun.commands._tables import colourful, width  # noqa: PLC0415 - only when called
+    from chaosrun.kept_runs import find_runs, read_kept, refuse_unlike  # noqa: PLC0415 - as above
+    from chaosrun.reports._comparison import render, to_json  # noqa: PLC0415 - as above
+    from chaosrun.scoring.comparable import SHOWN  # noqa: PLC0415 - as above
+    from chaosrun.scoring.comparison import compare  # noqa: PLC0415 - as above
+
+    a, b = find_runs(baseline), find_runs(candidate)
+    twice = {place.resolve() for place in a} & {place.resolve() for place in b}
+    if twice:
+        raise UsageError(f"{min(twice)}: is in A and in B; a run cannot be compared with itself")
+    runs_a, runs_b = [read_kept(place) for place in a], [read_kept(place) for place in b]
+    refuse_unlike(runs_a, runs_b)
+    _refuse_too_many(len(runs_a), len(runs_b))
+    _refuse_without_fault(runs_a[0], names)
+    groups = list(runs_a[0].result.groups)
+    comparison = compare(runs_a, runs_b, decide=_subjects(names or (_DEFAULT,), groups), also=_subjects(SHOWN, groups))
+    if form == "json":
+        session.write_bytes(to_json(comparison))
+    else:
+        title = runs_b[0].result.title
+        session.write(render(comparison, baseline, candidate, title, width=width(), colour=colourful()))
+    return comparison.exit_code
+
+
+def _subjects(names: Iterable[str], groups: list[str]) -> Sequence[Subject]:
+    """What the names stand for, each once.
+
+    Raises:
+        UsageError: runs cannot be compared by it.
+    """
+    from chaosrun.scoring.comparable import COMPARABLE, subjects  # noqa: PLC0415 - as above
+
+    found: dict[Subject, None] = {}
+    for name in names:
+        try:
+            found.update(dict.fromkeys(subjects(name, groups)))
+        except KeyError:
+            from difflib import get_close_matches  # noqa: PLC0415 - only for errors
+
+            close = get_close_matches(name, COMPARABLE, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(COMPARABLE)}"
+            if name.partition("@")[0] in COMPARABLE:
+                hint = "only a latency of requests or pushes has phases, as in response_p99@baseline"
+            raise UsageError(f"runs cannot be compared by {name!r}; {hint}") from None
+    return list(found)
+
+
+def _refuse_too_many(a: int, b: int) -> None:
+    from chaosrun.scoring.ranks import LARGEST  # noqa: PLC0415 - as above
+
+    if a + b > LARGEST:
+        raise UsageError(f"{a} and {b} runs; at most {LARGEST} in all are compared exactly: name fewer")
+
+
+def _refuse_without_fault(run: Run, names: Sequence[str]) -> None:
+    if not run.result.faults and not names:
+        raise UsageError(
+            f"{run.name}: a load test, without a fault and so without a time to recover; name what to decide by, "
+            "as in --metric response_p99"
+        )

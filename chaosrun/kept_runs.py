@@ -1,0 +1,117 @@
+"""Runs that are kept somewhere, as a user names them: their folders, their results, and whether they can be compared.
+
+A run that was never scored is scored here from its journal; nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import msgspec
+
+from chaosrun.conditions import Conditions, Difference, differences
+from chaosrun.errors import UsageError
+from chaosrun.journal import JOURNAL
+from chaosrun.judge import judge
+from chaosrun.recorded import read_run
+from chaosrun.scoring.comparison import Run
+from chaosrun.scoring.result import Result, decode
+from chaosrun.series_folder import is_series, runs_of
+
+RESULT = "result.json"
+
+
+def find_runs(named: str) -> list[Path]:
+    """The folders of runs, or results, that a user means: the folder of a run or of a series, a folder that holds any
+    of these, a result, or several of all that with commas between them.
+
+    Raises:
+        UsageError: there is nothing of that name, or no run in it.
+    """
+    if not Path(named).exists() and "," in named:
+        return list(dict.fromkeys(run for part in named.split(",") if part for run in find_runs(part)))
+    place = Path(named)
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise UsageError(f"{place}: there is no such folder or file{_close(place)}")
+    runs = _runs_in(place) or [run for below in sorted(place.iterdir()) if below.is_dir() for run in _runs_in(below)]
+    if not runs:
+        raise UsageError(f"{place}: no run is kept here or in a folder right below; name the folder of a run or series")
+    return runs
+
+
+def read_kept(place: Path) -> Run:
+    """A run with its result.
+
+    Raises:
+        UsageError: it is no result, that of a series, or the folder of no run.
+    """
+    file = place if place.is_file() else place / RESULT
+    result = _decoded(file) if file.is_file() else _scored(place)
+    if result.repeats is not None:
+        raise UsageError(f"{file}: is the result of a series; name its folder, which holds the runs")
+    return Run(str(place), result)
+
+
+def refuse_unlike(a: Sequence[Run], b: Sequence[Run]) -> None:
+    """Only runs made under the same conditions measure the same thing.
+
+    Raises:
+        UsageError: two of them differ, with every condition that does and both its values; or a run does not tell its
+            conditions.
+    """
+    first = a[0]
+    for side, runs in (("A as well", a), ("B", b)):
+        for run in runs:
+            found = differences(_conditions(first).required, _conditions(run).required)
+            if found:
+                raise UsageError(_differing(first, run, side, found))
+
+
+def _conditions(run: Run) -> Conditions:
+    if run.result.conditions is None:
+        raise UsageError(
+            f"{run.name}: does not tell under which conditions it was made, as chaosrun {run.result.chaosrun_version} "
+            "did not keep them then; make the run again"
+        )
+    return run.result.conditions
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    if is_series(folder) or (folder / JOURNAL).is_file():
+        return list(runs_of(folder))
+    return [folder] if (folder / RESULT).is_file() else []
+
+
+def _decoded(file: Path) -> Result:
+    try:
+        return decode(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{file}: is no {RESULT} of chaosrun: {error}") from error
+
+
+def _scored(folder: Path) -> Result:
+    recording = read_run(folder)
+    return judge(recording.history, recording.began)
+
+
+def _close(place: Path) -> str:
+    there = [str(other) for other in place.parent.iterdir()] if place.parent.is_dir() else []
+    close = get_close_matches(str(place), there, n=1)
+    return f"; did you mean {close[0]}?" if close else "; runs are kept in `reports` unless --report-dir says otherwise"
+
+
+def _differing(a: Run, other: Run, side: str, found: Sequence[Difference]) -> str:
+    """Each condition with both values, side by side."""
+    rows = [("", "A", side), *((each.name, each.a or "(not set)", each.b or "(not set)") for each in found)]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    table = "\n".join(f"  {name:{widths[0]}}  {left:{widths[1]}}  {right}" for name, left, right in rows)
+    return (
+        f"these runs were not made under the same conditions, so that their numbers cannot be compared:\n{table}\n"
+        f"  A is {a.name}\n  {side} is {other.name}\nmake one of the two again under the conditions of the other"
+    )

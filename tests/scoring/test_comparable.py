@@ -1,0 +1,144 @@
+"""The numbers that runs are compared by: they are those of the metrics of the same names, read back from a result."""
+
+from __future__ import annotations
+
+import pytest
+from storybook import MS, Story, group, ms, s, strike
+
+from chaosrun.judge import gather, judge
+from chaosrun.metrics._base import Metric
+from chaosrun.records import NONE, Began, History, Probe
+from chaosrun.registry import kinds, load
+from chaosrun.scoring.comparable import COMPARABLE, SHOWN, Subject, Value, subjects
+from chaosrun.scoring.result import EpisodeReport, GroupReport, Push, RecoveryReport, Result, decode, encode
+from chaosrun.scoring.window import Window
+
+
+def crashed(**changes: object) -> History:
+    """Of four clients three lose their server from 13 s to 15 s; a late reply, an error and a lost one beside it."""
+    story = Story(group(**changes), faults=[strike(s(13), confirmed=s(13) + ms(3))]).crash(s(13), s(15), [0, 1, 2])
+    story.delay(3, s(8), ms(700))
+    story.probes = [
+        Probe(t, NONE if s(13) <= t < s(15) else t + MS, t + 2 * MS, connect=True)
+        for t in range(s(3) + ms(4), s(42), ms(250))
+    ]
+    return story.history()
+
+
+def scored(history: History) -> Result:
+    result = judge(history, Began(t=0, run="x", chaosrun_version="0", title="a crash", plan=history.plan))
+    return decode(encode(result))
+
+
+def measured(name: str, history: History) -> float | None:
+    """The metric of that name over the whole load, as a criterion has it."""
+    metric: Metric = load("metrics", name)
+    evidence = gather(history)
+    own = None if metric.per != "group" else evidence.group("accounts")
+    reading = metric.measure(Window(name="x", start=0, end=history.load_stopped, evidence=evidence, group=own))
+    return None if reading is None else reading.value
+
+
+def only(name: str) -> Subject:
+    (subject,) = subjects(name, ["accounts"])
+    return subject
+
+
+@pytest.mark.parametrize("name", COMPARABLE)
+def test_a_number_goes_by_the_name_of_a_metric_in_its_unit_and_less_of_it_is_better(name: str) -> None:
+    metric: Metric = load("metrics", name)
+    assert name in kinds("metrics")
+    assert (COMPARABLE[name].unit, metric.up) == (metric.unit, False)
+
+
+NOT_PUSHED = [name for name in COMPARABLE if not name.startswith("push")]
+
+
+def test_a_number_is_what_the_metric_of_its_name_measures() -> None:
+    history = crashed()
+    result = scored(history)
+    read = {name: only(name).read(result) for name in NOT_PUSHED}
+    assert {name: value and pytest.approx(value.value, abs=2e-9) for name, value in read.items()} == {
+        name: measured(name, history) for name in NOT_PUSHED
+    }
+    assert read["ttr"] is not None
+    assert read["ttr"].error == result.recovery.error_s
+    p99 = read["response_p99"]
+    assert p99 is not None
+    assert p99.error == p99.value / 256, "half a bucket of the histogram"
+
+
+def test_a_latency_can_be_that_of_one_phase() -> None:
+    result = scored(crashed())
+    whole, baseline = only("response_p99").read(result), only("response_p99@baseline").read(result)
+    assert whole is not None
+    assert baseline is not None
+    assert baseline.value < whole.value
+    assert only("response_p99@rollback").read(result) is None
+    for name in ("ttr@baseline", "connect_p99@baseline", "nonsense"):
+        with pytest.raises(KeyError):
+            subjects(name, ["accounts"])
+
+
+def test_several_groups_are_read_one_by_one_and_named() -> None:
+    assert [subject.label for subject in subjects("response_p99@baseline", ["a", "b"])] == [
+        "response_p99@baseline of a",
+        "response_p99@baseline of b",
+    ]
+    assert [subject.label for subject in subjects("ttr", ["a", "b"])] == ["ttr"]
+
+
+def test_a_service_that_never_came_back_has_times_without_end() -> None:
+    story = Story(group(), faults=[strike(s(13))]).crash(s(13), s(60))
+    result = scored(story.history())
+    for name in ("ttr", "outage", "back_99", "response_p99", "response_max", "response_mean"):
+        assert only(name).read(result) == (float("inf"), 0.0), name
+    assert only("server_ready").read(result) is None
+
+
+def recovery(**fields: object) -> RecoveryReport:
+    return RecoveryReport(**fields, episodes=[EpisodeReport(**fields)])  # type: ignore[arg-type]
+
+
+def test_an_absorbed_fault_took_no_time_to_within_what_could_hide() -> None:
+    absorbed = recovery(absorbed=True, ttr_s=0.0, outage_s=0.0, blind_s=0.02, affected_clients=0)
+    assert COMPARABLE["ttr"].of_run is not None
+    assert COMPARABLE["ttr"].of_run(absorbed) == Value(0.0, 0.02)
+    assert COMPARABLE["back_99"].of_run is not None
+    assert COMPARABLE["back_99"].of_run(absorbed) == Value(0.0)
+
+
+def test_without_a_fault_nothing_is_known_of_recovery() -> None:
+    result = scored(Story(group()).history())
+    for name in ("ttr", "back_all", "lost_client_seconds", "relapses"):
+        assert only(name).read(result) is None, name
+
+
+@pytest.mark.parametrize(
+    ("push", "lost", "duplicates"),
+    [
+        (Push(source="log", owed=10, lost_connected=3, duplicates=1), 3, 1),
+        (Push(source="log", owed=10, lost_connected=3, duplicates=1, accountable=False), None, 1),
+        (Push(source="lower_bound", owed=10, lost_connected=3, duplicates=1), None, 1),
+        (Push(), None, None),
+        (None, None, None),
+    ],
+)
+def test_losses_that_are_known_from_below_only_are_compared_with_nothing(
+    push: Push | None, lost: int | None, duplicates: int | None
+) -> None:
+    report = scored(crashed()).groups["accounts"]
+    told = GroupReport(
+        clients=report.clients,
+        latency_ms=report.latency_ms,
+        messages=type(report.messages)(requests=report.messages.requests, push=push),
+    )
+    for name, expected in (("push.lost_connected", lost), ("push.duplicates", duplicates)):
+        read = COMPARABLE[name].of_group
+        assert read is not None
+        found = read(told, "all")
+        assert (None if found is None else found.value) == expected
+
+
+def test_what_is_shown_can_be_compared() -> None:
+    assert all(subjects(name, ["accounts"]) for name in SHOWN)
