@@ -34,7 +34,7 @@ def plan(clients: int, outages: int, seed: int) -> tuple[Setup, Script]:
         lasts = 0.05 * 20 ** draw.random()
         how, doors = draw.choice(["rst", "fin", "close"]), draw.choice(["shut", "reset", "503"])
         sections[f"outage {number}"] = (Outage(lasts=lasts, how=how, doors=doors),)
-        method += [noop(f"outage {number}"), pause(round(lasts + 1.2 + draw.random(), 3))]
+        method += [noop(f"outage {number}"), pause(round(lasts + 1.5 + draw.random(), 3))]
     setup = Setup(
         clients=clients,
         requests="1/s",

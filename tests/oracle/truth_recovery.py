@@ -74,10 +74,12 @@ class Served:
         calls = sorted(history.called, key=lambda call: call.t)
         self._calls = [call.t for call in calls]
         sustained = {fault.id for fault in history.plan.faults if fault.sustained}
-        removed = {line.id: line.t for line in reversed(history.removed)}
+        removed = {line.id: line.t for line in reversed(history.removed) if line.t <= history.end}
         self._removed = [removed.get(call.id) if call.id in sustained else call.t for call in calls]
         self._hold = history.plan.recovery.stable_for_ns
         self.clients = range(self.plan.clients)
+        self._for_slots: set[int] = set()
+        """Ids of the `Ask` objects that were slots; all others were canaries, due when they were sent."""
         self._connections: list[list[Connection]] = [[] for _ in self.clients]
         for each in truth.connections:
             if each.client >= 0 and each.shaken is not None:
@@ -117,6 +119,7 @@ class Served:
             if due >= self._t0 + late_start:
                 i = bisect_left(arrivals, due - EARLY)
                 if i < len(asks) and asks[i].at <= due + tardy:
+                    self._for_slots.add(id(asks[i]))
                     good = self._good(asks[i], due)
                     yield due, due if good else self._counts(due, asks[i]), good
                 elif not self._could_ask(c, due):
@@ -168,7 +171,8 @@ class Served:
         for i in range(many):
             last = i + 1 == many
             course = self.course(self._calls[first], self._end if last else self._calls[i + 1], last=last)
-            if last or course.recovered is not None or course.impact is None:
+            quiet = course.impact is None and course.end - course.start >= self.plan.window_ns
+            if last or course.recovered is not None or quiet:
                 removals = [t for t in self._removed[first : i + 1] if t is not None]
                 known = len(removals) == i + 1 - first
                 found.append(replace(course, reference=max(removals) if known else None))
@@ -233,7 +237,8 @@ class Served:
         """When the last of the client's requests due was served, and its connection not over since."""
         changes: list[tuple[float, int, bool]] = [(due, 1, good) for due, _, good in self.slots[c]]
         for each in self._connections[c]:
-            changes += [(ask.at, 1, self._good(ask, ask.at)) for ask in each.asks[:1]]
+            canaries = [ask for ask in each.asks if id(ask) not in self._for_slots]
+            changes += [(ask.at, 1, self._good(ask, ask.at)) for ask in canaries]
             if each.ended is not None:
                 changes.append((each.ended, 0, False))
         found: list[Span] = []
