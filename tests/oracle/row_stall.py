@@ -9,11 +9,11 @@ that comes late is one long wait, not the first of many.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from measured import Measured, Setup, measure, noop, pause
+from measured import Measured, Setup, measure_all, noop, pause
 from oracle_row import Reading, Size, exact, near
 from paired import Pair, pairs, strangers, user_waits
 from stall_forms import Stall as Form
@@ -38,53 +38,49 @@ AT_MOST = 0.1
 QUANTILES = {"p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
-@dataclass(frozen=True)
-class Case:
-    name: str
-    lasts: float
-    act: Act
+def run(size: Size, seed: int, scratch: Path) -> Iterable[Reading]:
+    small = size == "small"
+    plans = [_plan(length, 40 if small else 100, seed) for length in ((1.5,) if small else (1.0, 2.0, 5.0))]
+    return measure_all(plans, _read, scratch, at_once=2)
 
 
-def run(size: Size, seed: int, scratch: Path) -> Iterator[Reading]:
-    lengths = (1.5,) if size == "small" else (1.0, 2.0, 5.0)
-    for length in lengths:
-        yield from _read(length, 40 if size == "small" else 100, seed, scratch / f"{length:g}s")
-
-
-def _read(length: float, clients: int, seed: int, scratch: Path) -> Iterator[Reading]:
-    cases = (
-        Case("answered", length, Stall(of="replies", then="answer", lasts=length)),
-        Case("thrown away", length, Stall(of="replies", then="discard", lasts=length)),
-        Case("gone", length, Outage(how="rst", doors="shut", lasts=length)),
+def _plan(length: float, clients: int, seed: int) -> tuple[Setup, Script]:
+    cases: dict[str, tuple[Act, ...]] = {
+        "answered": (Stall(of="replies", then="answer", lasts=length),),
+        "thrown away": (Stall(of="replies", then="discard", lasts=length),),
+        "gone": (Outage(how="rst", doors="shut", lasts=length),),
         # Long enough to meet one request of the one client, and too short for two.
-        Case("late", PERIOD / S, Delay(low=2 * LIMIT / S, high=2 * LIMIT / S, clients=(3,), lasts=0.96 * PERIOD / S)),
-    )
-    method = [step for case in cases for step in (noop(case.name), pause(case.lasts + QUIET_S))]
+        "late": (Delay(low=2 * LIMIT / S, high=2 * LIMIT / S, clients=(3,), lasts=0.96 * PERIOD / S),),
+    }
     setup = Setup(
         clients=clients,
         requests="4/s",
-        method=method,
+        method=[step for case, acts in cases.items() for step in (noop(case), pause(_lasts(acts) + QUIET_S))],
         group={"latency_limit": "500ms", "reply_timeout": "20s", "reconnect": {"first": "20ms", "max": "50ms"}},
     )
-    run = measure(setup, Script(sections={case.name: (case.act,) for case in cases}, seed=seed), scratch)
-    where = f"{scratch}, seed {seed}"
-    starts = {line.id: line.t for line in run.history.called}
-    begun = [starts[fault.id] for fault in run.history.plan.faults if fault.id in starts]
-    yield exact("faults begun", len(begun), len(cases), flagged=bool(run.history.unsteady), note=where)
-    if len(begun) < len(cases):
+    return setup, Script(sections=cases, seed=seed)
+
+
+def _lasts(acts: Sequence[Act]) -> float:
+    return acts[0].lasts or 0.0
+
+
+def _read(run: Measured) -> Iterator[Reading]:
+    where = str(run.folder)
+    yield exact("faults injected", run.was_steady, True, flagged=not run.was_steady, note=where)
+    if not run.was_steady:
         return
     paired = pairs(run)
     yield exact("requests that are not the server's", strangers(paired), 0, note=where)
     waits = sorted(user_waits(paired, LIMIT))
     yield from _whole(run, waits, where)
-    for case, start in zip(cases, begun, strict=True):
-        window = (start - S, start + round((case.lasts + QUIET_S - 1) * S))
+    for called, (name, acts) in zip(run.history.called, run.script.sections.items(), strict=True):
+        window = (called.t - S, called.t + round((_lasts(acts) + QUIET_S - 1) * S))
         inside = [wait for due, wait in waits if window[0] <= due < window[1]]
         (measured,) = Requests.of(run.history, 0).measure([window])
-        read = _Case(run, case, window, measured, inside, paired, where)
-        yield from {"answered": read.answered, "thrown away": read.thrown_away, "gone": read.gone, "late": read.late}[
-            case.name
-        ]()
+        case = _Case(run, name, window, measured, inside, paired, where)
+        by_name = {"answered": case.answered, "thrown away": case.thrown_away, "gone": case.gone, "late": case.late}
+        yield from by_name[name]()
 
 
 def _whole(run: Measured, waits: list[tuple[int, int]], where: str) -> Iterator[Reading]:
@@ -103,7 +99,7 @@ def _near(run: Measured, what: str, said: float | None, true: float, bound: floa
 @dataclass(frozen=True)
 class _Case:
     run: Measured
-    case: Case
+    name: str
     window: tuple[int, int]
     measured: RequestWindow
     waits: list[int]
@@ -151,7 +147,7 @@ class _Case:
 
     @property
     def _act(self) -> Acted:
-        (act,) = self.run.truth.acts(self.case.name)
+        (act,) = self.run.truth.acts(self.name)
         return act
 
     def _form(self, over: int) -> Form:
@@ -173,7 +169,7 @@ class _Case:
             found = self.measured.response.quantile(q, beyond=self.measured.censored)
             said = None if found is None else found / S
             true = form[name] / S
-            what = f"{self.case.name}: {name}"
+            what = f"{self.name}: {name}"
             yield _near(self.run, f"{what}, closed form", said, true, 0.01 * true + step + room, self.where)
             true = quantile(self.waits, q) / S
             yield _near(self.run, f"{what}, log", said, true, 0.01 * true, self.where)

@@ -122,6 +122,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     feed: Feed | None = None
     channels: tuple[str, ...] = ("one",)
     seed: int = 0
+    backlog: int = 4096
+    """Connections that the kernel keeps while nobody accepts; it drops the SYN of any more."""
     entries: int = 1_000_000
     """Room in the log; a server that runs out of it stops with an error."""
 

@@ -44,7 +44,6 @@ from truth_wire import CLOSE, PING, PONG, REFUSAL, TEXT, Handshake, close_frame,
 SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>; the socket module does not name it
 _TIMESPEC = struct.Struct("@ll")
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close() resets
-BACKLOG = 4096
 ALIVE_EVERY_S = 0.001
 T = TypeVar("T", bound=Act)
 
@@ -85,7 +84,7 @@ class Peer:
         for opcode, payload in frames(self.buffer):
             if opcode == TEXT:
                 self.server.hear(self, msgspec.json.decode(payload), arrived)
-            elif opcode == PING:
+            elif opcode == PING and self.server.acting(HalfOpen, self.client) is None:
                 self.write(frame(PONG, payload))
             elif opcode == CLOSE:
                 self.write(frame(CLOSE, payload[:2]))
@@ -275,7 +274,7 @@ class Server:
             self._listener = None
             self.log.note(What.DEAF)
         elif not shut and self._listener is None:
-            self._listener = socket.create_server(("127.0.0.1", self.order.port), backlog=BACKLOG)
+            self._listener = socket.create_server(("127.0.0.1", self.order.port), backlog=self.script.backlog)
             self._listener.setblocking(False)
             self.log.note(What.LISTENS)
         if self._listener is not None:
