@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -12,7 +12,7 @@ from rich.text import Text
 from chaosrun.reports._prose import prose
 from chaosrun.reports._story import counted, seconds, with_error
 from chaosrun.reports._traffic import Row
-from chaosrun.scoring.repeats import FEWEST_FOR_INTERVAL
+from chaosrun.scoring.repeats import FEWEST_FOR_INTERVAL, named
 from chaosrun.scoring.result import RepeatedRun, Repeats, Result, Spread
 from chaosrun.scoring.words import show
 
@@ -57,24 +57,15 @@ def series_rows(result: Result, repeats: Repeats, *, width: int, most: int | Non
 
 
 def _runs(result: Result, repeats: Repeats, width: int, most: int | None) -> RenderableType:
-    has_pushes = result.messages.push is not None
-    has_replies = result.messages.requests.due > 0
+    columns = [column for column in _COLUMNS if column.has(result) and width >= column.least_width]
     table = Table.grid(padding=(0, 2, 0, 0))
-    header = ["run", "verdict", *(["offset"] if width >= _WIDE else []), "time to recover", "ready"]
-    header += ["replies lost"] if has_replies else []
-    header += ["pushes lost"] if has_pushes else []
-    for name in header:
-        table.add_column(justify="left" if name in ("verdict", "time to recover") else "right", no_wrap=True)
-    table.add_row(*header, style="dim")
+    for justify in ("right", "left", *(column.justify for column in columns)):
+        table.add_column(justify=justify, no_wrap=width >= _WIDE)  # type: ignore[arg-type]  # one of rich's literals
+    table.add_row("run", "verdict", *(column.name for column in columns), style="dim")
     shown = _shown(repeats.runs, most)
     for number in shown:
         run = repeats.runs[number - 1]
-        cells = [Text(str(number)), Text(*_verdict(run))]
-        cells += [Text(seconds(run.offset_s))] if width >= _WIDE else []
-        cells += [_time(run), Text(seconds(run.server_ready_s) if run.ttr_s != 0 else "-")]
-        cells += [_count(run, run.replies_lost)] if has_replies else []
-        cells += [_count(run, run.pushes_lost)] if has_pushes else []
-        table.add_row(*cells)
+        table.add_row(str(number), Text(*_verdict(run)), *(column.cell(run) for column in columns))
     hidden = len(repeats.runs) - len(shown)
     if hidden:
         table.add_row("", Text(f"and {hidden} more", style="dim"))
@@ -109,10 +100,35 @@ def _time(run: RepeatedRun) -> Text:
     return Text("-", style="dim")
 
 
+def _ready(run: RepeatedRun) -> Text:
+    return Text("-", style="dim") if run.verdict is None or run.ttr_s == 0 else Text(seconds(run.server_ready_s))
+
+
 def _count(run: RepeatedRun, count: int | None) -> Text:
     if run.verdict is None:
         return Text("-", style="dim")
     return Text("unknown" if count is None else f"{count:,}")
+
+
+class _Column(NamedTuple):
+    """A column of the runs, where the experiment has what it is about."""
+
+    name: str
+    cell: Callable[[RepeatedRun], Text]
+    has: Callable[[Result], bool]
+    justify: str = "right"
+    least_width: int = 0
+
+
+_COLUMNS: Final = (
+    _Column("offset", lambda run: Text(seconds(run.offset_s)), lambda result: bool(result.faults), least_width=_WIDE),
+    _Column("time to recover", _time, lambda result: bool(result.faults), "left"),
+    _Column("ready", _ready, lambda result: bool(result.faults)),
+    _Column(
+        "lost: replies", lambda run: _count(run, run.replies_lost), lambda result: result.messages.requests.due > 0
+    ),
+    _Column("pushes", lambda run: _count(run, run.pushes_lost), lambda result: result.messages.push is not None),
+)
 
 
 # ---- what they show together ----------------------------------------------------------------------------------------
@@ -142,10 +158,7 @@ def _left_out(repeats: Repeats) -> list[str]:
     for number, run in enumerate(repeats.runs, 1):
         if run.left_out:
             numbers.setdefault(run.left_out, []).append(number)
-    return [
-        f"left out: {'run' if len(those) == 1 else 'runs'} {', '.join(map(str, those))} ({why})"
-        for why, those in numbers.items()
-    ]
+    return [f"left out: {named(those)} ({why})" for why, those in numbers.items()]
 
 
 def proof(repeats: Repeats) -> str:
@@ -158,7 +171,7 @@ def proof(repeats: Repeats) -> str:
     sure = show(repeats.confidence, "ratio")
     if below >= 1:
         return f"{how}: no bound on the probability that a run fails"
-    return f"{how}: the probability that a run fails is below {show(below, 'ratio')} ({sure} sure)"
+    return f"{how}: a run fails with a probability below {show(below, 'ratio')} ({sure} sure)"
 
 
 def _number(repeats: Repeats, folder: str) -> str:

@@ -30,6 +30,8 @@ PRECEDENCE = (
     Exit.PASSED,
 )
 """Of several causes the first of these counts."""
+_NAMED = 10
+"""So many runs are named one by one."""
 _VERDICTS = {Exit.PASSED: "passed", Exit.FAILED: "failed", Exit.ABORTED: "aborted", Exit.DIRTY: "dirty"}
 
 
@@ -295,7 +297,15 @@ def _reasons(trials: Sequence[Trial]) -> list[str]:
         why = first.why if first.result is None else "; ".join(first.result.reasons[:1])
         # "run 2 failed: failed: ..." says it twice.
         why = why.removeprefix("failed: ").removeprefix("stopped: ")
-        which = f"run {numbers[0]}" if len(numbers) == 1 else f"runs {', '.join(map(str, numbers))}"
-        of = f", run {numbers[0]}" if len(numbers) > 1 else ""
-        told.append(f"{which} {_WORDS.get(code, f'broke off (exit {int(code)})')}{of}: {why}")
+        of = f"; run {numbers[0]}" if len(numbers) > 1 else ""
+        told.append(f"{named(numbers)} {_WORDS.get(code, f'broke off (exit {int(code)})')}{of}: {why}")
     return told
+
+
+def named(numbers: Sequence[int]) -> str:
+    """Runs by their numbers: `run 3`, `runs 3, 5`, `40 runs (1, 2, 3, ...)`."""
+    if len(numbers) == 1:
+        return f"run {numbers[0]}"
+    if len(numbers) <= _NAMED:
+        return f"runs {', '.join(map(str, numbers))}"
+    return f"{len(numbers)} runs ({', '.join(map(str, numbers[:3]))}, ...)"

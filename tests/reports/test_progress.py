@@ -170,3 +170,19 @@ def test_the_picture_shows_what_matters(display: Display) -> None:
     text = picture(display, 120)
     for part in ("CONFIRMED", "7/10", "4 ms", "rst 3", "server 31%", "our event loop lagged 40 ms", "s left"):
         assert part in text
+
+
+def test_a_run_of_several_says_which_one_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "stderr"
+    with (
+        file.open("w", encoding="utf-8") as stream,
+        watching(live=False, secrets=["tok3n-secret"], heading="run 2 of 6 with tok3n-secret", stream=stream) as view,
+    ):
+        told(view)
+    first = file.read_text(encoding="utf-8").splitlines()[0]
+    assert "run 2 of 6 with ***" in first
+
+    with Path(os.devnull).open("w") as stream:
+        display = Display(stream, ["tok3n-secret"], "run 2 of 6 with tok3n-secret")
+    told(display)
+    assert "run 2 of 6 with ***" in picture(display, 80)

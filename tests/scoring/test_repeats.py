@@ -20,6 +20,7 @@ from chaosrun.scoring.repeats import (
     combine,
     failure_probability_below,
     median_ranks,
+    named,
     spread,
     worst,
 )
@@ -205,7 +206,7 @@ def test_pushes_that_cannot_be_accounted_for_are_no_number(push: Push) -> None:
 def test_the_exit_code_is_the_worst_and_the_reasons_name_the_runs() -> None:
     whole = series(result(), result("inconclusive"), result("failed"), result("failed"))
     assert (whole.verdict, whole.exit_code) == ("failed", 1)
-    assert whole.reasons == ["runs 3, 4 failed, run 3: because", "run 2 proved nothing: inconclusive: because"]
+    assert whole.reasons == ["runs 3, 4 failed; run 3: because", "run 2 proved nothing: inconclusive: because"]
     assert whole.repeats is not None
     assert (whole.repeats.passed, whole.repeats.failed, whole.repeats.inconclusive) == (1, 2, 1)
     assert whole.repeats.failure_probability_below == failure_probability_below_rounded(2, 3)
@@ -300,3 +301,8 @@ def test_every_exit_code_has_its_place_in_the_precedence() -> None:
     assert sorted(PRECEDENCE) == sorted(Exit)
     assert worst([Exit.PASSED, Exit.INCONCLUSIVE, Exit.FAILED]) == Exit.FAILED
     assert worst([Exit.FAILED, Exit.ABORTED, Exit.DEFECT, Exit.DIRTY]) == Exit.DIRTY
+
+
+def test_many_runs_are_counted_and_few_are_named() -> None:
+    assert (named([3]), named([3, 5])) == ("run 3", "runs 3, 5")
+    assert named(range(1, 41)) == "40 runs (1, 2, 3, ...)"
