@@ -24,6 +24,7 @@ from chaosrun.plan import GroupPlan, Plan
 from chaosrun.protocols import find
 from chaosrun.recorded import read_run
 from chaosrun.records import Began, Ended, History, LoadStopped
+from chaosrun.targets.ports import free_port
 
 MS = 1_000_000
 SECOND = 1_000 * MS
@@ -48,10 +49,11 @@ class Bridge:
     _clients: set[ServerConnection] = field(default_factory=set)
 
     async def start(self) -> None:
+        # It comes back on the same port after a kill, and its clients go on trying meanwhile.
+        self.port = self.port or free_port()
         self._server = await serve(
             self._talk, "127.0.0.1", self.port, ping_interval=None, compression=None, close_timeout=0.2
         )
-        self.port = next(iter(self._server.sockets)).getsockname()[1]
 
     async def kill(self) -> None:
         """As SIGKILL does: nobody listens any more, every connection is reset."""
@@ -117,7 +119,7 @@ class Run:
     def now(self) -> int:
         return time.monotonic_ns() - self.origin_ns
 
-    async def until(self, done: Callable[[], bool], within_s: float = 15.0) -> None:
+    async def until(self, done: Callable[[], bool], within_s: float = 30.0) -> None:
         async with asyncio.timeout(within_s):
             while not done():
                 await asyncio.sleep(0.01)

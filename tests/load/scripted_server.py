@@ -66,7 +66,7 @@ class Peer:
         headers = self.read_request()
         key = base64.b64encode(hashlib.sha1(headers["sec-websocket-key"].encode() + _GUID).digest())
         chosen = f"Sec-WebSocket-Protocol: {subprotocol}\r\n".encode() if subprotocol else b""
-        self.sock.sendall(
+        self._write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + key + b"\r\n" + chosen + b"\r\n" + then
         )
@@ -77,15 +77,12 @@ class Peer:
         self.read_request()
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Odd"
         lines = "".join(f"{header}\r\n" for header in headers)
-        self.sock.sendall(f"HTTP/1.1 {status} {phrase}\r\n{lines}Content-Length: 2\r\n\r\nno".encode())
+        self._write(f"HTTP/1.1 {status} {phrase}\r\n{lines}Content-Length: 2\r\n\r\nno".encode())
 
     # ---- frames
 
     def send(self, opcode: int, payload: bytes = b"", *, fin: bool = True) -> None:
-        try:
-            self.sock.sendall(frame(opcode, payload, fin=fin))
-        except ConnectionError:
-            raise Gone("reset") from None
+        self._write(frame(opcode, payload, fin=fin))
 
     def receive(self) -> Frame:
         """Read one frame of the client; raise `Gone` when it has left."""
@@ -134,6 +131,12 @@ class Peer:
             self._more()
         got, self._unread = self._unread[:count], self._unread[count:]
         return got
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self.sock.sendall(data)
+        except ConnectionError:  # it had enough of waiting
+            raise Gone("reset") from None
 
     def _more(self) -> None:
         try:

@@ -9,7 +9,6 @@ import signal
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 from fleet_stage import MS, SECOND, Bridge, begin, play
 
@@ -35,7 +34,7 @@ def started(tmp_path, during, *, clients=3, workers=1, **load):
             pids = run.fleet.pids
             await run.fleet.close()
             await bridge.kill()
-        assert not [pid for pid in pids if psutil.pid_exists(pid)]
+        assert not [pid for pid in pids if identify(pid) is not None]
         return run
 
     return asyncio.run(act())
@@ -45,7 +44,7 @@ def test_a_killed_worker_is_lost_and_every_later_order_says_so(tmp_path):
     async def during(run):
         await run.all_usable()
         os.kill(run.fleet.pids[0], signal.SIGKILL)
-        trouble = await asyncio.wait_for(run.fleet.failed(), 5)
+        trouble = await asyncio.wait_for(run.fleet.failed(), 30)
         assert isinstance(trouble, WorkerLost)
         assert str(run.fleet.pids[0]) in str(trouble)
         with pytest.raises(WorkerLost):
@@ -58,7 +57,7 @@ def test_the_last_words_of_a_worker_are_in_the_error(tmp_path):
     async def during(run):
         await run.all_usable()
         os.kill(run.fleet.pids[0], signal.SIGABRT)
-        assert "ended with" in str(await asyncio.wait_for(run.fleet.failed(), 5))
+        assert "ended with" in str(await asyncio.wait_for(run.fleet.failed(), 30))
 
     started(tmp_path, during)
 
@@ -97,7 +96,9 @@ def test_ctrl_c_in_the_terminal_does_not_reach_the_workers(tmp_path):
 
 def test_what_a_worker_was_told_is_not_on_its_command_line(tmp_path):
     async def during(run):
-        assert "very-secret" not in " ".join(psutil.Process(run.fleet.pids[0]).cmdline())
+        command = Path(f"/proc/{run.fleet.pids[0]}/cmdline").read_bytes()
+        assert command
+        assert b"very-secret" not in command
 
     started(tmp_path, during, token="very-secret")
     assert b"very-secret" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
@@ -109,7 +110,7 @@ def test_a_full_disk_is_told_and_the_load_goes_on(tmp_path):
     (samples / "load-0.slots").symlink_to("/dev/full")
 
     async def during(run):
-        trouble = await asyncio.wait_for(run.fleet.failed(), 5)
+        trouble = await asyncio.wait_for(run.fleet.failed(), 30)
         assert isinstance(trouble, Unwritable)
         await run.all_usable()
         seen = run.group.replies

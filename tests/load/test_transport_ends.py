@@ -208,9 +208,9 @@ def test_heartbeats_that_are_answered_keep_it_open(client: Client) -> None:
 @pytest.mark.parametrize("answer", [None, b"wrong"])
 def test_a_heartbeat_not_answered_is_a_ping_timeout_though_data_flows(client: Client, answer: bytes | None) -> None:
     def script(peer: Peer) -> object:
-        peer.accept()
+        peer.accept(then=frame(TEXT, b"data is no pong"))
         while peer.receive().opcode != CLOSE:
-            peer.send(TEXT, b"data is no pong")
+            peer.send(TEXT, b"nor is more of it")
             if answer is not None:
                 peer.send(PONG, answer)
         return peer.end()

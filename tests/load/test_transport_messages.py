@@ -228,11 +228,11 @@ def test_a_silent_client_reads_nothing_and_then_everything(client: Client) -> No
 
     async def scenario() -> None:
         seen = Recorder()
-        connection = await client.connect(server.url, seen, heartbeat_every_s=0.02, heartbeat_timeout_s=0.05)
+        connection = await client.connect(server.url, seen, heartbeat_every_s=0.05, heartbeat_timeout_s=0.2)
         connection.silence()
         connection.silence()
         connection.send(b"go")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.7)
         assert (seen.messages, seen.ends, connection.is_open) == ([], [], True)
         connection.unsilence()
         assert [data for data, _ in await seen.received(100)] == [str(number).encode() for number in range(100)]

@@ -32,15 +32,19 @@ def assert_every_due_slot_has_one_row(run, history):
 
 
 def test_every_slot_that_the_plan_makes_due_has_exactly_one_row(tmp_path):
+    usable_at = 0
+
     async def during(run):
+        nonlocal usable_at
         await run.all_usable()
+        usable_at = run.now()
         await asyncio.sleep(1)
 
-    run, history = play(tmp_path, during)
+    run, history = play(tmp_path, during, drain_s=15)
     assert_every_due_slot_has_one_row(run, history)
-    after_ramp = [slot for slot in slots_of(history) if slot.due > run.t0 + SECOND]
-    assert after_ramp
-    assert all(slot.got > slot.sent >= slot.due for slot in after_ramp)
+    sent = [slot for slot in slots_of(history) if slot.due > usable_at and slot.status is not Status.SKIPPED_OBSERVER]
+    assert sent
+    assert all(slot.got > slot.sent >= slot.due for slot in sent)
 
 
 def test_two_workers_record_together_what_one_would(tmp_path):
@@ -58,7 +62,7 @@ def test_every_connect_is_followed_by_a_canary_repeated_until_one_is_good(tmp_pa
     bridge = Bridge(answers=False)
 
     async def during(run):
-        await run.until(lambda: bridge.pings >= 6 * run.plan.clients)
+        await run.until(lambda: bridge.pings >= 8 * run.plan.clients)
         bridge.answers = True
         await run.all_usable()
         await asyncio.sleep(0.5)
@@ -70,7 +74,7 @@ def test_every_connect_is_followed_by_a_canary_repeated_until_one_is_good(tmp_pa
     for c in range(run.plan.clients):
         *bad, good = canaries[c]
         assert len(bad) >= 2
-        assert all(slot.got == NONE for slot in bad)
+        assert all(slot.got == NONE or slot.got - slot.due > 100 * MS for slot in bad)
         assert good.got - good.due <= 100 * MS
         gaps = [b.due - a.due for a, b in zip(canaries[c], canaries[c][1:], strict=False)]
         assert all(gap >= 100 * MS for gap in gaps)
@@ -108,7 +112,7 @@ def test_attempts_after_a_loss_keep_to_the_backoff(tmp_path):
     async def during(run):
         await run.all_usable()
         await bridge.kill()
-        await asyncio.sleep(1.0)
+        await run.until(lambda: run.group.refused >= 4 * 3)
 
     backoff = Backoff(first_ns=100 * MS, max_ns=400 * MS, factor=2, jitter="none")
     _, history = play(tmp_path, during, bridge=bridge, clients=3, reconnect=backoff)
@@ -168,7 +172,7 @@ def test_a_refused_opening_is_told_as_such_and_tried_again(tmp_path):
     _, history = play(tmp_path, during, bridge=Bridge(authenticates=False), clients=3)
     assert {(refused.why, refused.detail) for refused in history.refused} == {("conversation", "auth refused")}
     assert not history.opened
-    assert {slot.status for slot in slots_of(history)} == {Status.SKIPPED_DISCONNECTED}
+    assert {slot.status for slot in slots_of(history)} <= {Status.SKIPPED_DISCONNECTED, Status.SKIPPED_OBSERVER}
 
 
 def test_every_push_is_a_row_under_a_named_stream_and_the_end_asks_for_the_head(tmp_path):
@@ -176,14 +180,15 @@ def test_every_push_is_a_row_under_a_named_stream_and_the_end_asks_for_the_head(
 
     async def during(run):
         await run.all_usable()
-        await asyncio.sleep(0.5)
+        told = bridge.seq
+        await run.until(lambda: bridge.seq >= told + 20)
 
     _, history = play(tmp_path, during, bridge=bridge, clients=3)
     numbers = defaultdict(list)
     for push in history.pushes:
         stream = history.streams[push.sid]
         assert (stream.channel, stream.epoch, stream.conn) == ("EURUSD", "T1", 0)
-        assert 0 <= push.at - push.sent_at < 2 * SECOND
+        assert 0 <= push.at - push.sent_at < 20 * SECOND
         numbers[stream.c].append(push.first)
     assert set(numbers) == {0, 1, 2}
     for c, seen in numbers.items():
@@ -216,14 +221,14 @@ def test_slots_undecided_at_a_flush_are_on_disk_beside_the_decided_ones(tmp_path
 
     async def during(run):
         await run.all_usable()
-        bridge.answers = False
-        await asyncio.sleep(1)
+        bridge.answers, answered = False, bridge.pings
+        await run.until(lambda: bridge.pings >= answered + 12)
         await run.fleet.flush()
         seen.extend(read_run(tmp_path, until=run.now()).history.slots)
 
     run, history = play(tmp_path, during, bridge=bridge, clients=4, drain_s=0.2)
     silent = [slot for slot in seen if slot.kind is Kind.SLOT and slot.got == NONE and slot.sent != NONE]
-    assert len(silent) >= 4 * 3
+    assert len(silent) >= 12
     assert_every_due_slot_has_one_row(run, history)
 
 
@@ -264,7 +269,8 @@ def test_a_declared_protocol_drives_the_same_server_as_the_built_in_one(tmp_path
 
     async def during(run):
         await run.all_usable()
-        await asyncio.sleep(0.5)
+        told = bridge.seq
+        await run.until(lambda: bridge.seq >= told + 5)
 
     bridge = Bridge(rate=20)
     run, history = play(tmp_path, during, bridge=bridge, clients=5, protocol=json.dumps(declared))
