@@ -12,6 +12,7 @@ import contextlib
 import os
 import sys
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,6 +25,7 @@ JOURNAL = "journal.jsonl"
 SAMPLES = "samples"
 
 _FLUSH_BYTES = 64 * 1024
+_PIECE_ROWS = 8192
 
 
 def _unwritable(path: Path, error: OSError) -> Unwritable:
@@ -214,14 +216,32 @@ class ProbeRows(Rows):
 
 def read_rows(path: Path, kind: type[Rows]) -> tuple[array[int], int]:
     """The columns of all whole rows of a file, and 1 if its last row is torn or its magic wrong (else 0)."""
-    data = path.read_bytes()
-    body = data[len(kind.magic) :]
-    if not data.startswith(kind.magic):
-        return array("q"), 1
-    width = 8 * kind.columns
-    torn = len(body) % width
+    _, torn = count_rows(path, kind)
     rows = array("q")
-    rows.frombytes(body[: len(body) - torn])
-    if sys.byteorder == "big":
-        rows.byteswap()
-    return rows, int(bool(torn))
+    for piece in read_pieces(path, kind):
+        rows.extend(piece)
+    return rows, torn
+
+
+def count_rows(path: Path, kind: type[Rows]) -> tuple[int, int]:
+    """How many whole rows a file has, and 1 if its last row is torn or its magic wrong (else 0)."""
+    with path.open("rb") as file:
+        if file.read(len(kind.magic)) != kind.magic:
+            return 0, 1
+        whole, torn = divmod(os.fstat(file.fileno()).st_size - len(kind.magic), 8 * kind.columns)
+    return whole, int(bool(torn))
+
+
+def read_pieces(path: Path, kind: type[Rows]) -> Iterator[array[int]]:
+    """The columns of all whole rows of a file, some thousand rows at a time: all of them need not fit into memory."""
+    width = 8 * kind.columns
+    with path.open("rb") as file:
+        readable = file.read(len(kind.magic)) == kind.magic
+        while readable:
+            data = file.read(_PIECE_ROWS * width)
+            readable = len(data) == _PIECE_ROWS * width
+            rows = array("q")
+            rows.frombytes(data[: len(data) - len(data) % width])
+            if sys.byteorder == "big":
+                rows.byteswap()
+            yield rows

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar, cast
 
 import msgspec
 
 from chaosrun.errors import UsageError
-from chaosrun.journal import JOURNAL, SAMPLES, PendingRows, ProbeRows, PushRows, SlotRows, read_rows
+from chaosrun.journal import (
+    JOURNAL,
+    SAMPLES,
+    PendingRows,
+    ProbeRows,
+    PushRows,
+    SlotRows,
+    count_rows,
+    read_pieces,
+    read_rows,
+)
 from chaosrun.records import (
     Attempt,
     Began,
@@ -261,8 +272,7 @@ class _PushFiles:
     def __iter__(self) -> Iterator[Push]:
         unknown = PushRows.unknown
         for path, keys in self._files:
-            rows, _ = read_rows(path, PushRows)
-            columns = iter(rows)
+            columns = chain.from_iterable(read_pieces(path, PushRows))
             for at, first, last, sent_at, sid in zip(columns, columns, columns, columns, columns, strict=True):
                 key = keys.get(sid)
                 if key is not None:
@@ -277,12 +287,13 @@ def _pushes(samples: Path, streams: list[Stream], ended: dict[str, Ended]) -> tu
     files: list[tuple[Path, dict[int, int]]] = []
     lost = 0
     for path in sorted(samples.glob("*.pushes")):
-        rows, torn = read_rows(path, PushRows)
+        count, torn = count_rows(path, PushRows)
         lost += torn
         known = keys[path.stem]
-        lost += sum(1 for sid in rows[4 :: PushRows.columns] if sid not in known)
+        sids = (sid for rows in read_pieces(path, PushRows) for sid in rows[4 :: PushRows.columns])
+        lost += sum(1 for sid in sids if sid not in known)
         if path.stem in ended:
-            lost += max(0, ended[path.stem].pushes - len(rows) // PushRows.columns)
+            lost += max(0, ended[path.stem].pushes - count)
         files.append((path, known))
     return named, _PushFiles(files), lost
 

@@ -33,7 +33,8 @@ class Stay:
 class Visit:
     """The receipts of one account on one connection."""
 
-    __slots__ = ("account", "arrived", "conn", "fresh", "head", "highest", "lowest", "next", "run", "since", "stop")
+    __slots__ = ("account", "again", "arrived", "conn", "fresh", "head", "highest", "lowest", "next", "repeated", "run",
+                 "since", "stop")  # fmt: skip
 
     def __init__(self, account: Account, conn: int, since: int, head: int | None) -> None:
         self.account = account
@@ -47,6 +48,10 @@ class Visit:
         """The first receipt here that was above all before it on any connection."""
         self.highest = NONE
         self.arrived = False
+        self.again = _NEVER
+        """The number received last, if it had come before on this connection."""
+        self.repeated = False
+        """Without an epoch, numbers in a row came a second time: a replay, or a numbering that began anew."""
         self.next = _NEVER
         """The number that is new and in order, while this connection has the account's highest."""
         self.run = _NEVER
@@ -76,10 +81,11 @@ class Visit:
             published = first if account.log is None else account.log.within(first, last).first
             if published is None:
                 account.unexpected += last - first + 1
+                account.unlogged += last - first + 1
                 return False
-            self.arrived = True
             account.greet(self, published)
             account = self.account
+            self.arrived = True
         fresh = False
         for part in account.owed_of(first, last):
             fresh = self._take(*part) or fresh
@@ -88,6 +94,8 @@ class Visit:
     def _take(self, first: int, last: int) -> bool:
         """Count `first..last`, all of them owed."""
         account = self.account
+        if account.numbered_by_none:
+            self._compare(first, last)
         new = account.receive(first, last)
         for part in new:
             self._first_receipt(*part)
@@ -101,6 +109,14 @@ class Visit:
             self.run = self.next = last + 1
             self.stop = account.unpublished_after(last)
         return bool(new) and new[-1][1] > replayed_up_to
+
+    def _compare(self, first: int, last: int) -> None:
+        """Without an epoch: two numbers in a row that came before on this connection may be of a second numbering."""
+        known = (self.head is None or first > self.head) and not any(self.fresh.holes(first, last))
+        if known and first == self.again + 1 and not self.repeated:
+            self.repeated = True
+            self.account.lane.unaccountable += 1
+        self.again = last if known else _NEVER
 
     def _first_receipt(self, first: int, last: int) -> None:
         self.fresh.add(first, last)
@@ -116,6 +132,7 @@ class Visit:
             self.account.seen.add(self.run, last)
             self.fresh.add(self.run, last)
             self.account.highest = self.highest = last
+            self.again = _NEVER
         self.next = self.run = _NEVER
 
 
@@ -135,6 +152,7 @@ class Account:
         "start_unknown",
         "tip",
         "unexpected",
+        "unlogged",
         "unnumbered",
         "visits",
     )
@@ -158,6 +176,8 @@ class Account:
         self.start_unknown = False
         self.duplicates = 0
         self.unexpected = 0
+        self.unlogged = 0
+        """Of the unexpected receipts those that would have been owed, had the server's log had their numbers."""
         self.reordered = 0
         self.unnumbered: int | None = 0 if lane.stream.order == "none" else None
         """Messages of a stream without numbers; None in a stream with."""
@@ -168,23 +188,50 @@ class Account:
             self.tip.settle()
             self.tip = None
 
+    @property
+    def numbered_by_none(self) -> bool:
+        """Neither the messages nor the protocol tell numberings apart."""
+        return self.epoch is None and not self.lane.stream.has_epoch and self.unnumbered is None
+
     def greet(self, visit: Visit, first: int) -> None:
         """The first message of a visit, with the number `first`."""
-        if self._reset_before(visit, first):
-            self._split_before(visit)
+        self.heed_heads()
+        account = visit.account
+        if account.begins_again(visit, first):
+            account.split_before(visit)
         visit.account.open_at(visit.conn, first)
+
+    def heed_heads(self) -> None:
+        """Without an epoch, a head below what was received or told before tells that the numbering started anew."""
+        if not self.numbered_by_none:
+            return
+        known = self.highest if self.seen else NONE
+        last = max((index for index, visit in enumerate(self.visits) if visit.arrived), default=-1)
+        for index, visit in enumerate(self.visits):
+            if visit.head is None:
+                continue
+            if index > last and visit.head < known:
+                self.split_before(visit)
+                visit.account.heed_heads()
+                return
+            known = max(known, visit.head)
 
     def open_at(self, conn: int, first: int) -> None:
         """Settle where owed begins when the first receipt is `first`, on connection `conn`."""
         if self.start is None:
-            self.start = self.told_before(conn)
+            self.start, self.start_unknown = self.told_before(conn)
             if self.start is None:
-                self.start, self.start_unknown = first, True
+                self.start = first
             self.highest = self.start - 1
 
-    def told_before(self, conn: int) -> int | None:
-        """The first number after the head that was told first, on a connection up to `conn`."""
-        return next((v.head + 1 for v in self.visits if v.conn <= conn and v.head is not None), None)
+    def told_before(self, conn: int) -> tuple[int | None, bool]:
+        """The first number after the head that was told first, on a connection up to `conn`, and whether owed may have
+        begun before it: no head was told when the client first came."""
+        told = next((v for v in self.visits if v.conn <= conn and v.head is not None), None)
+        if told is None or told.head is None:
+            return None, True
+        came = self.lane.stays[0].conn if self is self.lane.accounts[0] else self.visits[0].conn
+        return told.head + 1, told.conn > came
 
     def receive(self, first: int, last: int) -> tuple[Interval, ...]:
         """Count receipts of what is owed; which of them are first ones."""
@@ -197,7 +244,9 @@ class Account:
         assert self.start is not None
         owed = [(max(first, self.start), last)] if last >= self.start else []
         if self.log is not None:
+            received = sum(b - a + 1 for a, b in owed)
             owed = [part for a, b in owed for part in self.log.within(a, b)]
+            self.unlogged += received - sum(b - a + 1 for a, b in owed)
         self.unexpected += last - first + 1 - sum(b - a + 1 for a, b in owed)
         return owed
 
@@ -205,19 +254,20 @@ class Account:
         """The first number after `number` that the log does not have."""
         return _EVER if self.log is None else next(self.log.holes(number + 1, _EVER))[0]
 
-    def _reset_before(self, visit: Visit, first: int) -> bool:
-        """Without an epoch, a head below what was seen or a second beginning tells that the numbering started anew."""
-        stream = self.lane.stream
-        if not self.seen or self.epoch is not None or stream.has_epoch or visit is self.visits[0]:
-            return False
-        if visit.head is not None:
-            return visit.head < self.highest
-        return not stream.resumes and first == stream.first_seq < self.highest
+    def begins_again(self, visit: Visit, first: int) -> bool:
+        """Without epoch and head, a second beginning is a numbering that started anew, unless replays are promised.
 
-    def _split_before(self, visit: Visit) -> None:
+        Whether it is number 1 alone that came twice makes no difference: nothing tells a replay of it from a new one.
+        """
+        stream = self.lane.stream
+        if not self.seen or not self.numbered_by_none or visit is self.visits[0] or visit.head is not None:
+            return False
+        return not stream.resumes and first == stream.first_seq <= self.highest
+
+    def split_before(self, visit: Visit) -> None:
         """Give this visit, and later ones that received nothing yet, an account of their own."""
         cut = self.visits.index(visit)
-        moved = [v for v in self.visits[cut:] if v is visit or not v.arrived]
+        moved = [v for v in self.visits[cut:] if not v.arrived]
         fresh = Account(self.lane, self.epoch, start=None, private=True, log=None)
         for each in moved:
             each.account = fresh
@@ -243,7 +293,7 @@ class Lane:
     told_head: int | None = None
     """A head that was told without an epoch, before anything was received."""
     unaccountable: int = 0
-    """Reconnects across which nothing tells what was missed."""
+    """Reconnects across which nothing tells what was missed, and connections on which numbers came again."""
 
     @property
     def until(self) -> int:
@@ -254,5 +304,6 @@ class Lane:
 def settle_all(lanes: Iterable[Lane]) -> None:
     """Bring the sets of all accounts up to date; the pass is over."""
     for lane in lanes:
-        for account in lane.accounts:
+        for account in tuple(lane.accounts):
             account.settle()
+            account.heed_heads()

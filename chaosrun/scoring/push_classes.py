@@ -97,12 +97,12 @@ class _Classifier:
         account = self.account
         if account.start is not None:
             return account.start, account.start_unknown
-        told = account.told_before(self.lane.stays[-1].conn)
+        told, unknown = account.told_before(self.lane.stays[-1].conn)
         if told is not None:
-            return told, False
-        # Nothing received, no head: what others got after the subscription.
-        since = account.visits[0].since if account.visits else self.lane.stays[0].since
-        return self._first_published_after(since), True
+            return told, unknown
+        # Nothing received, no head: what others got since the client came, though it heard of the epoch only later.
+        later = account.visits and account is not self.lane.accounts[0]
+        return self._first_published_after(account.visits[0].since if later else self.lane.stays[0].since), True
 
     def _first_published_after(self, t: int) -> int | None:
         if self.publication.stamped:
@@ -207,7 +207,11 @@ class _Classifier:
                 yield "tail", f"the end of {lane.channel} is unknown: no high-water mark"
         epoch = self.account.epoch
         if self.next is not None and epoch is not None and not self.account.private and publication.log is None:
-            yield "missed_disconnected", f"the end of epoch {epoch} of {lane.channel} is unknown: no log"
+            where = "lost_connected" if self._ended_on_its_connection() else "missed_disconnected"
+            yield where, f"the end of epoch {epoch} of {lane.channel} is unknown: no log"
+        if any(visit.repeated for visit in self.account.visits):
+            for name in (*_LOSSES, "duplicates"):
+                yield name, "numbers that came again on one connection may be a numbering begun anew, without an epoch"
 
 
 _LOSSES = ("lost_connected", "missed_disconnected", "tail")

@@ -48,7 +48,7 @@ class _Entry:
 
 
 class _Connections:
-    """When each connection of the group's clients was open, and where a fault that reaches the server lay between."""
+    """When each connection of the group's clients was open, and where a fault that strikes a role lay between."""
 
     def __init__(self, history: History, g: int) -> None:
         self.opened: dict[tuple[int, int], Opened] = {(o.c, o.conn): o for o in history.opened if o.g == g}
@@ -66,13 +66,17 @@ class _Connections:
         closed = self.closed.get((client, conn))
         return self._end if closed is None else closed.t
 
-    def restarted(self, closed: int, opened: int) -> bool:
-        """Whether the server may have begun to number anew between two connections."""
-        return any(closed <= removed and called <= opened for called, removed in self._restarts)
+    def restarted(self, before: int, opened: int) -> bool:
+        """Whether the server may have begun to number anew between the beginnings of two connections.
+
+        Not the end of the first counts: a connection may look open long after the server behind it was restarted.
+        """
+        return any(before <= removed and called <= opened for called, removed in self._restarts)
 
 
 def _restarts(history: History) -> Iterable[tuple[int, int]]:
-    spares = {fault.id for fault in history.plan.faults if not fault.reaches_server}
+    # Whatever role a fault strikes may be the one that numbers; only what strikes none leaves all numberings alone.
+    spares = {fault.id for fault in history.plan.faults if fault.role is None and not fault.reaches_server}
     for called in history.called:
         if called.id not in spares:
             removed = (r.t for r in history.removed if r.id == called.id and r.t >= called.t)
@@ -190,7 +194,7 @@ class _LaneBuilder:
             return False  # nothing about it is accountable; that is said once
         if plan.scope == "connection":
             return True
-        return not self._named(plan) and self._connections.restarted(before.until, since)
+        return not self._named(plan) and self._connections.restarted(before.since, since)
 
     def _visit(self, epoch: str | None, conn: int, since: int, head: int | None) -> Visit:
         account = self._current.get(epoch)

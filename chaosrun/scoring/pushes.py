@@ -35,7 +35,8 @@ class PushLedger:
     why: str = ""
     """What is not known, in words; empty if accountable."""
     clouded: frozenset[str] = frozenset()
-    """Loss classes of which the number is only a lower bound: such a number can fail a limit but never pass it."""
+    """Loss classes of which the number is only a lower bound: such a number can fail a limit but never pass it. Of
+    `duplicates`, where they stand here, the number is no bound at all."""
     published: int | None = None
     """Numbers, over channels and epochs, that at least one client was owed."""
     owed: int = 0
@@ -53,7 +54,8 @@ class PushLedger:
     lost: int = 0
     """lost_connected + tail, and missed_disconnected where the protocol promises to resume."""
     unaccountable: int = 0
-    """Reconnects of a (client, channel) across which nothing tells what was missed; subscriptions without numbers."""
+    """Reconnects of a (client, channel) across which nothing tells what was missed, connections on which numbers came
+    again without an epoch, and subscriptions without numbers."""
     start_unknown: int = 0
     """Accounts for which nothing but the first receipt tells where owed begins."""
     duplicates: int = 0

@@ -127,3 +127,17 @@ def test_a_group_without_streams_has_no_pushes() -> None:
     silent = replace(history, plan=Plan(groups=(msgspec.structs.replace(plan, streams=()),)))
     for name in ("push.lost", "delivery", "message_rate", "push_p99", "push_age", "progress_regressions"):
         assert value(name, silent) is None
+
+
+def test_duplicates_that_may_be_first_copies_of_a_second_numbering_are_unknown() -> None:
+    history = feed(1, 2, 3, 1, 2, 3, stream=StreamPlan())
+    nameless = replace(
+        history,
+        streams=[msgspec.structs.replace(line, epoch=None) for line in history.streams],
+        subscribed=[msgspec.structs.replace(line, epoch=None) for line in history.subscribed],
+        heads=[msgspec.structs.replace(line, epoch=None) for line in history.heads],
+    )
+    assert value("push.duplicates", history) == 3
+    assert read("push.duplicates", nameless) is None
+    lost = read("push.lost_connected", nameless)
+    assert lost is not None and (lost.value, lost.high) == (0, inf)

@@ -89,7 +89,8 @@ class Brute:
 
     def _epochs(self, c: int, channel: str) -> list[str]:
         """In the order in which the client heard of them."""
-        mentions = [(conn, s.t, s.epoch or "") for conn, s in self.subscriptions[c, channel].items()]
+        named = {conn: s for conn, s in self.subscriptions[c, channel].items() if s.epoch is not None}
+        mentions = [(conn, s.t, s.epoch or "") for conn, s in named.items()]
         mentions += [(s.conn, s.t, s.epoch or "") for s in self.history.streams if (s.c, s.channel) == (c, channel)]
         return list(dict.fromkeys(epoch for _, _, epoch in sorted(mentions)))
 
@@ -143,7 +144,7 @@ class Brute:
             told = [heads[k] + 1 for k in sorted(heads) if k <= until_conn]
             start = told[0] if told else real[0].number if real else None
             if start is None:
-                joined = min(s.t for s in subs.values() if s.epoch == epoch)
+                joined = min(s.t for s in subs.values())  # the client wanted all of the channel since it came
                 numbers = sorted(m for _, m in points)
                 if exact:
                     later = [n for n in numbers if published_after(n, joined)]

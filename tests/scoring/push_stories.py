@@ -50,6 +50,8 @@ class _Teller:
     marked: bool
     stamped: bool
     resumes: bool
+    named_late: bool = False
+    """Now and then a subscription is told neither epoch nor head."""
     clients: int = 3
     rows: list[tuple[int, int, int | None, tuple[int, int, str, str]]] = field(default_factory=list)
     subscribed: list[Subscribed] = field(default_factory=list)
@@ -122,9 +124,16 @@ class _Teller:
         epoch = max((born, name) for born, name, _ in births if born <= k.since)[1]
         out = published[channel, epoch]
         head = max((n for n, t in out.items() if t < k.since), default=0)
+        told = not self.named_late or self.rng.random() < 0.5
         self.subscribed.append(
             Subscribed(
-                t=k.since, g=0, c=c, conn=k.conn, channel=channel, head=head if self.heads else None, epoch=epoch
+                t=k.since,
+                g=0,
+                c=c,
+                conn=k.conn,
+                channel=channel,
+                head=head if self.heads and told else None,
+                epoch=epoch if told else None,
             )
         )
         first_time = (c, channel) not in joined
@@ -195,7 +204,8 @@ def tell(seed: int) -> Story:
     """The story of a seed; what the protocol tells is drawn too."""
     rng = random.Random(seed)
     heads, logged, marked, stamped = (rng.random() < 0.6 for _ in range(4))
-    return _Teller(rng, heads, logged, marked, stamped, resumes=rng.random() < 0.5).tell()
+    resumes = rng.random() < 0.5
+    return _Teller(rng, heads, logged, marked, stamped, resumes=resumes, named_late=rng.random() < 0.3).tell()
 
 
 def tell_all(seed: int) -> Story:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 from push_script import S, Script
 
 from chaosrun.plan import StreamPlan
+from chaosrun.scoring.pushes import count_pushes
 from chaosrun.scoring.staleness import Stale
 
 
@@ -103,3 +107,29 @@ def test_messages_without_numbers_are_all_fresh() -> None:
     for t in [*range(2, 61), *range(70, 100)]:
         script.gets_unnumbered(0, t, 1)
     assert stale_in(script) == [(0, 60, 70)]
+
+
+def test_a_channel_of_one_of_several_streams_is_named_with_its_stream() -> None:
+    script = beating(beating(Script().joins(0, 1, head=0), 0, 2, 61), 0, 70, 100, first=60)
+    script.subscribes(0, 1, 0, channel="B")
+    history = beating(script, 0, 2, 100, channel="B").gets(0, 2, 1, channel="C").history()
+    streams = [msgspec.structs.replace(s, stream="news") if s.channel == "A" else s for s in history.streams]
+    subscribed = [msgspec.structs.replace(s, stream="news") if s.channel == "A" else s for s in history.subscribed]
+    score = count_pushes(replace(history, streams=streams, subscribed=subscribed), 0, (0, 50 * S))
+    assert score.stale_after_ns == {"news/A": 3 * S, "stream/B": 3 * S}
+    assert score.unjudged == ("stream/C",)
+    assert score.stale == (Stale(0, "A", "news", 60 * S, 70 * S, 3 * S),)
+    assert {name: ledger.stale_client_seconds for name, ledger in score.by_stream.items()} == {
+        "news": 10.0,
+        "stream": 0.0,
+    }
+
+
+def test_a_stream_of_which_no_channel_is_judged_has_no_stale_time_beside_one_that_has() -> None:
+    history = beating(Script().joins(0, 1, head=0), 0, 2, 100).gets(0, 2, 1, channel="B").history()
+    streams = [msgspec.structs.replace(s, stream="news") if s.channel == "B" else s for s in history.streams]
+    score = count_pushes(replace(history, streams=streams), 0, (0, 50 * S))
+    assert {name: ledger.stale_client_seconds for name, ledger in score.by_stream.items()} == {
+        "news": None,
+        "stream": 0.0,
+    }

@@ -1,0 +1,195 @@
+"""The true values of a simulated run: when each client could be served, and what follows from that by definition.
+
+A client could be served at `t` if a request sent then would be answered in time. It follows from the server's script
+and the client's connections as continuous time, without slots, canaries or windows, and shares no code with the scorer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal
+
+from simulator import FOREVER, PROBER, Life, Server, World
+
+from chaosrun.scoring.pacing import due_times, sentinel_times
+
+Span = tuple[int, int]
+
+
+def share(value: float) -> Fraction:
+    return Fraction(str(value))
+
+
+def spans_where(intervals: Iterable[Span], holds: Callable[[int], bool]) -> list[Span]:
+    """The maximal spans, from 0 on, over which the number of intervals that cover an instant makes `holds` true."""
+    changes: Counter[int] = Counter()
+    for a, b in intervals:
+        changes[a] += 1
+        changes[b] -= 1
+    found: list[Span] = []
+    count = 0
+    for t, following in pairwise(sorted({0, FOREVER, *changes})):
+        count += changes[t]
+        if holds(count):
+            if found and found[-1][1] == t:
+                found[-1] = found[-1][0], following
+            else:
+                found.append((t, following))
+    return found
+
+
+@dataclass(frozen=True)
+class GroupTruth:
+    world: World
+    g: int
+    lives: Sequence[Life]
+
+    @property
+    def clients(self) -> int:
+        return len(self.lives)
+
+    @cached_property
+    def served(self) -> list[list[Span]]:
+        """Per client, when a request sent would be answered in time."""
+        return [self._served(life) for life in self.lives]
+
+    def _served(self, life: Life) -> list[Span]:
+        half = self.world.trip // 2
+        limit = self.world.groups[self.g].latency_limit_ns
+        found = []
+        for conn in life.conns:
+            cuts = [(0, conn.opened)]
+            for outage in Server(self.world, self.g, life.c).outages:
+                if outage.how == "answered":
+                    cuts.append((outage.a - half, outage.b + half - limit))
+                elif outage.how != "crash":
+                    cuts.append((outage.a - half, outage.b - half))
+            at = 0
+            for a, b in sorted(cuts):
+                if at < min(a, conn.broke - half):
+                    found.append((at, min(a, conn.broke - half)))
+                at = max(at, b) if a < b else at
+            if at < conn.broke - half:
+                found.append((at, conn.broke - half))
+        return found
+
+    @cached_property
+    def few_served(self) -> list[Span]:
+        """When more than the tolerated share of clients could not be served."""
+        least = (1 - share(self.world.groups[self.g].tolerate_requests)) * self.clients
+        return spans_where((span for own in self.served for span in own), lambda count: count < least)
+
+    @cached_property
+    def some_unserved(self) -> list[Span]:
+        """When some clients could not be served, but no more than tolerated."""
+        least = (1 - share(self.world.groups[self.g].tolerate_requests)) * self.clients
+        return spans_where((span for own in self.served for span in own), lambda count: least <= count < self.clients)
+
+    @cached_property
+    def few_sessions(self) -> list[Span]:
+        """When less than the tolerated share had a session: from the server's first good reply to its end."""
+        least = (1 - share(self.world.groups[self.g].tolerate_sessions)) * self.clients
+        sessions = (
+            (life.served_from[conn.conn], conn.broke)
+            for life in self.lives
+            for conn in life.conns
+            if conn.conn in life.served_from
+        )
+        return spans_where(sessions, lambda count: count < least)
+
+    @property
+    def troubled(self) -> dict[Literal["sessions", "requests"], list[Span]]:
+        return {"sessions": self.few_sessions, "requests": self.few_served}
+
+    def nobody_served(self, a: int, b: int) -> bool:
+        return not any(start < b and end > a for own in self.served for start, end in own)
+
+    def served_at(self, c: int, t: int) -> bool:
+        return any(a <= t < b for a, b in self.served[c])
+
+    @cached_property
+    def _met(self) -> list[int]:
+        """Due times of slots and sentinels whose client could not be served."""
+        plan, stop = self.world.groups[self.g], self.world.load_stopped
+        dues = [(due, c) for c in range(self.clients) for due in due_times(c, plan, 0, stop)]
+        dues += sentinel_times(plan, self.world.baseline, stop)
+        return sorted(due for due, c in dues if not self.served_at(c, due))
+
+    @cached_property
+    def _tolerable(self) -> tuple[Fraction, Fraction]:
+        """How many bad slots a window tolerates at least and at most: it has one slot of each grid more or less."""
+        plan = self.world.groups[self.g]
+        rates = [Fraction(plan.clients, plan.period_ns)] if plan.period_ns else []
+        rates += [Fraction(1, plan.sentinel_period_ns)] if plan.sentinel_period_ns else []
+        slots = [plan.window_ns * rate for rate in rates]
+        tolerated = share(plan.tolerate_requests)
+        return tolerated * sum(n // 1 for n in slots), tolerated * sum(-(-n // 1) for n in slots)
+
+    def must_show(self, a: int, b: int) -> bool:
+        """Some window inside `[a, b)` had more slots that met it than any window tolerates."""
+        return self._most_met(a, b) > self._tolerable[1]
+
+    def may_show(self, a: int, b: int) -> bool:
+        return self._most_met(a, b) > self._tolerable[0]
+
+    def _most_met(self, a: int, b: int) -> int:
+        """Slots of one window inside `[a, b)` that met clients that could not be served, at most."""
+        inside = self._met[bisect_left(self._met, a) : bisect_left(self._met, b)]
+        width = self.world.groups[self.g].window_ns
+        return max((bisect_left(inside, due + width) - i for i, due in enumerate(inside)), default=0)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A span in which a group was truly out of tolerance."""
+
+    a: int
+    b: int
+    group: GroupTruth
+    by: Literal["sessions", "requests"]
+
+    def shows_after(self, t: int) -> bool:
+        """What of it lies at or after `t` cannot hide: sessions are judged at each instant, requests over windows."""
+        a = max(self.a, t)
+        if self.by == "requests":
+            return self.group.must_show(a, self.b)
+        # A client sees a session begin and end within a trip of the server's own doing.
+        return self.b - a > self.group.world.trip + self.group.world.lag
+
+
+class Truth:
+    def __init__(self, world: World, lives: Sequence[Sequence[Life]]) -> None:
+        self.world = world
+        self.groups = [GroupTruth(world, g, own) for g, own in enumerate(lives)]
+
+    def troubles(self, start: int, end: int) -> list[Trouble]:
+        """When in `[start, end)` a group was out of tolerance."""
+        return [
+            Trouble(max(a, start), min(b, end), group, by)
+            for group in self.groups
+            for by, spans in group.troubled.items()
+            for a, b in spans
+            if max(a, start) < min(b, end)
+        ]
+
+    def ready(self, t: int) -> int:
+        """When, from `t` on, the server would have served a fresh handshake of the prober."""
+        server = Server(self.world, 0, PROBER)
+        while (outage := server.during(t)) is not None:
+            t = outage.b
+        return t
+
+    def back(self, g: int, c: int, until: int) -> int | None:
+        """When the client could be served after the last time before `until` that it could not; None: never."""
+        times = [a for a, _ in self.groups[g].served[c]]
+        served = [(a, b) for a, b in self.groups[g].served[c]]
+        gone = max((b for _, b in served if b < until), default=None)
+        if gone is None:
+            return None
+        return next((a for a in times if a >= gone), None)
