@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +24,8 @@ from chaosrun.judge import baseline_holds, judge
 from chaosrun.live import Guards, LiveTolerance
 from chaosrun.load.fleet import WorkerLost
 from chaosrun.load.live import FleetNow
-from chaosrun.machine import Observation
+from chaosrun.load.silence import Silence
+from chaosrun.machine import Clocks, Observation
 from chaosrun.plan import Plan
 from chaosrun.recorded import ENGINE, read_run
 from chaosrun.records import Ended, LoadStopped, Note, Phase, Resource, Stop, Unsteady
@@ -51,6 +52,8 @@ class Options:
     offset_ns: int = 0
     """The baseline lasts so much longer than planned, and the first fault falls so much later: runs of a series meet
     the grid of the requests at different phases."""
+    clocks: Clocks = field(default_factory=Clocks)
+    """What the machine's own time is read from."""
 
 
 class Watcher(Protocol):
@@ -134,6 +137,7 @@ class _Run:
         self._offset_ns = began.offset_ns
         self._broken: ChaosrunError | None = None
         self._prober_missed = False
+        self._silence = Silence()
         self.stopping = Stopping(began.origin_ns, self._on_stop)
         self._roles = RoleWatch(
             self._journal,
@@ -144,7 +148,7 @@ class _Run:
         )
         self._assembly = Assembly(loaded, began, folder, self._journal, self._roles)
         self._max_duration_ns = options.max_duration_ns or self._plan.max_duration_ns
-        self._observation = Observation(self._journal, self.now, self._assembly.role_pids())
+        self._observation = Observation(self._journal, self.now, self._assembly.role_pids(), options.clocks)
         self._faults = StandingFaults(self, self._journal, watcher.fault)
         self._guards = Guards(self._assembly.guards)
         watcher.began(folder, loaded.experiment.title, self._plan)
@@ -343,12 +347,19 @@ class _Run:
                 burnt = self._guards.see(live, self._observation.latest)
                 if burnt is not None:
                     self.stopping.ask(burnt)
+            for silent in self._silence.look(self._assembly.fleet.heard):
+                if silent.given_up:
+                    self._assembly.fleet.give_up(silent.name)
+                else:
+                    self._note(
+                        f"{silent.name} has said nothing for a second; what it measures meanwhile will not count"
+                    )
             trouble = self._assembly.fleet.trouble
             if trouble is not None:
                 self._fail(trouble)
             if not self._assembly.prober_is_alive and not self._prober_missed:
                 self._prober_missed = True
-                self._note("the prober ended by itself; this run will not be able to vouch for its numbers")
+                self._note("the prober ended by itself; nothing that needs a second witness can be told of this run")
             if self._max_duration_ns is not None and self.now() > self._max_duration_ns:
                 self.stopping.ask(f"the run took longer than its limit of {self._max_duration_ns / 1e9:g} s")
             await asyncio.sleep(_LOOK_NS / 1e9)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import re
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -18,6 +20,7 @@ from chaosrun.journal import (
     PendingRows,
     ProbeRows,
     PushRows,
+    Rows,
     SlotRows,
     count_rows,
     read_pieces,
@@ -93,6 +96,12 @@ Line = (
 ENGINE = "engine"
 """The writer whose lines tell the phases."""
 
+PROBER = "prober"
+"""The writer of probes."""
+
+_WRITER = re.compile(rb'\{"w":"([^"]*)"')
+"""How every line begins: it tells whose a line was that is damaged further on."""
+
 R = TypeVar("R", bound=Record)
 
 
@@ -101,7 +110,8 @@ class Lines:
     """The lines of a journal by type, each in time order."""
 
     by_type: dict[type[Record], list[Record]] = field(default_factory=lambda: defaultdict(list))
-    lost: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    """Lines that were written and cannot be read, by writer; of nobody where not even that can be read."""
 
     def of(self, kind: type[R]) -> list[R]:
         """The lines of one type; one writer's stay in the order it wrote them in."""
@@ -110,7 +120,7 @@ class Lines:
 
 
 def read_lines(run_dir: Path) -> Lines:
-    """Every whole line of the journal; lines that are torn, or missing between two of one writer, count as lost.
+    """Every whole line of the journal; lines that are torn, or missing among the numbers of one writer, are lost.
 
     Raises:
         UsageError: the folder holds no journal.
@@ -123,19 +133,24 @@ def read_lines(run_dir: Path) -> Lines:
         ) from error
     lines = Lines()
     decoder = msgspec.json.Decoder(Line)
-    numbers: dict[str, int] = defaultdict(int)
+    found: Counter[str] = Counter()
+    written: Counter[str] = Counter()
+    torn: Counter[str] = Counter()
     for raw in data.split(b"\n"):
         if not raw:
             continue
         try:
             line = decoder.decode(raw)
         except msgspec.MsgspecError:
-            lines.lost += 1
+            begins = _WRITER.match(raw)
+            torn[begins[1].decode(errors="replace") if begins else ""] += 1
             continue
-        numbers[line.w] += 1
+        found[line.w] += 1
+        written[line.w] = max(written[line.w], line.n + 1)
         lines.by_type[type(line)].append(line)
-        if isinstance(line, Ended):
-            lines.lost += max(0, line.n + 1 - numbers[line.w])
+    for writer in {*written, *torn}:
+        # A torn line is mostly a missing number too.
+        lines.lost[writer] = max(torn[writer], written[writer] - found[writer])
     return lines
 
 
@@ -163,18 +178,15 @@ def read_run(run_dir: Path, *, until: int | None = None) -> Recording:
         raise UsageError(f"{run_dir / JOURNAL}: its first line is missing or torn; nothing can be scored from it")
     samples = run_dir / SAMPLES
     ended = {line.w: line for line in lines.of(Ended)}
-    lost = lines.lost
+    lost = Counter(lines.lost)
 
-    slots, torn = _slots(samples, ended, running=until is not None)
-    lost += torn
-    streams, pushes, torn = _pushes(samples, lines.of(Stream), ended)
-    lost += torn
-    probes, torn = _probes(samples)
-    lost += torn
+    slots = _slots(samples, ended, lost, running=until is not None)
+    streams, pushes = _pushes(samples, lines.of(Stream), ended, lost)
+    probes = _probes(samples, ended, lost)
     if until is None:
         # The engine has no samples: without its last line it was killed, and what it left undone is nobody's fault.
         writers = {ENGINE, *(path.stem for path in samples.glob("*.*"))}
-        lost += len(writers - set(ended))
+        lost.update(writers - set(ended))
 
     phases = lines.of(Phase)
     end = until if until is not None else _end(lines)
@@ -206,7 +218,8 @@ def read_run(run_dir: Path, *, until: int | None = None) -> Recording:
         lags=lines.of(Lag),
         clocks=lines.of(Clock),
         resources=lines.of(Resource),
-        lost_records=lost,
+        lost_records=lost.total() - lost[PROBER],
+        lost_probes=lost[PROBER],
         unsteady=lines.of(Unsteady),
     )
     return Recording(began[0], history, lines)
@@ -218,24 +231,38 @@ def _end(lines: Lines) -> int:
     return max(ended) if ended else max(line.t for found in lines.by_type.values() for line in found)
 
 
-def _slots(samples: Path, ended: dict[str, Ended], *, running: bool) -> tuple[list[Slot], int]:
+def _rows(
+    samples: Path, kind: type[Rows], ended: Mapping[str, Ended], lost: Counter[str]
+) -> Iterator[tuple[Path, array[int]]]:
+    """The rows of every file of one kind."""
+    for path in _files(samples, kind, ended, lost):
+        yield path, read_rows(path, kind)[0] if path.exists() else array("q")
+
+
+def _files(samples: Path, kind: type[Rows], ended: Mapping[str, Ended], lost: Counter[str]) -> Iterator[Path]:
+    """Every file of rows that is there or that its writer says it wrote; what is missing of it is counted as lost."""
+    told: dict[str, int] = {writer: getattr(line, kind.suffix) for writer, line in ended.items()}
+    there = {path.stem for path in samples.glob(f"*.{kind.suffix}")}
+    for writer in sorted(there | {writer for writer, count in told.items() if count}):
+        path = samples / f"{writer}.{kind.suffix}"
+        count, torn = count_rows(path, kind) if writer in there else (0, 0)
+        lost[writer] += max(torn, told.get(writer, 0) - count)
+        yield path
+
+
+def _slots(samples: Path, ended: Mapping[str, Ended], lost: Counter[str], *, running: bool) -> list[Slot]:
     slots: list[Slot] = []
-    lost = 0
-    for path in sorted(samples.glob("*.slots")):
-        rows, torn = read_rows(path, SlotRows)
-        lost += torn
-        count = len(rows) // SlotRows.columns
-        if path.stem in ended:
-            lost += max(0, ended[path.stem].slots - count)
+    for path, rows in _rows(samples, SlotRows, ended, lost):
         decided = list(_unpacked(rows))
+        lost[path.stem] += len(rows) // SlotRows.columns - len(decided)
         slots += decided
         pending = path.with_suffix(f".{PendingRows.suffix}")
         if (running or path.stem not in ended) and pending.exists():
-            rows, torn = read_rows(pending, PendingRows)
-            slots += _undecided(_unpacked(rows), decided)
-            lost += torn
+            waiting, torn = read_rows(pending, PendingRows)
+            slots += _undecided(_unpacked(waiting), decided)
+            lost[path.stem] += torn
     slots.sort(key=lambda slot: (slot.due, slot.group, slot.client, slot.kind))
-    return slots, lost
+    return slots
 
 
 def _undecided(pending: Iterator[Slot], decided: Sequence[Slot]) -> Iterator[Slot]:
@@ -247,9 +274,12 @@ def _undecided(pending: Iterator[Slot], decided: Sequence[Slot]) -> Iterator[Slo
 
 
 def _unpacked(rows: Sequence[int]) -> Iterator[Slot]:
+    """The slots of the rows, without those that say what no slot can."""
     columns = iter(rows)
     status, kind = tuple(Status), tuple(Kind)
     for who, due, sent, got, meta in zip(columns, columns, columns, columns, columns, strict=True):
+        if meta & 0xF >= len(status) or meta >> 4 & 0xF >= len(kind):
+            continue
         yield Slot(
             who >> 32,
             who & 0xFFFFFFFF,
@@ -279,35 +309,30 @@ class _PushFiles:
                     yield Push(at, first, last, None if sent_at == unknown else sent_at, key)
 
 
-def _pushes(samples: Path, streams: list[Stream], ended: dict[str, Ended]) -> tuple[list[Stream], _PushFiles, int]:
+def _pushes(
+    samples: Path, streams: list[Stream], ended: Mapping[str, Ended], lost: Counter[str]
+) -> tuple[list[Stream], _PushFiles]:
     named: list[Stream] = sorted(streams, key=lambda stream: (stream.w, stream.sid))
     keys: dict[str, dict[int, int]] = defaultdict(dict)
     for index, stream in enumerate(named):
         keys[stream.w][stream.sid] = index
     files: list[tuple[Path, dict[int, int]]] = []
-    lost = 0
-    for path in sorted(samples.glob("*.pushes")):
-        count, torn = count_rows(path, PushRows)
-        lost += torn
+    for path in _files(samples, PushRows, ended, lost):
         known = keys[path.stem]
-        sids = (sid for rows in read_pieces(path, PushRows) for sid in rows[4 :: PushRows.columns])
-        lost += sum(1 for sid in sids if sid not in known)
-        if path.stem in ended:
-            lost += max(0, ended[path.stem].pushes - count)
-        files.append((path, known))
-    return named, _PushFiles(files), lost
+        if path.exists():
+            sids = (sid for rows in read_pieces(path, PushRows) for sid in rows[4 :: PushRows.columns])
+            lost[path.stem] += sum(1 for sid in sids if sid not in known)
+            files.append((path, known))
+    return named, _PushFiles(files)
 
 
-def _probes(samples: Path) -> tuple[list[Probe], int]:
+def _probes(samples: Path, ended: Mapping[str, Ended], lost: Counter[str]) -> list[Probe]:
     probes: list[Probe] = []
-    lost = 0
-    for path in sorted(samples.glob("*.probes")):
-        rows, torn = read_rows(path, ProbeRows)
-        lost += torn
+    for _, rows in _rows(samples, ProbeRows, ended, lost):
         columns = iter(rows)
         probes += [
             Probe(sent, got, until, bool(connect))
             for sent, got, until, connect in zip(columns, columns, columns, columns, strict=True)
         ]
     probes.sort()
-    return probes, lost
+    return probes

@@ -274,6 +274,9 @@ class Clock(Record, frozen=True, kw_only=True):
     """Time the machine was suspended since the origin."""
     steal: float | None = None
     """Share of CPU time taken by the hypervisor since the last one."""
+    throttled: float | None = None
+    """Time that the CPU quota of chaosrun's own control groups held its threads up since the last one, in shares of
+    one core; None: there is no quota to be read."""
 
 
 class Resource(Record, frozen=True, kw_only=True):
@@ -390,5 +393,7 @@ class History:
     clocks: Sequence[Clock] = ()
     resources: Sequence[Resource] = ()
     lost_records: int = 0
-    """Lines or rows that a writer said it wrote and that are not there, or that are torn."""
+    """Lines or rows that a writer said it wrote and that are not there, or that are torn; the prober's apart."""
+    lost_probes: int = 0
+    """The same of the prober; its missing last line counts as one."""
     unsteady: Sequence[Unsteady] = ()

@@ -127,7 +127,7 @@ def test_lines_of_several_processes_never_mix(tmp_path: Path) -> None:
     for writer in writers:
         writer.join()
     lines = read_lines(tmp_path)
-    assert lines.lost == 0
+    assert lines.lost.total() == 0
     assert len(lines.of(Note)) == 6000
     for name in ("w0", "w1", "w2"):
         assert [note.n for note in lines.of(Note) if note.w == name] == list(range(2000))
@@ -156,7 +156,63 @@ def test_missing_and_torn_rows_are_noticed(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
     history = read_run(tmp_path).history
     assert list(history.slots) == [Slot(0, 0, 1, 1, 2)]
-    assert history.lost_records == 2, "the torn row, and the count that is one short"
+    assert history.lost_records == 1, "the torn row is the one that is missing"
+
+
+@pytest.mark.parametrize("suffix", ["slots", "pushes"])
+def test_rows_lost_in_the_middle_and_a_missing_file_are_counted_row_by_row(tmp_path: Path, suffix: str) -> None:
+    engine(tmp_path)
+    load(tmp_path, "load-0", [Slot(0, 0, t, t, t + 1) for t in range(5)], [Push(t, t, t, None, 0) for t in range(1, 6)])
+    path = tmp_path / SAMPLES / f"load-0.{suffix}"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:48] + whole[128:])
+    assert read_run(tmp_path).history.lost_records == 2
+    path.unlink()
+    assert read_run(tmp_path).history.lost_records == 5
+
+
+def test_a_row_that_says_what_no_slot_can_is_lost_not_guessed(tmp_path: Path) -> None:
+    engine(tmp_path)
+    load(tmp_path, "load-0", [Slot(0, 0, t, t, t + 1) for t in range(3)], [])
+    path = tmp_path / SAMPLES / "load-0.slots"
+    damaged = bytearray(path.read_bytes())
+    damaged[8 + 40 + 32] = 0xFF  # the status and kind of the second row
+    path.write_bytes(damaged)
+    history = read_run(tmp_path).history
+    assert [slot.due for slot in history.slots] == [0, 2]
+    assert history.lost_records == 1
+
+
+def test_a_line_missing_in_the_middle_is_noticed_though_its_writer_was_killed(tmp_path: Path) -> None:
+    engine(tmp_path)
+    journal = Journal(tmp_path, "load-0")
+    for t in range(3):
+        journal.append(Note(t=t, text="alive"))
+    journal.close()
+    path = tmp_path / JOURNAL
+    path.write_bytes(b"".join(line for line in path.read_bytes().splitlines(True) if b'"load-0","n":1' not in line))
+    assert read_run(tmp_path).history.lost_records == 1
+
+
+def test_what_the_prober_lost_is_counted_apart(tmp_path: Path) -> None:
+    engine(tmp_path)
+    rows = ProbeRows(tmp_path, "prober")
+    for t in range(3):
+        rows.add(t, t + 1, t + 1, False)
+    rows.close()
+    history = read_run(tmp_path).history
+    assert (history.lost_records, history.lost_probes) == (0, 1), "it never said that it ended"
+    journal = Journal(tmp_path, "prober")
+    journal.append(Ended(t=9, probes=3))
+    journal.close()
+    assert read_run(tmp_path).history.lost_probes == 0
+    rows_file, lines_file = tmp_path / SAMPLES / "prober.probes", tmp_path / JOURNAL
+    rows_file.write_bytes(rows_file.read_bytes()[:-32])
+    assert (read_run(tmp_path).history.lost_records, read_run(tmp_path).history.lost_probes) == (0, 1)
+    rows_file.unlink()
+    assert read_run(tmp_path).history.lost_probes == 3
+    lines_file.write_bytes(lines_file.read_bytes().replace(b'"probes":3', b'"probes":'))
+    assert (read_run(tmp_path).history.lost_records, read_run(tmp_path).history.lost_probes) == (0, 1)
 
 
 def test_a_worker_that_never_said_it_ended_is_noticed(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ class _Worker:
         self.name = name
         self.setup = setup
         self.snapshots: deque[Live] = deque()
+        self.heard: int | None = None
+        """When the newest snapshot was made, in run time."""
         self.trouble: ChaosrunError | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -149,6 +151,10 @@ class _Worker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def give_up(self) -> None:
+        """It is not to be waited for any more; every order says so from now on."""
+        self._fail(WorkerLost(f"{self.name} (pid {self.pid}) has fallen silent"))
+
     def finished(self) -> None:
         """Its end is expected from now on."""
         self._finished = True
@@ -180,6 +186,7 @@ class _Worker:
         match report:
             case Live():
                 self.snapshots.append(report)
+                self.heard = report.t
                 self.now(report.t - LIVE_SPAN_NS)
             case Done():
                 self._answer(None)
@@ -260,6 +267,17 @@ class Fleet:
     def live(self) -> FleetNow:
         oldest = self._now() - LIVE_SPAN_NS
         return merge([worker.now(oldest) for worker in self._workers])
+
+    @property
+    def heard(self) -> dict[str, int]:
+        """When each worker that is not lost last said how it is, by its name, in run time."""
+        return {each.name: each.heard for each in self._workers if each.heard is not None and not each.is_lost}
+
+    def give_up(self, name: str) -> None:
+        """Count a worker as lost: it said nothing for too long."""
+        for worker in self._workers:
+            if worker.name == name:
+                worker.give_up()
 
     async def start(self) -> None:
         """Start the processes and have them check what they need (protocols, descriptors).

@@ -12,4 +12,6 @@ def read(window: Window) -> Waits | None:
     return None if connections is None else Waits(connections.connect)
 
 
-METRICS = family("connect", "the time from attempt to open connection", read, needs("lag", "send"), "connections")
+METRICS = family(
+    "connect", "the time from attempt to open connection", read, needs("lag", "send", "journal"), "connections"
+)

@@ -15,7 +15,7 @@ METRICS = family(
     "push",
     "the time from the server's time stamp to the receipt",
     read,
-    needs("lag", "clock"),
+    needs("lag", "clock", "journal"),
     "pushes",
     filters=frozenset({"stream"}),
 )

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chaosrun.metrics._base import Metric, needs
+from chaosrun.scoring.checks import Need
 from chaosrun.scoring.requests import RequestLedger
 from chaosrun.scoring.verdict import Reading, counted
 from chaosrun.scoring.window import Window
 
 
-def _member(name: str, meaning: str, read: Callable[[RequestLedger], int]) -> Metric:
+def _member(name: str, meaning: str, read: Callable[[RequestLedger], int], *more: Need) -> Metric:
     def measure(window: Window) -> Reading | None:
         ledger = window.ledger
         return None if ledger is None else counted(read(ledger), ledger.observed)
@@ -23,7 +24,7 @@ def _member(name: str, meaning: str, read: Callable[[RequestLedger], int]) -> Me
         unit="count",
         up=False,
         meaning=meaning,
-        needs=needs("journal"),
+        needs=needs("journal", *more),
         measure=measure,
         about="requests",
         share_of="slots due, the observer's own left out",
@@ -42,5 +43,6 @@ METRICS = (
         "replied_late",
         "valid replies later than the latency limit and within the reply time-out",
         lambda ledger: ledger.replied_late,
+        "skipped",  # a stall of our own makes replies late
     ),
 )

@@ -16,7 +16,7 @@ METRICS = family(
     "response",
     "the time from due to reply, corrected for requests that could not be sent",
     read,
-    needs("lag", "send"),
+    needs("lag", "send", "journal"),
     "requests",
     filters=frozenset({"request"}),
 )

@@ -15,7 +15,7 @@ METRICS = family(
     "service",
     "the time from send to reply, uncorrected",
     read,
-    needs("lag", "send"),
+    needs("lag", "send", "journal"),
     "requests",
     filters=frozenset({"request"}),
 )

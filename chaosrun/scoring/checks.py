@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
+from chaosrun.records import History
 from chaosrun.scoring.words import Unit, show
 
 Need = Literal["lag", "send", "skipped", "journal", "clock", "sampler", "source", "prober", "effect"]
@@ -70,3 +72,27 @@ def timed(name: str, value: float | None, warn: float, invalid: float, clouds: f
     shown = None if value is None else value / SECOND
     why = show(value / SECOND, "s") if value is not None and grade != "ok" else ""
     return Check(name=name, value=shown, limit=invalid / SECOND, unit="s", grade=grade, clouds=clouds, why=why)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A named part of the run that is judged: a phase from the baseline to `verify`."""
+
+    name: str
+    start: int
+    end: int
+
+
+def judged(history: History) -> list[Stretch]:
+    """The phases that criteria look at; a busy ramp says nothing about the numbers after it."""
+    ends = [phase.t for phase in history.phases[1:]] + [history.end]
+    return [
+        Stretch(phase.name, phase.t, end)
+        for phase, end in zip(history.phases, ends, strict=True)
+        if phase.name in ("baseline", "fault", "recovery", "after", "rollback", "verify") and end > phase.t
+    ]
+
+
+def silences(times: Iterable[int], start: int, end: int) -> list[Span]:
+    """The times between one of `times` and the next, from `start` to `end`."""
+    return list(pairwise([start, *sorted(t for t in times if start < t < end), end]))

@@ -6,14 +6,17 @@ wait for a time-out before it counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from chaosrun.records import NONE, History
-from chaosrun.scoring.checks import MS, SECOND, Check, Need, timed
+from chaosrun.scoring.checks import MS, SECOND, Check, Need, Stretch, graded, silences, timed
 from chaosrun.scoring.evidence import Evidence
 from chaosrun.scoring.pacing import judged_rate
 from chaosrun.scoring.recovery import Episode
+
+_CLOUDS: frozenset[Need] = frozenset({"prober"})
 
 
 class Noticed(NamedTuple):
@@ -21,6 +24,30 @@ class Noticed(NamedTuple):
 
     fleet: int | None
     prober: int | None
+    served: bool = True
+    """The prober was answered soon after the load had noticed; otherwise it says nothing."""
+
+
+def prober_watched(history: History, stretches: Sequence[Stretch]) -> Iterator[Check]:
+    """Did the prober probe all the time, and is what it wrote there?"""
+    yield Check(
+        name="lost probes",
+        value=history.lost_probes,
+        limit=0,
+        grade=graded(history.lost_probes, 0, 0),
+        clouds=_CLOUDS,
+        why="the prober ended by itself, or its records are damaged" if history.lost_probes else "",
+    )
+    if not history.probes or not stretches:
+        yield Check(name="prober silent", unit="s", clouds=_CLOUDS)
+        return
+    start, end = stretches[0].start, stretches[-1].end
+    # A probe has a row when it is over, a second later at most: the last of them may be missing.
+    gaps = silences((probe.sent for probe in history.probes), start, max(start, end - SECOND))
+    lengths = sorted(b - a for a, b in gaps)
+    limit = max(SECOND // 2, 5 * lengths[len(lengths) // 2])
+    check = timed("prober silent", lengths[-1], limit // 2, limit, _CLOUDS)
+    yield replace(check, spans=tuple((a, b) for a, b in gaps if b - a > limit))
 
 
 def detections_agree(evidence: Evidence) -> Iterator[Check]:
@@ -38,26 +65,28 @@ def detections_agree(evidence: Evidence) -> Iterator[Check]:
 
 
 def noticed(evidence: Evidence, episode: Episode) -> Noticed:
-    return Noticed(_by_fleet(evidence, episode), _by_prober(evidence.history, episode))
+    fleet = _by_fleet(evidence, episode)
+    return Noticed(fleet, _by_prober(evidence.history, episode), _served(evidence.history, fleet))
 
 
 def compare(names: str, when: Noticed, invalid: float) -> Check:
     """`invalid`: the difference (ns) that is too much."""
     name = f"prober against load at {names}"
-    clouds: frozenset[Need] = frozenset({"prober"})
     if when.fleet is not None and when.prober is not None:
-        return timed(name, abs(when.fleet - when.prober), 25 * MS, invalid, clouds)
-    nothing = Check(name=name, limit=invalid / SECOND, unit="s", clouds=clouds)
+        return timed(name, abs(when.fleet - when.prober), 25 * MS, invalid, _CLOUDS)
+    nothing = Check(name=name, limit=invalid / SECOND, unit="s", clouds=_CLOUDS)
     match when:
         case Noticed(None, None):
             return nothing
         case Noticed(None, _):
             # An outage between two slots of the load is no contradiction.
-            return Check(name=name, limit=nothing.limit, unit="s", grade="warn", why="only the prober noticed it")
+            return replace(nothing, grade="warn", why="only the prober noticed it")
+        case Noticed(served=False):
+            return replace(nothing, grade="invalid", why="only the load noticed it; the prober did not probe meanwhile")
         case _:
             # A stalled load process looks just like this.
             why = "only the load noticed it, the prober was served throughout"
-            return Check(name=name, limit=nothing.limit, unit="s", grade="invalid", clouds=clouds, why=why)
+            return replace(nothing, grade="invalid", why=why)
 
 
 def _by_fleet(evidence: Evidence, episode: Episode) -> int | None:
@@ -88,3 +117,8 @@ def _by_prober(history: History, episode: Episode) -> int | None:
         and (probe.got == NONE or probe.got - probe.sent > limit)
     )
     return min(failed, default=None)
+
+
+def _served(history: History, since: int | None) -> bool:
+    """Some probe was sent in the second after, and answered."""
+    return since is None or any(since <= probe.sent < since + SECOND and probe.got != NONE for probe in history.probes)

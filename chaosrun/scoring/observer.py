@@ -8,53 +8,39 @@ survives a lagging loop, a latency does not. Limits: docs/measurement.md, sectio
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from chaosrun.records import Confirmed, History, Lag
-from chaosrun.scoring.checks import MS, SECOND, Check, Need, graded, timed
-from chaosrun.scoring.detection import detections_agree
+from chaosrun.records import History, Lag
+from chaosrun.scoring.checks import MS, SECOND, Check, Need, Stretch, graded, judged, timed
+from chaosrun.scoring.detection import detections_agree, prober_watched
 from chaosrun.scoring.evidence import Evidence, GroupEvidence
 from chaosrun.scoring.histogram import Histogram
-from chaosrun.scoring.requests import violations
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A named part of the run that is judged: a phase from the baseline to `verify`."""
-
-    name: str
-    start: int
-    end: int
+from chaosrun.scoring.machine_checks import exhausted, sampler, steal, suspended, throttled, wall_clock
+from chaosrun.scoring.record_checks import broken_equations, conservation, effects, lost_records, source
+from chaosrun.scoring.steps import merged
 
 
 def check_observer(evidence: Evidence) -> list[Check]:
     """All checks that the records allow; those of the baseline are in `steadiness`."""
     history = evidence.history
     stretches = judged(history)
-    by_group = [check(group) for group in evidence.groups for check in (lateness, skipped)]
+    by_group = [check(group) for group in evidence.groups for check in (lateness, skipped, source)]
     return [
         *lag(history, stretches),
         *(check for check in by_group if check is not None),
+        *prober_watched(history, stretches),
         *detections_agree(evidence),
         load_cpu(history, stretches),
         steal(history, stretches),
+        throttled(history, stretches),
         wall_clock(history),
         suspended(history),
+        sampler(history, stretches),
         lost_records(history),
         conservation(broken_equations(evidence)),
         exhausted(history),
         *effects(history),
-    ]
-
-
-def judged(history: History) -> list[Stretch]:
-    """The phases that criteria look at; a busy ramp says nothing about the numbers after it."""
-    ends = [phase.t for phase in history.phases[1:]] + [history.end]
-    return [
-        Stretch(phase.name, phase.t, end)
-        for phase, end in zip(history.phases, ends, strict=True)
-        if phase.name in ("baseline", "fault", "recovery", "after", "rollback", "verify") and end > phase.t
     ]
 
 
@@ -68,16 +54,31 @@ def lag(history: History, stretches: Sequence[Stretch]) -> list[Check]:
     start, end = stretches[0].start, stretches[-1].end
     by_writer: dict[str, list[Lag]] = defaultdict(list)
     for line in history.lags:
+        of_writer = by_writer[line.w]  # one that wrote only before is known to be missing
         if start < line.t and line.t - line.span_ns < end:
-            by_writer[line.w].append(line)
+            of_writer.append(line)
     seen = [line for lines in by_writer.values() for line in lines]
-    highest = max((line.max_ns for line in seen), default=None)
-    clouds: frozenset[Need] = frozenset({"lag"})
-    spans = tuple((line.t - line.span_ns, line.t) for line in seen if line.max_ns > 250 * MS)
     return [
-        timed("event-loop lag p99", max(map(_p99, by_writer.values()), default=None), 10 * MS, 50 * MS, clouds),
-        replace(timed("event-loop lag max", highest, 25 * MS, 250 * MS, clouds), spans=spans),
+        _busy(by_writer.values()),
+        _longest_stall(history, seen),
+        _held_up(history, seen),
+        _unrecorded(by_writer.values(), start, end),
     ]
+
+
+def _busy(writers: Iterable[Sequence[Lag]]) -> Check:
+    """The p99 of the worst ten seconds: a stall of 200 ms would be lost in an hour."""
+    found = [(_p99(part), part) for lines in writers for part in _parts(lines)]
+    worst = max((p99 for p99, _ in found), default=None)
+    check = timed("event-loop lag p99", worst, 10 * MS, 50 * MS, frozenset({"lag"}))
+    busy = [(part[0].t - part[0].span_ns, part[-1].t) for p99, part in found if p99 > 50 * MS]
+    return replace(check, spans=tuple(merged(busy)))
+
+
+def _parts(lines: Sequence[Lag]) -> Iterator[Sequence[Lag]]:
+    """Every ten records in a row, one comes a second; all of them where there are fewer."""
+    for i in range(max(min(len(lines), 1), len(lines) - 9)):
+        yield lines[i : i + 10]
 
 
 def _p99(lines: Iterable[Lag]) -> int:
@@ -85,6 +86,41 @@ def _p99(lines: Iterable[Lag]) -> int:
     for line in lines:
         total.merge(Histogram.from_buckets(line.buckets, max_ns=line.max_ns))
     return total.quantile(0.99) or 0
+
+
+def _longest_stall(history: History, seen: Sequence[Lag]) -> Check:
+    """A stall makes late whatever comes meanwhile, and bad what comes in time, if it is as long as the limit."""
+    limit = min(250 * MS, *(group.latency_limit_ns for group in history.plan.groups))
+    longest = max((line.max_ns for line in seen), default=None)
+    check = timed("event-loop lag max", longest, 25 * MS, limit, frozenset({"lag", "skipped"}))
+    return replace(check, spans=tuple((line.t - line.span_ns, line.t) for line in seen if line.max_ns > limit))
+
+
+def _held_up(history: History, seen: Sequence[Lag]) -> Check:
+    """A load process that stands still for so long is given up by its peers, and gives up replies that came in time:
+    not even what it counted is the service's doing."""
+    patience = [group.reply_timeout_ns for group in history.plan.groups]
+    limit = min(SECOND, *patience)
+    longest = max((line.max_ns for line in seen), default=None)
+    clouds: frozenset[Need] = frozenset({"lag", "send", "skipped", "journal"})
+    check = timed("load process standing still", longest, limit, limit, clouds)
+    # What was due a reply time-out before was perhaps still in flight.
+    before = max(patience)
+    return replace(check, spans=tuple((line.t - line.span_ns - before, line.t) for line in seen if line.max_ns > limit))
+
+
+def _unrecorded(writers: Iterable[Sequence[Lag]], start: int, end: int) -> Check:
+    """The longest time of the judged phases that no lag record of a load process covers: it was frozen or dead."""
+    gaps = []
+    for lines in writers:
+        covered = sorted((line.t - line.span_ns, line.t) for line in lines)
+        ends = [start, *(t for _, t in covered)]
+        gaps += [(last, begun) for last, (begun, _) in zip(ends, [*covered, (end, end)], strict=True)]
+    longest = max((b - a for a, b in gaps), default=None)
+    # A record comes once a second, so that a run that still goes on lacks the last of them.
+    clouds: frozenset[Need] = frozenset({"lag", "send", "skipped"})
+    check = timed("load process without a sign of life", longest, 3 * SECOND // 2, 2 * SECOND, clouds)
+    return replace(check, spans=tuple((a, b) for a, b in gaps if b - a > 2 * SECOND))
 
 
 def lateness(group: GroupEvidence) -> Check | None:
@@ -127,29 +163,6 @@ def load_cpu(history: History, stretches: Sequence[Stretch]) -> Check:
     )
 
 
-def steal(history: History, stretches: Sequence[Stretch]) -> Check:
-    """CPU time that the hypervisor took away, over each judged phase of at least a second."""
-    value: float | None = None
-    spans = []
-    for stretch in stretches:
-        shares = [c.steal for c in history.clocks if stretch.start < c.t <= stretch.end and c.steal is not None]
-        if not shares or stretch.end - stretch.start < SECOND:
-            continue
-        mean = sum(shares) / len(shares)
-        value = mean if value is None else max(value, mean)
-        if mean > 0.05:
-            spans.append((stretch.start, stretch.end))
-    return Check(
-        name="CPU stolen by the hypervisor",
-        value=value,
-        limit=0.05,
-        unit="ratio",
-        grade=graded(value, 0.01, 0.05),
-        clouds=frozenset({"lag", "send"}),
-        spans=tuple(spans),
-    )
-
-
 def skipped(group: GroupEvidence) -> Check | None:
     """The share of due slots that the observer sent late or not at all: none of them says anything."""
     window = group.requests_in(0, group.history.load_stopped)
@@ -166,111 +179,3 @@ def skipped(group: GroupEvidence) -> Check | None:
         clouds=frozenset({"skipped"}),
         group=group.plan.name,
     )
-
-
-# ---- the machine ----------------------------------------------------------------------------------------------------
-
-
-def wall_clock(history: History) -> Check:
-    """The largest step of the wall clock between two looks at it: time stamps of the server are read against it."""
-    steps = [
-        (abs(after.wall_offset_ns - before.wall_offset_ns), before.t, after.t)
-        for before, after in zip(history.clocks, history.clocks[1:], strict=False)
-    ]
-    largest = max((step for step, _, _ in steps), default=None)
-    spans = tuple((a, b) for step, a, b in steps if step > 50 * MS)
-    return replace(timed("step of the wall clock", largest, 5 * MS, 50 * MS, frozenset({"clock"})), spans=spans)
-
-
-def suspended(history: History) -> Check:
-    """The machine slept: no time measured across it means anything."""
-    pairs = [
-        (after.suspended_ns - before.suspended_ns, before.t, after.t)
-        for before, after in zip(history.clocks, history.clocks[1:], strict=False)
-    ]
-    # The two clocks that it is computed from are read one after the other: under a millisecond is no sleep.
-    slept = sum(gap for gap, _, _ in pairs if gap >= MS) if pairs else None
-    clouds: frozenset[Need] = frozenset({"lag", "send", "skipped", "clock", "prober"})
-    return replace(
-        timed("machine suspended", slept, 0, 0, clouds), spans=tuple((a, b) for gap, a, b in pairs if gap >= MS)
-    )
-
-
-def exhausted(history: History) -> Check:
-    """Connections that failed for want of our own descriptors or ports: a limit of the observer, not of the service."""
-    failed = [refused for refused in history.refused if refused.why in ("descriptors", "ports")]
-    return Check(
-        name="connections refused by our own descriptors or ports",
-        value=len(failed),
-        limit=0,
-        grade=graded(len(failed), 0, 0),
-        clouds=frozenset({"journal"}),
-        why="raise `ulimit -n`, or add source addresses" if failed else "",
-    )
-
-
-# ---- the record -----------------------------------------------------------------------------------------------------
-
-
-def lost_records(history: History) -> Check:
-    """Lines and rows that were written and are not there: every count may be short."""
-    return Check(
-        name="lost journal records",
-        value=history.lost_records,
-        limit=0,
-        grade=graded(history.lost_records, 0, 0),
-        clouds=frozenset({"journal"}),
-    )
-
-
-def conservation(broken: Sequence[str]) -> Check:
-    """The equations of the ledgers hold exactly, or something was counted twice or not at all."""
-    return Check(
-        name="conservation equations that do not hold",
-        value=len(broken),
-        limit=0,
-        grade=graded(len(broken), 0, 0),
-        clouds=frozenset({"journal"}),
-        why="; ".join(broken),
-    )
-
-
-def broken_equations(evidence: Evidence) -> list[str]:
-    """The equations of docs/measurement.md, section 3, that do not hold, in words."""
-    wrong: list[str] = []
-    for group in evidence.groups:
-        if group.plan.period_ns is not None:
-            wrong += violations(evidence.history, group.g, group.timeline.requests.ledger)
-        if group.pushes is not None:
-            for stream, ledger in group.pushes.by_stream.items():
-                if not ledger.balanced:
-                    wrong.append(f"{group.plan.name}, {stream}: copies owed and copies received do not add up")
-    return wrong
-
-
-# ---- the fault ------------------------------------------------------------------------------------------------------
-
-
-def effects(history: History) -> list[Check]:
-    """Each fault that was called did what it was to do, as seen by something other than the load."""
-    confirmed: dict[str, Confirmed] = {}
-    for line in history.confirmed:
-        # A repeated fault is confirmed more than once: one failure is enough.
-        if line.id not in confirmed or not line.verified:
-            confirmed[line.id] = line
-    called = {line.id for line in history.called}
-    checks = []
-    for fault in history.plan.faults:
-        if fault.id not in called:
-            continue
-        seen = confirmed.get(fault.id)
-        verified = seen is not None and seen.verified
-        checks.append(
-            Check(
-                name=f"effect of {fault.name}",
-                grade="ok" if verified else "invalid",
-                clouds=frozenset({"effect"}),
-                why=f"{'verified' if verified else 'not verified'}: {seen.how if seen else 'nothing looked'}",
-            )
-        )
-    return checks

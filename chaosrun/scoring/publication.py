@@ -92,6 +92,13 @@ class Publication:
         told = [self.told, self.seen.last, self.log.last if self.log else None, *(mark.seq for mark in self.marks)]
         return max((number for number in told if number is not None), default=None)
 
+    def unlogged(self) -> int:
+        """How many numbers of a numbering without gaps were published by all other evidence, and are not in the log."""
+        log = self.log or IntervalSet()
+        newest = self.newest
+        firsts = [first for first in (log.first, self.seen.first) if first is not None]
+        return 0 if newest is None or not firsts else sum(b - a + 1 for a, b in log.holes(min(firsts), newest))
+
     @property
     def source(self) -> PushSource:
         if self.log is not None:

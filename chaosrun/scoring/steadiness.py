@@ -12,13 +12,18 @@ from math import sqrt
 from chaosrun.scoring.checks import SECOND, Check
 from chaosrun.scoring.evidence import Evidence, GroupEvidence
 from chaosrun.scoring.phases import phase_span
+from chaosrun.scoring.ratio import exact
 from chaosrun.scoring.requests import RequestWindow
 from chaosrun.scoring.sessions import asks
 from chaosrun.scoring.statistics import clopper_pearson
+from chaosrun.scoring.steps import Interval, Steps, merged
 from chaosrun.scoring.tolerance import Steadiness, baseline_steadiness
 from chaosrun.scoring.words import show
 
 _DRIFT = 0.2
+_RATE_DRIFT = 0.2
+_RATE_CONFIDENCE = 0.999
+"""One steady baseline in a thousand may be taken for an unsteady one."""
 _DRIFT_FLOOR = 0.01
 """A drift of less than this share of the latency limit is no news: microseconds drift by a half for no reason."""
 
@@ -29,9 +34,13 @@ def check_baseline(evidence: Evidence) -> Iterator[Check]:
     for group in evidence.groups:
         if span is None:
             yield Check(name=f"baseline of {group.plan.name}", grade="invalid", why="the run never got to its baseline")
-        elif asks(group.plan):
+            continue
+        if asks(group.plan):
             yield long_enough(group, *span)
             yield from _of_requests(group, *span)
+        if group.pushes is not None:
+            yield fresh(group, *span)
+            yield rates_agree(group, *span)
 
 
 def long_enough(group: GroupEvidence, start: int, end: int) -> Check:
@@ -114,4 +123,51 @@ def drift(group: GroupEvidence, first: RequestWindow, second: RequestWindow) -> 
         unit="ratio",
         grade="invalid" if drifted else "ok",
         why="" if moved / before <= _DRIFT else told if drifted else f"{told}: too little to matter",
+    )
+
+
+def fresh(group: GroupEvidence, start: int, end: int) -> Check:
+    """The most clients that were stale at once and could have known it before the baseline was over."""
+    assert group.pushes is not None
+    by_client: dict[int, list[Interval]] = {}
+    for still in group.pushes.stale:
+        since = max(start, still.noticed)
+        if since < min(end, still.end):
+            by_client.setdefault(still.client, []).append((since, min(end, still.end)))
+    stale = Steps.counting(span for spans in by_client.values() for span in merged(spans))
+    most = stale.maximum(start, end) or 0
+    tolerated = exact(group.plan.tolerate_pushes) * group.plan.clients
+    channels = sorted({still.channel for still in group.pushes.stale if still.noticed < end and still.end > start})
+    return Check(
+        name=f"stale clients of {group.plan.name} in the baseline",
+        value=most,
+        limit=float(tolerated),
+        grade="invalid" if most > tolerated else "ok",
+        why=f"nothing fresh for too long on {', '.join(channels)}" if most > tolerated else "",
+    )
+
+
+def rates_agree(group: GroupEvidence, start: int, end: int) -> Check:
+    """How far the rate of messages moved from one half to the other, as a share of the first.
+
+    Messages of one client on average: what is sent to all at once is one event, not one for each of them. The halves
+    disagree when an even split is outside the exact interval of their shares as well.
+    """
+    name = f"drift of the message rate of {group.plan.name} in the baseline"
+    middle = (start + end) // 2
+    halves = [group.pushes_in(start, middle), group.pushes_in(middle, end)]
+    first, second = (0 if half is None else round(half.count / group.plan.clients) for half in halves)
+    if not first + second:
+        return Check(name=name, limit=_RATE_DRIFT, unit="ratio")
+    low, high = clopper_pearson(first, first + second, _RATE_CONFIDENCE)
+    moved = abs(second - first) / max(first, 1)
+    drifted = moved > _RATE_DRIFT and not low <= 0.5 <= high
+    told = f"from {first} to {second} messages a client"
+    return Check(
+        name=name,
+        value=moved,
+        limit=_RATE_DRIFT,
+        unit="ratio",
+        grade="invalid" if drifted else "ok",
+        why="" if moved <= _RATE_DRIFT else told if drifted else f"{told}: too few to tell",
     )

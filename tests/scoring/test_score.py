@@ -430,6 +430,7 @@ def test_a_hypothesis_that_cannot_be_told_keeps_the_fault_out_for_the_run_could_
     assert not baseline.steady
     assert [(c.name, c.outcome) for c in baseline.criteria if c.outcome is not True] == [
         ("usable", None),
+        ("bad", None),
         ("response_p99", None),
     ]
 
