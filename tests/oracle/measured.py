@@ -111,7 +111,11 @@ async def measured(setup: Setup, script: Script, scratch: Path, herald: type[Her
     order.write(scratch / "order.json")
     file = scratch / "experiment.yaml"
     file.write_text(yaml.safe_dump(experiment(setup, script, order, scratch / "order.json"), sort_keys=False))
-    outcome = await engine.run(load_experiment(file), engine.Options(report_dir=scratch), (herald or Herald)(order))
+    watcher = (herald or Herald)(order)
+    try:
+        outcome = await engine.run(load_experiment(file), engine.Options(report_dir=scratch), watcher)
+    finally:
+        watcher.close()
     assert outcome.result.stopped_by is None, outcome.result.stopped_by
     return Measured(outcome.result, outcome.folder, script)
 
@@ -143,6 +147,9 @@ class Herald(engine.Watcher):
         self._order = order
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notes: list[str] = []
+
+    def close(self) -> None:
+        self._socket.close()
 
     @property
     def pid(self) -> int:

@@ -22,8 +22,8 @@ FAST = False
 
 def run(size: Size, seed: int, scratch: Path) -> Iterable[Reading]:
     """200 outages of 300 clients, or 5."""
-    many = [plan(300, 20, seed * 100 + number) for number in range(10)]
-    return measure_all(many if size == "full" else [plan(300, 5, seed)], readings, scratch, at_once=2)
+    many = [plan(300, 17, seed * 100 + number) for number in range(12)]
+    return measure_all(many if size == "full" else [plan(300, 5, seed)], readings, scratch, at_once=4)
 
 
 def plan(clients: int, outages: int, seed: int) -> tuple[Setup, Script]:
@@ -32,7 +32,7 @@ def plan(clients: int, outages: int, seed: int) -> tuple[Setup, Script]:
     sections, method = {}, []
     for number in range(outages):
         lasts = 0.05 * 20 ** draw.random()
-        how, doors = draw.choice(["rst", "fin", "close"]), draw.choice(["shut", "reset", "503"])
+        how, doors = draw.choice(["rst", "fin", "close"]), draw.choice(["shut", "reset", "503", "hole"])
         sections[f"outage {number}"] = (Outage(lasts=lasts, how=how, doors=doors),)
         method += [noop(f"outage {number}"), pause(round(lasts + 1.5 + draw.random(), 3))]
     setup = Setup(

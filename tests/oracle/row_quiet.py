@@ -20,13 +20,13 @@ def run(size: Size, seed: int, scratch: Path) -> Iterable[Reading]:
     setup = Setup(
         clients=10,
         requests="10/s",
-        group={"ramp": {"over": "100ms", "start": 10}},
+        group={"ramp": {"over": "100ms", "start": 10}, "latency_limit": "200ms"},
         method=[noop("nothing")],
-        recovery={"window": "1s", "stable_for": "1s"},
-        timing={"warmup": "200ms", "baseline": "1500ms", "after": "1500ms", "verify": "200ms"},
+        recovery={"window": "500ms", "stable_for": "500ms"},
+        timing={"warmup": "100ms", "baseline": "1s", "recovery_timeout": "10s", "after": "800ms", "verify": "100ms"},
     )
     runs = 200 if size == "full" else 5
-    return measure_all([(setup, Script(seed=seed, entries=100_000))] * runs, readings, scratch, at_once=5)
+    return measure_all([(setup, Script(seed=seed, entries=100_000))] * runs, readings, scratch, at_once=6)
 
 
 def readings(run: Measured) -> Iterator[Reading]:

@@ -26,7 +26,7 @@ def run(size: Size, seed: int, scratch: Path) -> Iterable[Reading]:
     draw = random.Random(seed)
     shapes = [flapping, ramping, partial]
     plans = [plan(shape(draw), seed + i) for i, shape in enumerate(shapes * (5 if size == "full" else 1))]
-    return measure_all(plans, readings, scratch, at_once=3)
+    return measure_all(plans, readings, scratch, at_once=5)
 
 
 CLIENTS = 60
