@@ -21,10 +21,11 @@ from chaosrun.scoring.repeats import FEWEST_FOR_INTERVAL
 from chaosrun.scoring.words import show
 
 _WORDS: Final = {"regression": "REGRESSION", "no_regression": "NO REGRESSION", "cannot_tell": "CANNOT TELL"}
+_SHORT: Final = {"regression": "worse", "no_regression": "not shown", "cannot_tell": "unknown"}
 _STYLES: Final = {"regression": "red", "no_regression": "green", "cannot_tell": "yellow"}
 _LABEL: Final = 10
 _SHOWN_DIFFERENCES: Final = 6
-_COLUMNS: Final = ("number", "A", "B", "B/A (at least)", "p", "")
+_COLUMNS: Final = ("number", "A", "B", "B/A (least)", "p", "")
 
 
 def to_json(comparison: Comparison) -> bytes:
@@ -164,7 +165,7 @@ def _p(contrast: Contrast) -> Text:
 
 def _verdict(contrast: Contrast) -> Text:
     if contrast.decides:
-        return Text(_WORDS[contrast.verdict].lower(), style=f"bold {_STYLES[contrast.verdict]}")
+        return Text(_SHORT[contrast.verdict], style=f"bold {_STYLES[contrast.verdict]}")
     return Text("worse?", style="yellow") if contrast.verdict == "regression" else Text()
 
 

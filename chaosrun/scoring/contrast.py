@@ -142,7 +142,8 @@ def _judged(found: Contrast, a: Values, b: Values, deciding: Deciding | None, do
     if missing or doubts:
         return replace(found, why=_incomplete(missing, doubts))
     if found.ratio_at_most == inf:
-        return replace(found, why="no regression was shown, but nothing bounds how much larger B may be; more runs would tell")
+        unbound = "no regression was shown, but nothing bounds how much larger B may be; more runs would tell"
+        return replace(found, why=unbound)
     detectable = _detectable(a.numbers, b.numbers, found.error, level)
     found = replace(found, verdict="no_regression", detectable_ratio=detectable)
     return replace(found, why=_no_regression(found, larger=larger))
