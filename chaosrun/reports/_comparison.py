@@ -29,7 +29,7 @@ _COLUMNS: Final = ("number", "A", "B", "B/A (least)", "p", "")
 
 
 def to_json(comparison: Comparison) -> bytes:
-    """The comparison as JSON; what is infinite is the text "infinite", what is not known null."""
+    """The comparison as JSON; what is infinite is the text "infinite" or "-infinite", what is not known null."""
     plain = _finite(msgspec.to_builtins(comparison))
     return msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
 
@@ -37,7 +37,7 @@ def to_json(comparison: Comparison) -> bytes:
 def _finite(value: Any) -> Any:
     match value:
         case float():
-            return "infinite" if isinf(value) else value
+            return ("infinite" if value > 0 else "-infinite") if isinf(value) else value
         case dict():
             return {key: _finite(item) for key, item in value.items()}
         case list() | tuple():

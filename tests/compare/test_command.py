@@ -129,6 +129,9 @@ def test_the_json_has_all_of_it_and_says_infinite_in_words(compare: Any, tmp_pat
         "detectable_ratio"
     )
 
+    back = json.loads(compare("v2", "v1", "--format", "json").out)["numbers"][0]
+    assert (back["ratio"], back["shift"]) == (0.0, "-infinite")
+
 
 def test_it_works_as_a_process_of_its_own(tmp_path: Path) -> None:
     keep_all(tmp_path / "v1", [2.0, 2.1, 2.2])
