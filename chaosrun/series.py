@@ -22,7 +22,7 @@ from chaosrun.runfolder import make_run_folder, make_series_folder, write_whole
 from chaosrun.scoring.repeats import Stop, Trial, combine
 from chaosrun.scoring.result import Result, encode
 from chaosrun.scoring.words import show
-from chaosrun.series_folder import Begun, Broken, Halted, Planned, Series, SeriesLog, read_series
+from chaosrun.series_folder import Begun, Broken, Halted, Planned, Series, SeriesLog, as_series, read_series
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.plan import make_plan
 from chaosrun.stopping import Signals
@@ -48,7 +48,7 @@ class Finished:
 
     folder: Path
     outcome: engine.Outcome | None
-    """None: no run has a result."""
+    """None: no run has a result, or it cannot be kept."""
     error: Exception | None
     """What the last run broke off with."""
 
@@ -73,10 +73,18 @@ async def run_series(loaded: Loaded, options: engine.Options, repetition: Repeti
             error = broke
         going.end(signals.first, error)
     if going.results:
-        return Finished(folder, _keep(folder, read_series(folder), going.results), error)
+        return _finished(folder, going, error)
     if isinstance(error, UsageError):
         shutil.rmtree(folder)  # nothing was started, so nothing is to be kept
     return Finished(folder, None, error)
+
+
+def _finished(folder: Path, going: _Going, error: Exception | None) -> Finished:
+    try:
+        # Of what was told, not of what is on disk: where that is full the last line may be missing.
+        return Finished(folder, _keep(folder, going.told, going.results), error)
+    except Unwritable as unwritable:
+        return Finished(folder, None, error or unwritable)
 
 
 def score(folder: Path) -> engine.Outcome:
@@ -137,6 +145,11 @@ class _Going:
         self._log = SeriesLog(folder)
         self._begun = 0
         self.results: list[Result] = []
+
+    @property
+    def told(self) -> Series:
+        """What its lines say so far."""
+        return as_series(self._log.lines)
 
     async def go_on(self, signals: Signals) -> None:
         """All runs, or those to the one that ends the series.

@@ -6,7 +6,8 @@ A line is on disk before what it tells of happens, so that a series that is cut 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -72,6 +73,7 @@ class SeriesLog:
     """Writes `series.jsonl`, line by line."""
 
     def __init__(self, folder: Path) -> None:
+        self.lines: list[Line] = []
         self._file = Appender(folder / SERIES)
         self._encoder = msgspec.json.Encoder()
 
@@ -81,6 +83,7 @@ class SeriesLog:
         Raises:
             Unwritable: the disk is full or gone.
         """
+        self.lines.append(line)
         self._file.write(self._encoder.encode(line) + b"\n")
         self._file.sync()
 
@@ -107,7 +110,7 @@ def runs_of(folder: Path) -> tuple[Path, ...]:
 
 
 def read_series(folder: Path) -> Series:
-    """Read `series.jsonl`; a torn last line is left out.
+    """Read `series.jsonl`; a torn last line is left out, and a run that was cut off before it kept anything is broken.
 
     Raises:
         UsageError: there is none that can be read, or its first line is missing.
@@ -120,12 +123,31 @@ def read_series(folder: Path) -> Series:
     lines = _lines(data)
     if not lines or not isinstance(lines[0], Planned):
         raise UsageError(f"{path}: its first line is missing or torn; nothing can be scored from it")
+    series = as_series(lines)
+    if series.broken is None and series.begun and not _kept_anything(folder / series.begun[-1].folder):
+        cut_off = Broken(exit_code=Exit.INCONCLUSIVE, why="it was cut off before it kept anything")
+        return replace(series, broken=cut_off)
+    return series
+
+
+def as_series(lines: Sequence[Line]) -> Series:
+    """A series from its lines, the first of which is what was planned."""
+    planned = lines[0]
+    assert isinstance(planned, Planned)
     return Series(
-        planned=lines[0],
+        planned=planned,
         begun=tuple(line for line in lines if isinstance(line, Begun)),
         broken=next((line for line in lines if isinstance(line, Broken)), None),
         halted=next((line for line in lines if isinstance(line, Halted)), None),
     )
+
+
+def _kept_anything(run: Path) -> bool:
+    """The run's own first line is on disk; lines of its load may be there before it."""
+    try:
+        return b'"type":"began"' in (run / JOURNAL).read_bytes()
+    except OSError:
+        return False
 
 
 def _lines(data: bytes) -> list[Planned | Begun | Broken | Halted]:

@@ -74,7 +74,7 @@ def run_several(
     it broke off with weighs more and could not be recorded.
 
     Raises:
-        Exception: the first run broke off, so that there is no result.
+        Exception: the first run broke off, so that there is no result, or it cannot be kept.
     """
     import asyncio  # noqa: PLC0415 - as above
 

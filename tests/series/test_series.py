@@ -19,18 +19,19 @@ from msgspec.structs import replace
 from ran import result
 
 from chaosrun import engine, series
-from chaosrun.errors import Exit, Unavailable, Unwritable, UsageError
+from chaosrun.errors import Dirty, Exit, Unavailable, Unwritable, UsageError
+from chaosrun.journal import Appender
 from chaosrun.plan import FaultPlan, GroupPlan, Plan
 from chaosrun.reports._view import View
 from chaosrun.scoring.repeats import PRECEDENCE
 from chaosrun.scoring.result import Result, decode
 from chaosrun.series import Finished, Repetition, draw_offsets, run_series
-from chaosrun.series_folder import Halted, SeriesLog, read_series
+from chaosrun.series_folder import read_series
 from chaosrun.spec.loader import Loaded, load_experiment
 from chaosrun.stopping import Signals
 
 S = 1_000_000_000
-Ending = Result | Exception | Callable[[], Result]
+Ending = Result | Exception | Callable[[], Result | Exception]
 
 
 @contextlib.contextmanager
@@ -188,19 +189,36 @@ def test_a_run_that_cannot_be_begun_is_not_blamed_on_the_one_before_it(
     assert (whole.repeats.passed, whole.repeats.broken) == (1, 0)
 
 
+@pytest.mark.parametrize("before", [[], [result()]])
+@pytest.mark.parametrize("result_too", [False, True])
 def test_a_full_disk_does_not_hide_the_error_that_came_first(
+    monkeypatch: pytest.MonkeyPatch, tiny: Loaded, tmp_path: Path, before: list[Result], result_too: bool
+) -> None:
+    def dirty_and_full() -> Exception:
+        monkeypatch.setattr(Appender, "sync", unwritable)
+        return Dirty("the port is still shut")
+
+    if result_too:
+        monkeypatch.setattr(series, "write_whole", unwritable)
+    finished = play(monkeypatch, tiny, tmp_path, *before, dirty_and_full)
+    assert str(finished.error) == "the port is still shut"
+    if before and not result_too:
+        assert outcome_of(finished).exit_code == Exit.DIRTY
+    else:
+        assert finished.outcome is None
+
+
+def unwritable(*_: object) -> None:
+    raise Unwritable("no space left")
+
+
+def test_a_series_whose_result_cannot_be_kept_says_so(
     monkeypatch: pytest.MonkeyPatch, tiny: Loaded, tmp_path: Path
 ) -> None:
-    written = SeriesLog.write
-
-    def full(self: SeriesLog, line: object) -> None:
-        if isinstance(line, Halted) or type(line).__name__ == "Broken":
-            raise Unwritable("no space left")
-        written(self, line)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(SeriesLog, "write", full)
-    finished = play(monkeypatch, tiny, tmp_path, Unavailable("no port"))
-    assert str(finished.error) == "no port"
+    monkeypatch.setattr(series, "write_whole", unwritable)
+    finished = play(monkeypatch, tiny, tmp_path, result(), runs=1)
+    assert finished.outcome is None
+    assert isinstance(finished.error, Unwritable)
 
 
 # ---- the offsets ----------------------------------------------------------------------------------------------------

@@ -14,9 +14,13 @@ PLANNED = Planned(runs=6, seed=7, cool_down_ns=5_000_000_000)
 
 
 def recorded(folder: Path, *lines: Line) -> Path:
+    """A series whose runs all kept their first line."""
     log = SeriesLog(folder)
     for line in (PLANNED, *lines):
         log.write(line)
+        if isinstance(line, Begun):
+            (folder / line.folder).mkdir()
+            (folder / line.folder / JOURNAL).write_text('{"w":"engine","n":0,"type":"began"}\n')
     log.close()
     return folder
 
@@ -62,3 +66,16 @@ def test_a_series_without_its_first_line_cannot_be_scored(tmp_path: Path, data: 
 
 def test_it_is_for_its_owners_eyes_only(tmp_path: Path) -> None:
     assert (recorded(tmp_path) / SERIES).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("journal", [None, "", '{"w":"load-0","n":0,"type":"attempt"}\n'])
+def test_a_run_that_was_killed_before_its_first_line_is_one_that_broke_off(tmp_path: Path, journal: str | None) -> None:
+    recorded(tmp_path, Begun(folder="a", offset_ns=1), Begun(folder="b", offset_ns=2))
+    kept = tmp_path / "b" / JOURNAL
+    kept.unlink()
+    if journal is not None:
+        kept.write_text(journal)
+    series = read_series(tmp_path)
+    assert series.broken is not None
+    assert series.broken.exit_code == Exit.INCONCLUSIVE
+    assert runs_of(tmp_path) == (tmp_path / "a",)
