@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from oracle_row import Reading
 
-WIDTHS = (34, 7, 10, 10, 13, 7, 8, 5)
+WIDTHS = (34, 7, 11, 11, 17, 7, 9, 5)
 HEADER = ("quantity", "count", "median", "worst", "bound", "unit", "flagged", "out")
 
 

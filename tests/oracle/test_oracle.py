@@ -9,7 +9,7 @@ import pytest
 from oracle_row import ROWS, find_row
 
 TRIES = 3
-"""A busy machine may leave nothing that the runs vouch for: then they are tried again, with another seed."""
+"""A busy machine may leave little that the runs vouch for: then they are tried again, with another seed."""
 
 
 def of_suite(name: str) -> object:
@@ -24,6 +24,6 @@ def test_no_number_is_wrong_unless_its_run_said_so(name: str, tmp_path: Path) ->
         assert readings
         wrong = [reading for reading in readings if reading.is_out]
         assert not wrong, "\n".join(map(str, wrong))
-        if not all(reading.flagged for reading in readings):
+        if 2 * sum(reading.flagged for reading in readings) <= len(readings):
             return
-    warnings.warn(f"{name}: this machine was too busy for its runs to vouch for anything", stacklevel=1)
+    warnings.warn(f"{name}: this machine was too busy for its runs to vouch for half of it", stacklevel=1)
