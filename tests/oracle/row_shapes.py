@@ -83,6 +83,9 @@ def of_clients(run: Measured, episode: Episode, course: Course) -> Iterator[Read
     yield exact("relapses", episode.relapses, course.relapses, flagged=flagged, note=note)
     yield exact("affected", back.affected, len(truth.at) + len(truth.never), flagged=flagged, note=note)
     yield exact("unreturned", list(back.unreturned), [f"{GROUP}-{c}" for c in truth.never], flagged=flagged, note=note)
+    lost, truly_lost = (each / SECOND / CLIENTS for each in (episode.lost_client_ns, course.lost))
+    breaks = sum(isinstance(act, Outage) for act in run.script.sections["shape"])  # each may be noticed that late
+    yield near("lost client-seconds, per client", lost, truly_lost, breaks * bound, flagged=flagged, note=note)
     said = {0: back.first, 0.5: back.p50, 0.9: back.p90, 0.99: back.p99, 1: back.all}
     for q, got in said.items():
         name = {0: "first", 1: "all"}.get(q, f"{q:.0%}")

@@ -64,6 +64,7 @@ def test_the_truth_and_the_scorer_agree_on_random_stories(block: int) -> None:
         assert said == true, seed
         hit = [episode for episode in recovery.episodes if episode.impact]
         for episode, course in zip(hit, [course for course in courses if course.impact], strict=True):
+            assert episode.lost_client_ns == course.lost, seed
             back = episode.back
             assert list(back.unreturned) == [f"group0-{c}" for c in course.back.never], seed
             since = episode.fault_start if episode.reference is None else episode.reference

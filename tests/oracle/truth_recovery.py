@@ -50,6 +50,8 @@ class Course:
     recovered_by: str
     relapses: int
     back: Back
+    lost: float = 0.0
+    """Client-nanoseconds in which clients were not usable."""
     reference: float | None = None
     """What the time to recover counts from."""
 
@@ -175,7 +177,8 @@ class Served:
             if last or course.recovered is not None or quiet:
                 removals = [t for t in self._removed[first : i + 1] if t is not None]
                 known = len(removals) == i + 1 - first
-                found.append(replace(course, reference=max(removals) if known else None))
+                lost = sum(stop - at for own in self.usable for at, stop in _gaps(own, course.start, course.end))
+                found.append(replace(course, lost=lost, reference=max(removals) if known else None))
                 first = i + 1
         return found
 
@@ -233,7 +236,11 @@ class Served:
 
     # ---- clients
 
-    def usable(self, c: int) -> list[Span]:
+    @cached_property
+    def usable(self) -> list[list[Span]]:
+        return [self._usable(c) for c in self.clients]
+
+    def _usable(self, c: int) -> list[Span]:
         """When the last of the client's requests due was served, and its connection not over since."""
         changes: list[tuple[float, int, bool]] = [(due, 1, good) for due, _, good in self.slots[c]]
         for each in self._connections[c]:
@@ -254,7 +261,7 @@ class Served:
     def _back(self, impact: float, until: float, end: float) -> Back:
         back, never = [], []
         for c in self.clients:
-            usable = self.usable(c)
+            usable = self.usable[c]
             out = _gaps(usable, impact, until)
             if not out or not usable or usable[0][0] >= impact:
                 continue
