@@ -203,6 +203,8 @@ def _heading(number: int, runs: int, offset_ns: int, results: list[Result]) -> s
 
 def _told(result: Result) -> str:
     recovery = result.recovery
+    if recovery.absorbed:
+        return f"{result.verdict}, no impact"
     if recovery.ttr_s is not None:
         return f"{result.verdict}, recovered in {show(recovery.ttr_s, 's')}"
     if recovery.ttr_censored_above_s is not None:

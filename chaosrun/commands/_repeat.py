@@ -21,6 +21,8 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 MOST_RUNS: Final = 1000
 _SEEDS: Final = 2**53
 """Below it every whole number is the same in every reader of JSON."""
+_FRESH: Final = 2**32
+"""A fresh one is short enough to be typed again."""
 COOL_DOWN: Final = "5s"
 
 
@@ -64,7 +66,7 @@ def repetition(repeat: int, seed: int | None, cool_down: str | None) -> Repetiti
 
     from chaosrun.series import Repetition  # noqa: PLC0415 - as above
 
-    return Repetition(repeat, randbelow(_SEEDS) if seed is None else seed, rest)
+    return Repetition(repeat, randbelow(_FRESH) if seed is None else seed, rest)
 
 
 def run_several(

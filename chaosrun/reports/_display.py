@@ -90,9 +90,10 @@ class Display(View):
         phase = self.phase_now
         if phase is None:
             return Text("starting", style="dim")
-        place = SHOWN_PHASES.index(phase.name) if phase.name in SHOWN_PHASES else -1
+        names = SHOWN_PHASES if phase.name in SHOWN_PHASES else (phase.name,)  # a rest between two runs stands alone
+        place = names.index(phase.name)
         path = Text(no_wrap=True, overflow="ellipsis")
-        for index, name in enumerate(SHOWN_PHASES):
+        for index, name in enumerate(names):
             style = "green" if index < place else "bold reverse cyan" if index == place else "dim"
             path.append(f" {name} ", style=style)
         return Group(path, self._time_left(phase))

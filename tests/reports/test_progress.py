@@ -186,3 +186,5 @@ def test_a_run_of_several_says_which_one_it_is(tmp_path: Path) -> None:
         display = Display(stream, ["tok3n-secret"], "run 2 of 6 with tok3n-secret")
     told(display)
     assert "run 2 of 6 with ***" in picture(display, 80)
+    display.phase("cool-down", 5 * SECOND)
+    assert "cool-down" in picture(display, 40)
