@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test slow lint bench oracle mutation schema clean
+.PHONY: run test slow lint bench oracle mutation picture schema clean
 
 run: $(READY)
 	$(BIN)/chaosrun experiments/server-restart.yaml
@@ -39,6 +39,13 @@ oracle: $(READY)
 mutation: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[mutation]'
 	$(BIN)/python tests/mutation/run.py
+
+# Locust brings a plugin for pytest and so gets an environment of its own.
+picture: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[pictures]'
+	$(PYTHON) -m venv $(VENV)/locust
+	$(VENV)/locust/bin/pip install --quiet --disable-pip-version-check locust websocket-client
+	$(BIN)/python docs/pictures/coordinated_omission.py --locust $(VENV)/locust/bin/locust
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
