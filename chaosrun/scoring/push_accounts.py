@@ -49,7 +49,7 @@ class Visit:
         self.highest = NONE
         self.arrived = False
         self.again = _NEVER
-        """The number received last, if it had come before on this connection."""
+        """The number received last, if it had come before or is older than all that is owed."""
         self.repeated = False
         """Without an epoch, numbers in a row came a second time: a replay, or a numbering that began anew."""
         self.next = _NEVER
@@ -86,6 +86,8 @@ class Visit:
             account.greet(self, published)
             account = self.account
             self.arrived = True
+        if account.numbered_by_none:
+            self._compare(first, last)
         fresh = False
         for part in account.owed_of(first, last):
             fresh = self._take(*part) or fresh
@@ -94,8 +96,6 @@ class Visit:
     def _take(self, first: int, last: int) -> bool:
         """Count `first..last`, all of them owed."""
         account = self.account
-        if account.numbered_by_none:
-            self._compare(first, last)
         new = account.receive(first, last)
         for part in new:
             self._first_receipt(*part)
@@ -111,11 +111,19 @@ class Visit:
         return bool(new) and new[-1][1] > replayed_up_to
 
     def _compare(self, first: int, last: int) -> None:
-        """Without an epoch: two numbers in a row that came before on this connection may be of a second numbering."""
-        known = (self.head is None or first > self.head) and not any(self.fresh.holes(first, last))
+        """Without an epoch: two numbers in a row that came before, or are older than all owed, may be of a second
+        numbering.
+
+        Not where they may be replayed: from a head on until something newer came, and on other connections where that
+        is promised.
+        """
+        account = self.account
+        before = account.seen if self.head is None and not account.lane.stream.resumes else self.fresh
+        known = (account.start is not None and last < account.start) or not any(before.holes(first, last))
+        known &= self.head is None or self.highest > self.head
         if known and first == self.again + 1 and not self.repeated:
             self.repeated = True
-            self.account.lane.unaccountable += 1
+            account.lane.unaccountable += 1
         self.again = last if known else _NEVER
 
     def _first_receipt(self, first: int, last: int) -> None:
@@ -255,14 +263,16 @@ class Account:
         return _EVER if self.log is None else next(self.log.holes(number + 1, _EVER))[0]
 
     def begins_again(self, visit: Visit, first: int) -> bool:
-        """Without epoch and head, a second beginning is a numbering that started anew, unless replays are promised.
+        """Without epoch and head, a connection that begins with the first number of all, or with one older than all
+        that is owed, tells that the numbering started anew, unless replays are promised.
 
         Whether it is number 1 alone that came twice makes no difference: nothing tells a replay of it from a new one.
         """
         stream = self.lane.stream
         if not self.seen or not self.numbered_by_none or visit is self.visits[0] or visit.head is not None:
             return False
-        return not stream.resumes and first == stream.first_seq <= self.highest
+        begins = first == stream.first_seq or (self.start is not None and first < self.start)
+        return not stream.resumes and begins and first <= self.highest
 
     def split_before(self, visit: Visit) -> None:
         """Give this visit, and later ones that received nothing yet, an account of their own."""

@@ -210,7 +210,7 @@ class _Classifier:
             where = "lost_connected" if self._ended_on_its_connection() else "missed_disconnected"
             yield where, f"the end of epoch {epoch} of {lane.channel} is unknown: no log"
         if any(visit.repeated for visit in self.account.visits):
-            for name in (*_LOSSES, "duplicates"):
+            for name in (*_LOSSES, "duplicates", "unexpected"):
                 yield name, "numbers that came again on one connection may be a numbering begun anew, without an epoch"
 
 

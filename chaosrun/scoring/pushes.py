@@ -36,7 +36,7 @@ class PushLedger:
     """What is not known, in words; empty if accountable."""
     clouded: frozenset[str] = frozenset()
     """Loss classes of which the number is only a lower bound: such a number can fail a limit but never pass it. Of
-    `duplicates`, where they stand here, the number is no bound at all."""
+    `duplicates` and `unexpected`, where they stand here, the number is no bound at all."""
     published: int | None = None
     """Numbers, over channels and epochs, that at least one client was owed."""
     owed: int = 0

@@ -76,7 +76,26 @@ def test_number_one_twice_is_a_replay_where_the_protocol_promises_to_resume() ->
     assert (ledger.unaccountable, ledger.duplicates, ledger.live) == (0, 1, 2)
 
 
-# ---- numbers that come again on one connection
+@pytest.mark.parametrize(("resumes", "unexpected"), [(False, 0), (True, 3)])
+def test_a_connection_that_begins_below_all_that_is_owed_is_unaccountable(resumes: bool, unexpected: int) -> None:
+    script = unnamed(130, 131, head=None, stream=StreamPlan(resumes=resumes)).joins(0, 12, epoch=None)
+    ledger = script.gets(0, 13, 3, 4, 5, epoch=None).marks(100, 5, epoch=None).score().ledger
+    assert (ledger.unaccountable, ledger.unexpected) == (1, unexpected)
+
+
+# ---- numbers that come again
+
+
+def test_numbers_in_a_row_that_a_connection_without_a_head_begins_with_again_may_be_of_a_new_numbering() -> None:
+    script = unnamed(1, 2, 3, 4, head=None).joins(0, 12, epoch=None).gets(0, 13, 2, 3, 5, epoch=None)
+    ledger = script.marks(100, 5, epoch=None).score().ledger
+    assert (ledger.unaccountable, ledger.accountable, ledger.missed_disconnected) == (1, False, 0)
+
+
+def test_the_newest_number_told_again_to_a_client_that_returns_is_a_duplicate() -> None:
+    script = unnamed(1, 2, 3, head=None).joins(0, 12, epoch=None).gets(0, 13, 3, 4, epoch=None)
+    ledger = script.marks(100, 4, epoch=None).score().ledger
+    assert (ledger.unaccountable, ledger.duplicates, ledger.missed_disconnected) == (0, 1, 0)
 
 
 def again(*received: int, stream: StreamPlan = UNNAMED, head: int = 0) -> PushScore:
@@ -87,7 +106,7 @@ def again(*received: int, stream: StreamPlan = UNNAMED, head: int = 0) -> PushSc
 def test_numbers_in_a_row_that_come_again_may_be_a_numbering_begun_anew_and_all_losses_are_lower_bounds() -> None:
     ledger = again(1, 2, 3, 4, 6, 1, 2, 3).ledger
     assert (ledger.unaccountable, ledger.accountable, ledger.lost_connected) == (1, False, 1)
-    assert ledger.clouded == {"lost_connected", "missed_disconnected", "tail", "duplicates"}
+    assert ledger.clouded == {"lost_connected", "missed_disconnected", "tail", "duplicates", "unexpected"}
     assert "without an epoch" in ledger.why
 
 
@@ -106,6 +125,19 @@ def test_numbers_that_a_replay_brings_twice_are_no_new_numbering() -> None:
     script = unnamed(1).joins(0, 12, head=4, epoch=None).gets(0, 13, 2, 3, 4, 2, 3, 4, 5, epoch=None)
     ledger = script.marks(100, 5, epoch=None).score().ledger
     assert (ledger.unaccountable, ledger.duplicates, ledger.replayed) == (0, 3, 3)
+
+
+@pytest.mark.parametrize("head", [None, 129])
+def test_numbers_in_a_row_that_are_older_than_all_owed_may_be_of_a_new_numbering(head: int | None) -> None:
+    script = Script(UNNAMED).joins(0, 1, head=head, epoch=None).gets(0, 2, 130, 131, 1, 2, 3, epoch=None)
+    ledger = script.marks(100, 131, epoch=None).score().ledger
+    assert (ledger.unaccountable, ledger.accountable, ledger.unexpected) == (1, False, 3)
+
+
+def test_what_was_published_before_a_subscription_and_comes_with_it_is_no_new_numbering() -> None:
+    script = Script(UNNAMED).joins(0, 1, head=4, epoch=None).gets(0, 2, 2, 3, 4, 5, 6, epoch=None)
+    ledger = script.marks(100, 6, epoch=None).score().ledger
+    assert (ledger.unaccountable, ledger.unexpected, ledger.live) == (0, 3, 2)
 
 
 def test_where_epochs_are_named_numbers_that_come_again_are_duplicates() -> None:
