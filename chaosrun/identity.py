@@ -59,10 +59,10 @@ def boot_id() -> str:
 
 
 def stat(pid: int) -> Stat | None:
-    """What the kernel says of `pid`; None when there is no such process."""
+    """What the kernel says of `pid`; None when there is no such process, or it is hidden from us (hidepid)."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     # The second field is the name in parentheses and may itself hold both blanks and parentheses. Fields: proc(5).
     fields = text[text.rindex(")") + 2 :].split()

@@ -125,6 +125,8 @@ class Terminal:
 
     def _send(self, data: bytes) -> None:
         for writer in list(self._bridges):
+            if writer.transport.is_closing():
+                continue  # reset, which its task has yet to hear of; uvloop would raise, and end the terminal with it
             if writer.transport.get_write_buffer_size() > _BRIDGE_BUFFER:
                 writer.transport.abort()
             else:

@@ -134,7 +134,7 @@ def test_a_supervisors_restart_is_noticed_by_the_new_process(tmp_path: Path, wor
             await asyncio.sleep(0.2)
             assert not settling.done(), "it is down, so the supervisor is still waited for"
             processes.append(subprocess.Popen(sleeper(word)))
-            await asyncio.wait_for(settling, 10)
+            await asyncio.wait_for(settling, 20)
             assert verify(record)
 
     asyncio.run(story())

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -58,7 +59,19 @@ class Program:
 Launch = Callable[..., Program]
 
 
-Launch = Callable[..., Program]
+def whole_lines(path: Path) -> list[str]:
+    """Those of a file that is still being written: its last one may be torn."""
+    text = path.read_text()
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+def eventually(holds: Callable[[], bool], within_s: float = 30.0) -> bool:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 class Service:
@@ -79,13 +92,13 @@ class Service:
     def logged(self) -> dict[tuple[str, str], list[int]]:
         """The numbers in the terminal's log, by boot and symbol."""
         found: dict[tuple[str, str], list[int]] = {}
-        for line in self.log.read_text().splitlines():
+        for line in whole_lines(self.log):
             symbol, seq, boot_id, _ = line.split()
             found.setdefault((boot_id, symbol), []).append(int(seq))
         return found
 
     def bridge_events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.events.read_text().splitlines()]
+        return [json.loads(line) for line in whole_lines(self.events)]
 
 
 class Talk:

@@ -23,7 +23,7 @@ from chaosrun.reference import PORT_TAKEN
 
 
 def get(port: int, path: str) -> tuple[int, str, str]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as reply:
         return reply.status, reply.headers["Content-Type"], reply.read().decode()
 
 
@@ -121,7 +121,7 @@ def test_sigterm_closes_every_client_with_1001_and_exits_0(service: Service) -> 
             assert client.socket.close_code == 1001
 
     asyncio.run(scenario())
-    assert service.bridge.process.wait(10) == 0
+    assert service.bridge.process.wait(30) == 0
 
 
 def test_killed_under_live_connections_it_serves_on_the_same_port_at_once(service: Service) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import struct
 from pathlib import Path
 
-from mt5_programs import Launch, Service, talk
+from mt5_programs import Launch, Service, eventually, talk, whole_lines
 
 from chaosrun.reference.mt5 import read_published
 
@@ -28,7 +30,7 @@ def test_a_client_gets_every_number_after_its_head_and_the_terminal_logged_each_
 
 
 def test_the_log_numbers_each_symbol_from_1_without_a_gap(service: Service) -> None:
-    asyncio.run(asyncio.sleep(0.5))
+    assert eventually(lambda: [len(numbers) > 10 for numbers in service.logged().values()] == [True, True])
     service.terminal.end(signal.SIGTERM)
     logged = service.logged()
     assert {symbol for _, symbol in logged} == {"EURUSD", "XAUUSD"}
@@ -65,7 +67,7 @@ def test_the_numbering_goes_on_while_the_bridge_is_dead_and_survives_its_restart
 
     before = asyncio.run(last_seen())
     service.bridge.end(signal.SIGKILL)
-    asyncio.run(asyncio.sleep(0.3))
+    assert eventually(lambda: service.logged()[before["boot_id"], "EURUSD"][-1] > before["seq"] + 5)
     service.bridge.start()
     after = asyncio.run(next_head())
     assert after["boot_id"] == before["boot_id"]
@@ -114,16 +116,32 @@ def test_after_a_sigkill_of_the_terminal_no_client_holds_a_number_that_the_log_l
     for tick in ticks:
         assert tick["seq"] <= logged[tick["boot_id"], tick["symbol"]][-1]
     # And of what was logged, at most the batch of the last instant was not sent.
+    last_instant = whole_lines(service.log)[-1].split()[-1]
     for (boot_id, symbol), numbers in logged.items():
         last = max(tick["seq"] for tick in ticks if (tick["boot_id"], tick["symbol"]) == (boot_id, symbol))
-        assert numbers[-1] - last <= 50
+        unsent = [line for line in whole_lines(service.log) if line.startswith(f"{symbol} ")][numbers.index(last) + 1 :]
+        assert {line.split()[-1] for line in unsent} <= {last_instant}
+
+
+def test_a_terminal_outlives_bridges_that_are_killed_while_it_sends(launch: Launch) -> None:
+    terminal = launch("mt5_terminal", "--rate", 3000)
+    for _ in range(3):
+        bridges = [socket.create_connection(("127.0.0.1", terminal.port), timeout=30) for _ in range(20)]
+        for bridge in bridges:
+            assert bridge.recv(100)
+        for bridge in bridges:
+            bridge.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leave by a reset
+            bridge.close()
+    assert terminal.process.poll() is None
+    with socket.create_connection(("127.0.0.1", terminal.port), timeout=30) as last:
+        assert last.recv(100)
 
 
 def test_a_line_that_a_killed_boot_tore_is_dropped_by_the_next(launch: Launch, tmp_path: Path) -> None:
     log = tmp_path / "published"
     log.write_text("EURUSD 1 Told 5000\nEURUSD 2 Told 60")
     terminal = launch("mt5_terminal", "--rate", 50, "--log", log)
-    asyncio.run(asyncio.sleep(0.2))
+    assert eventually(lambda: len(whole_lines(log)) > 5)
     terminal.end(signal.SIGTERM)
     records = list(read_published(log))
     assert (records[0].epoch, records[0].last, records[0].t) == ("Told", 1, 5000)

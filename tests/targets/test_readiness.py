@@ -31,7 +31,7 @@ def test_http_wants_a_2xx_and_tells_the_status_it_got_instead(tmp_path: Path) ->
         await role.start()
         try:
             await role.wait_ready()
-            role.ready = Ready("http", f"http://127.0.0.1:{port}/bad", 0.2)
+            role.ready = Ready("http", f"http://127.0.0.1:{port}/bad", 1)
             with pytest.raises(Unavailable) as caught:
                 await role.wait_ready()
             return str(caught.value)
@@ -39,15 +39,15 @@ def test_http_wants_a_2xx_and_tells_the_status_it_got_instead(tmp_path: Path) ->
             await role.stop()
 
     text = asyncio.run(scenario())
-    assert f"role server is not ready within 0.2 s: http http://127.0.0.1:{port}/bad: status 503 (" in text
+    assert f"role server is not ready within 1 s: http http://127.0.0.1:{port}/bad: status 503 (" in text
     assert "GET /bad" in text  # the server's own log is its output
 
 
 def test_nobody_listening_is_told_by_each_probe() -> None:
     port = free_port()
     for how, what in (("tcp", ""), ("http", "http://"), ("websocket", "ws://")):
-        text = failure(Ready(how, f"{what}127.0.0.1:{port}", 0.2))  # type: ignore[arg-type]
-        assert "not ready within 0.2 s" in text
+        text = failure(Ready(how, f"{what}127.0.0.1:{port}", 0.5))  # type: ignore[arg-type]
+        assert "not ready within 0.5 s" in text
         assert "refused" in text.lower() or "Connect call failed" in text
 
 
@@ -76,7 +76,7 @@ open(sys.argv[1], 'a').close()  # before it says so: it is ended as soon as it h
 print(said)
 time.sleep(600)
 """
-    role = command_role(tmp_path, python(once, str(tmp_path / "mark")), ready=Ready("log", "^I am .p$", 10))
+    role = command_role(tmp_path, python(once, str(tmp_path / "mark")), ready=Ready("log", "^I am .p$", 60))
 
     async def scenario() -> str:
         await role.start()

@@ -21,7 +21,9 @@ def test_the_program_does_not_begin_before_it_is_written_down(tmp_path: Path) ->
     seen: list[bytes] = []
 
     def on_spawn(identity: Identity) -> None:
-        seen.append(Path(f"/proc/{identity.pid}/cmdline").read_bytes())
+        command = Path(f"/proc/{identity.pid}/cmdline")
+        assert eventually(lambda: command.read_bytes() != b""), "in the middle of an exec there is none"
+        seen.append(command.read_bytes())
         assert not mark.exists()
 
     spawned = spawn(python(MARK, str(mark)), cwd=None, env={}, on_spawn=on_spawn)
