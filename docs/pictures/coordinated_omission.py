@@ -205,7 +205,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as scratch:
                 runs[which], environment = measure(which, chosen.locust, Path(scratch))
         kept = Kept(environment=environment | {"locust": version.split()[1]}, **runs)
-        MEASURED.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+        MEASURED.write_bytes(msgspec.json.encode(kept) + b"\n")
     from curves import draw  # noqa: PLC0415 - matplotlib is needed for drawing only
 
     measured = kept_numbers()

@@ -14,7 +14,8 @@ from measured import Measured
 from truth import Ask
 
 from chaosrun.records import NONE, Kind
-from chaosrun.scoring.outcomes import Outcome, judge
+from chaosrun.scoring.bounds import lag_p99
+from chaosrun.scoring.outcomes import Fate, Outcome, judge
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,20 @@ def user_waits(paired: list[Pair], limit: int) -> Iterator[tuple[int, int]]:
     for own in by_client.values():
         served: int | None = None
         for pair in reversed(own):
+            if pair.said.late_observer or pair.said.fate is Fate.SKIPPED_OBSERVER:
+                continue  # the observer's own fault is nobody's wait
             due, answered = pair.said.due, pair.answered
             if pair.said.kind is Kind.SLOT and (until := answered if answered is not None else served) is not None:
                 yield due, until - due
             if answered is not None and answered - due <= limit:
                 served = answered if served is None else min(served, answered)
+
+
+def lag(run: Measured) -> float:
+    """By how much the load's event loop was late, by the run's own account: p99 of the whole run, in s."""
+    return (lag_p99(run.history, 0, run.history.end) or 0) / 1e9
+
+
+def room(run: Measured) -> float:
+    """What stands between the server's log and our clock on a busy machine, in s; as for the time to recover."""
+    return max(0.010, 3 * lag(run))

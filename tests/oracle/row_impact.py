@@ -12,7 +12,7 @@ from typing import Any
 
 from measured import GROUP, Measured, Setup, measure_all, noop, pause, protocol
 from oracle_row import Reading, Size, exact, near
-from paired import pairs
+from paired import pairs, room
 from truth import Acted
 from truth_log import What
 from truth_script import Act, Errors, Feed, HalfOpen, Outage, Script, Stall
@@ -174,7 +174,7 @@ def _found(
     return episode, act, [exact(f"{what}: found", said, (by, False), note=note)]
 
 
-def _near(run: Measured, what: str, got: int | None, truth: int, room: float) -> Reading:
-    """With `room` seconds, and 10 ms for a busy machine."""
+def _near(run: Measured, what: str, got: int | None, truth: int, late: float) -> Reading:
+    """It may be `late` seconds off."""
     said = None if got is None else got / S
-    return near(what, said, truth / S, room + 0.01, flagged=not run.sound, note=str(run.folder))
+    return near(what, said, truth / S, late + room(run), flagged=not run.sound, note=str(run.folder))

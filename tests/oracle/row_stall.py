@@ -15,7 +15,7 @@ from pathlib import Path
 
 from measured import Measured, Setup, measure_all, noop, pause
 from oracle_row import Reading, Size, exact, near
-from paired import Pair, pairs, strangers, user_waits
+from paired import Pair, pairs, room, strangers, user_waits
 from stall_forms import Stall as Form
 from stall_forms import as_a_closed_loop, quantile
 from truth import Acted
@@ -92,8 +92,7 @@ def _whole(run: Measured, waits: list[tuple[int, int]], where: str) -> Iterator[
 
 
 def _near(run: Measured, what: str, said: float | None, true: float, bound: float, where: str) -> Reading:
-    """What a busy machine adds between the server's writing and our reading is in the bound: 10 ms."""
-    return near(what, said, true, bound + 0.01, flagged=not run.sound, note=where)
+    return near(what, said, true, bound + room(run), flagged=not run.sound, note=where)
 
 
 @dataclass(frozen=True)
@@ -128,11 +127,11 @@ class _Case:
 
     def gone(self) -> Iterator[Reading]:
         """Each client has its own stall, to the first reply on its new connection; the tail is that of their mean, but
-        for the last that are still away, hence the room."""
+        for the last that are still away."""
         back = [self._served_again(c) for c in range(self.run.history.plan.groups[0].clients)]
         form = self._form(sum(back) // len(back))
-        room = (max(back) - min(back)) / S
-        yield from self._corrected({name: form.corrected(q) for name, q in QUANTILES.items()}, room)
+        apart = (max(back) - min(back)) / S
+        yield from self._corrected({name: form.corrected(q) for name, q in QUANTILES.items()}, apart)
         yield self._blind("gone: service p90", self.measured.service.quantile(0.9))
         yield self._blind("gone: service max", self.measured.service.max)
 
@@ -159,10 +158,10 @@ class _Case:
         new = [each for each in self.run.truth.of(client) if each.accepted > self._act.begun]
         return min(each.served.answered for each in new if each.served is not None and each.served.answered is not None)
 
-    def _corrected(self, form: dict[str, float], room: float = 0.0) -> Iterator[Reading]:
+    def _corrected(self, form: dict[str, float], apart: float = 0.0) -> Iterator[Reading]:
         """Against the closed form, and against what the log says of every single request.
 
-        The closed form knows nothing of the grid of phases, hence a step of it (and `room` in seconds) for the bound.
+        The closed form knows nothing of the grid of phases, hence a step of it (and `apart` in seconds) for the bound.
         """
         step = PERIOD / S / self.run.history.plan.groups[0].clients
         for name, q in QUANTILES.items():
@@ -170,7 +169,7 @@ class _Case:
             said = None if found is None else found / S
             true = form[name] / S
             what = f"{self.name}: {name}"
-            yield _near(self.run, f"{what}, closed form", said, true, 0.01 * true + step + room, self.where)
+            yield _near(self.run, f"{what}, closed form", said, true, 0.01 * true + step + apart, self.where)
             true = quantile(self.waits, q) / S
             yield _near(self.run, f"{what}, log", said, true, 0.01 * true, self.where)
 
