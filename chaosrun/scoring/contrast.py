@@ -123,7 +123,7 @@ def _measured(found: Contrast, a: Values, b: Values) -> Contrast:
         ratio_at_least=lower,
         ratio_at_most=upper,
         shift=ranks.shift(a.numbers, b.numbers),
-        error=max((error for error in errors if error is not None), default=0.0) if None not in errors else None,
+        error=None if None in errors else max(error for error in errors if error is not None),
     )
 
 

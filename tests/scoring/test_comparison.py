@@ -192,6 +192,8 @@ def test_without_a_value_on_one_side_nobody_can_tell() -> None:
     found = compare(runs("a", [result(1.0)] * 3), runs("b", [blank] * 3), decide=subjects("ttr", []))
     assert found.verdict == "cannot_tell"
     assert "no run of B has a value" in first(found).why
+    neither = compare(runs("a", [blank] * 3), runs("b", [blank] * 3), decide=subjects("ttr", []))
+    assert "no run of A and B has a value" in first(neither).why
 
 
 # ---- runs that give no numbers --------------------------------------------------------------------------------------
