@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,13 @@ ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 PATIENCE_S = 90.0
 GONE_WITHIN_S = 20.0
+INCONCLUSIVE = 3
+TRIES = 3
+"""A run of which the observer itself says that the machine was too busy proves nothing, and is made again."""
+
+
+class EndedBefore(AssertionError):
+    """A run ended before it came to what was waited for."""
 
 
 @dataclass
@@ -88,7 +95,7 @@ class Run:
                     return line
             if ended:
                 out, err = self.process.communicate()
-                raise AssertionError(f"it ended with {self.process.returncode} before {wanted}:\n{err}\n{out}")
+                raise EndedBefore(f"it ended with {self.process.returncode} before {wanted}:\n{err}\n{out}")
             time.sleep(0.05)
         raise AssertionError(f"no {wanted} within {PATIENCE_S} s")
 
@@ -122,6 +129,32 @@ def chaosrun(*arguments: str | Path, reports: Path, env: dict[str, str] | None =
         start_new_session=True,
     )
     return Run(process, reports)
+
+
+def conclusive(
+    *arguments: str | Path, reports: Path, before_each: Callable[[], None] = lambda: None, **more: Any
+) -> Finished:
+    """A run to its end, and once more where it proved nothing."""
+    for number in range(TRIES):
+        before_each()
+        finished = chaosrun(*arguments, reports=reports / f"try-{number}", **more).finish()
+        if finished.code != INCONCLUSIVE:
+            break
+    return finished
+
+
+def come_to(line: dict[str, object], *arguments: str | Path, reports: Path, **more: Any) -> Run:
+    """A run that has just written this line, of a phase that comes only where the baseline was steady."""
+    for number in range(TRIES):
+        run = chaosrun(*arguments, reports=reports / f"try-{number}", **more)
+        try:
+            run.wait_for(**line)
+        except EndedBefore:
+            if run.process.returncode != INCONCLUSIVE or number == TRIES - 1:
+                raise
+        else:
+            return run
+    raise AssertionError("unreachable")
 
 
 def descendants(pid: int) -> Iterator[Identity]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from e2e_running import TINY, chaosrun, free_port
+from e2e_running import TINY, chaosrun, come_to, free_port
 
 OWN = """
 title: A service of my own
@@ -107,8 +107,7 @@ def test_a_full_disk_ends_the_run_and_leaves_nothing_behind(tmp_path: Path) -> N
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True)
     try:
-        run = chaosrun(TINY, "--set", "method.0.restart.after=3s", reports=disk / "reports")
-        run.wait_for(type="confirmed")
+        run = come_to({"type": "confirmed"}, TINY, "--set", "method.0.restart.after=3s", reports=disk / "reports")
         with (disk / "filler").open("wb", buffering=0) as filler:
             try:
                 while True:

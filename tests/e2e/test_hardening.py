@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from e2e_running import TINY, Run, chaosrun, command_line, descendants, free_port
+from e2e_running import TINY, Run, chaosrun, come_to, command_line, descendants, free_port
 
 from chaosrun.identity import Identity, is_alive, send_signal
 from chaosrun.recorded import read_run
@@ -41,8 +41,7 @@ def hit(run: Run, module: str, number: signal.Signals) -> Identity:
 def test_a_killed_chaosrun_takes_its_processes_with_it_and_is_never_scored_as_a_whole_run(
     tmp_path: Path, phase: str
 ) -> None:
-    run = chaosrun(TINY, reports=tmp_path)
-    run.wait_for(type="phase", name=phase)
+    run = come_to({"type": "phase", "name": phase}, TINY, reports=tmp_path)
     run.look()
     run.process.kill()
     finished = run.finish()
@@ -92,8 +91,8 @@ def test_a_process_that_is_frozen_is_waited_for_no_longer_than_was_said_and_ende
 
 @SLOW
 def test_one_of_two_workers_that_is_killed_leaves_the_others_rows_whole(tmp_path: Path) -> None:
-    run = chaosrun(TINY, "--format", "json", "--set", "steady_state.load.accounts.workers=2", reports=tmp_path)
-    run.wait_for(type="phase", name="recovery")
+    two = ("--set", "steady_state.load.accounts.workers=2")
+    run = come_to({"type": "phase", "name": "recovery"}, TINY, "--format", "json", *two, reports=tmp_path)
     hit(run, "chaosrun.load.worker", signal.SIGKILL)
     finished = run.finish()
     assert finished.code == 3, finished.err

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from e2e_running import TINY, chaosrun
+from e2e_running import TINY, come_to
 
 from chaosrun.recorded import read_run
 from chaosrun.records import Undone
@@ -29,8 +29,7 @@ SLOW = pytest.mark.slow
     ],
 )
 def test_a_signal_ends_the_run_in_order(tmp_path: Path, phase: str, number: signal.Signals) -> None:
-    run = chaosrun(TINY, "--format", "json", reports=tmp_path)
-    run.wait_for(type="phase", name=phase)
+    run = come_to({"type": "phase", "name": phase}, TINY, "--format", "json", reports=tmp_path)
     run.signal(number)
     run.signal(number)
     finished = run.finish()
@@ -48,8 +47,8 @@ def test_a_signal_ends_the_run_in_order(tmp_path: Path, phase: str, number: sign
 
 
 def test_a_fault_that_is_under_way_is_undone_before_the_end(tmp_path: Path) -> None:
-    run = chaosrun(TINY, "--format", "json", "--set", "method.0.restart.after=30s", reports=tmp_path)
-    run.wait_for(type="confirmed")
+    long = ("--set", "method.0.restart.after=30s")
+    run = come_to({"type": "confirmed"}, TINY, "--format", "json", *long, reports=tmp_path)
     run.signal(signal.SIGINT)
     finished = run.finish()
     assert finished.code == 4, finished.err

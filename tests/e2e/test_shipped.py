@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
-from e2e_running import ROOT, chaosrun, missing_copies
+from e2e_running import ROOT, conclusive, missing_copies
 
 from chaosrun.recorded import read_run
 
@@ -17,20 +16,18 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.stem)
 def test_the_smoke_profile_passes(tmp_path: Path, experiment: Path) -> None:
-    finished = chaosrun(experiment, "--profile", "smoke", "--format", "json", reports=tmp_path).finish()
+    finished = conclusive(experiment, "--profile", "smoke", "--format", "json", reports=tmp_path)
     assert finished.code == 0, finished.err + "\n".join(finished.result["reasons"])
     assert finished.result["profile"] == "smoke"
     assert finished.left_behind() == []
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_the_main_job_with_300_clients(tmp_path: Path) -> None:
+@pytest.mark.timeout(500)
+def test_the_main_job_with_300_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The figures of the note and of the README come from runs like this one."""
-    began = time.monotonic()
-    run = chaosrun(ROOT / "experiments" / "server-restart.yaml", "--format", "json", reports=tmp_path)
-    finished = run.finish()
-    took_s = time.monotonic() - began
+    monkeypatch.setattr("e2e_running.PATIENCE_S", 150.0)  # it takes 90 s on a quiet machine
+    finished = conclusive(ROOT / "experiments" / "server-restart.yaml", "--format", "json", reports=tmp_path)
     assert finished.code == 0, finished.err + "\n".join(finished.result["reasons"])
     result = finished.result
     assert result["clients"]["planned"] == 300
@@ -38,7 +35,6 @@ def test_the_main_job_with_300_clients(tmp_path: Path) -> None:
     ledger = result["messages"]["requests"]
     assert ledger["due"] == ledger["sent"] + ledger["skipped_disconnected"] + ledger["skipped_observer"]
     assert result["recovery"]["ttr_s"] <= 10
-    assert took_s < 150, "90 s on a quiet machine, whatever it is busy with"
     assert finished.folder is not None
     history = read_run(finished.folder).history
     assert history.lost_records == 0
@@ -48,10 +44,10 @@ def test_the_main_job_with_300_clients(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(1300)
 def test_300_clients_are_held_for_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("e2e_running.PATIENCE_S", 400.0)
-    finished = chaosrun(ROOT / "experiments" / "steady-300.yaml", "--format", "json", reports=tmp_path).finish()
+    finished = conclusive(ROOT / "experiments" / "steady-300.yaml", "--format", "json", reports=tmp_path)
     assert finished.code == 0, finished.err + "\n".join(finished.result["reasons"])
     starts = {phase["name"]: phase["start_s"] for phase in finished.result["phases"]}
     assert starts["drain"] - starts["warmup"] >= 300, "from the end of the ramp to the end of the load"

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from e2e_running import TINY, chaosrun, free_port
+from e2e_running import TINY, chaosrun, conclusive, free_port
 
 from chaosrun.recorded import read_run
 
 
 def test_a_server_that_never_recovers_fails_with_a_censored_time(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
     env = {
         "CHAOSRUN_TEST_PYTHON": sys.executable,
         "CHAOSRUN_TEST_PORT": str(free_port()),
-        "CHAOSRUN_TEST_FLAG": str(tmp_path / "flag"),
+        "CHAOSRUN_TEST_FLAG": str(flag),
     }
     file = TINY.with_name("never_again.yaml")
-    finished = chaosrun(file, "--format", "json", reports=tmp_path / "reports", env=env).finish()
+    afresh = partial(flag.unlink, missing_ok=True)
+    finished = conclusive(file, "--format", "json", reports=tmp_path / "reports", env=env, before_each=afresh)
     assert finished.code == 1, finished.err
     recovery = finished.result["recovery"]
     assert recovery["ttr_s"] is None
@@ -44,9 +47,7 @@ def test_an_unsteady_server_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_control_experiment_reports_no_impact(tmp_path: Path) -> None:
-    finished = chaosrun(
-        TINY, "--format", "json", "--set", "method=[{fault: noop, name: nothing}]", reports=tmp_path
-    ).finish()
+    finished = conclusive(TINY, "--format", "json", "--set", "method=[{fault: noop, name: nothing}]", reports=tmp_path)
     assert finished.code == 0, finished.err + finished.out
     recovery = finished.result["recovery"]
     assert recovery["absorbed"] is True
@@ -59,7 +60,7 @@ def test_the_control_experiment_reports_no_impact(tmp_path: Path) -> None:
 def test_a_load_test_has_no_fault_and_fails_on_a_limit_that_does_not_hold(tmp_path: Path) -> None:
     overrides = ("--set", "method=[]", "--set", "timing.baseline=3s")
     impossible = "steady_state.hypothesis.usable={metric: response_p50, min: null, max: 1us}"
-    finished = chaosrun(TINY, "--format", "json", *overrides, "--set", impossible, reports=tmp_path).finish()
+    finished = conclusive(TINY, "--format", "json", *overrides, "--set", impossible, reports=tmp_path)
     assert finished.code == 1, finished.err + finished.out
     assert finished.result["faults"] == []
     assert finished.result["verdict"] == "failed"
@@ -67,9 +68,7 @@ def test_a_load_test_has_no_fault_and_fails_on_a_limit_that_does_not_hold(tmp_pa
 
 @pytest.mark.slow
 def test_two_workers_give_the_same_ledger_as_the_plan_asks_for(tmp_path: Path) -> None:
-    finished = chaosrun(
-        TINY, "--format", "json", "--set", "steady_state.load.accounts.workers=2", reports=tmp_path
-    ).finish()
+    finished = conclusive(TINY, "--format", "json", "--set", "steady_state.load.accounts.workers=2", reports=tmp_path)
     assert finished.code == 0, finished.err + finished.out
     assert finished.folder is not None
     assert {path.name for path in (finished.folder / "samples").glob("*.slots")} == {"load-0.slots", "load-1.slots"}
@@ -80,9 +79,9 @@ def test_two_workers_give_the_same_ledger_as_the_plan_asks_for(tmp_path: Path) -
 @pytest.mark.slow
 def test_a_guard_that_burns_through_stops_the_run(tmp_path: Path) -> None:
     guard = "stop_when=[{metric: usable, below: 50%, for: 1s}]"
-    finished = chaosrun(
+    finished = conclusive(
         TINY, "--format", "json", "--set", guard, "--set", "method.0.restart.after=20s", reports=tmp_path
-    ).finish()
+    )
     assert finished.code == 4, finished.err
     assert finished.result["verdict"] == "aborted"
     assert "usable" in finished.result["stopped_by"]
@@ -91,8 +90,8 @@ def test_a_guard_that_burns_through_stops_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_websockets_as_transport_reports_the_same_kind_of_outage(tmp_path: Path) -> None:
-    finished = chaosrun(
+    finished = conclusive(
         TINY, "--format", "json", "--set", "steady_state.load.accounts.transport=websockets", reports=tmp_path
-    ).finish()
+    )
     assert finished.code == 0, finished.err + finished.out
     assert finished.result["clients"]["unexpected_disconnects"] == 10
