@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from measured import Measured, Setup, measure_all, noop, pause
@@ -107,7 +107,7 @@ class _Case:
     where: str
 
     def answered(self) -> Iterator[Reading]:
-        form = self._form(self._act.over or 0)
+        form = self._answered_form()
         yield from self._corrected({name: form.corrected(q) for name, q in QUANTILES.items()})
         # The requests of a stalled server are sent on time all the same: nothing is left out of their service times.
         for name, q in QUANTILES.items():
@@ -151,8 +151,16 @@ class _Case:
 
     def _form(self, over: int) -> Form:
         """The stall from its beginning, as the server logged it, to `over`."""
-        base = quantile(self.waits, 0.5)
+        base = quantile(self.waits, 0.25)  # the stall is more than half of the longest window
         return Form(length=over - self._act.begun, span=self.window[1] - self.window[0], period=PERIOD, base=base)
+
+    def _answered_form(self) -> Form:
+        """It ends with the first reply of the backlog, which is worked off as fast as the server can write."""
+        act = self._act
+        held = [pair.ask for pair in self._slots() if pair.ask is not None and act.begun <= pair.ask.read]
+        answered = [ask.answered for ask in held if ask.answered is not None and ask.read < (act.over or 0)]
+        form = self._form(min(answered))
+        return replace(form, busy=(max(answered) - min(answered)) / form.length)
 
     def _served_again(self, client: int) -> int:
         new = [each for each in self.run.truth.of(client) if each.accepted > self._act.begun]
