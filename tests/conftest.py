@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
-WHOLE_RUNS = [HERE / name for name in ("e2e", "oracle")]
+WHOLE_RUNS = [HERE / name for name in ("e2e", "observer", "oracle")]
 
 # The same examples every time: whether a commit is good is not for a seed to decide. On a busy machine one may take
 # long, which is no property of the code. To look further: pytest --hypothesis-profile=explore
