@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from chaosrun.metrics._recovery import NOT_HIT, episode_metric
+from chaosrun.metrics._recovery import NOT_HIT, episode_metric, lasting
 from chaosrun.scoring.recovery import Episode
-from chaosrun.scoring.verdict import Reading, above, exact, vacuous
+from chaosrun.scoring.verdict import Reading, above, vacuous
 
 _WORDS = {"first": "the first", "all": "all"}
 _MEMBERS = {"first": "first", "50": "p50", "90": "p90", "99": "p99", "all": "all"}
@@ -19,7 +19,7 @@ def read(field: str, episode: Episode) -> Reading | None:
         return vacuous(NOT_HIT) if episode.absorbed or episode.impact is not None else None
     value: int | None = getattr(episode.back, field)
     if value is not None:
-        return exact(value / 1e9)
+        return lasting(value, episode.back.errors.get(field))
     since = episode.fault_start if episode.reference is None else episode.reference
     never = f"{episode.back.never} of {episode.back.affected} affected clients never came back"
     return above(max(0, episode.end - since) / 1e9, never)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from chaosrun.metrics._recovery import ABSORBED, episode_metric
+from chaosrun.metrics._recovery import ABSORBED, episode_metric, lasting
 from chaosrun.scoring.recovery import Episode
-from chaosrun.scoring.verdict import Reading, exact, vacuous
+from chaosrun.scoring.verdict import Reading, vacuous
 
 
 def read(episode: Episode) -> Reading | None:
     """None without a success of the prober: it may not have been at work at all."""
     if episode.absorbed:
         return vacuous(ABSORBED)
-    after = episode.server_ready_after
-    return None if after is None else exact(after / 1e9)
+    return lasting(episode.server_ready_after, episode.server_ready_error)
 
 
 METRICS = episode_metric("server_ready", "first handshake with echo of the prober after the impact", read)

@@ -1,9 +1,10 @@
-"""The error bound of R, and when the prober saw the server ready: what is printed beside a recovery."""
+"""The error bounds of R and of the prober's handshake, and what all bounds have in common: lag and `fault_start`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import ceil
+from typing import NamedTuple
 
 from chaosrun.records import NONE, History
 from chaosrun.scoring.histogram import Histogram
@@ -38,8 +39,12 @@ def error_of_recovery(
         own = longest_gap
     if lag is None or own is None:
         return None
-    width = max(fault.confirmed - fault.called if fault.confirmed is not None else 0 for fault in faults)
-    return own + lag + width
+    return own + lag + width(faults)
+
+
+def width(faults: Iterable[Injection]) -> int:
+    """How long (ns) after its call a fault may have begun to work: the widest of them, as far as confirmed."""
+    return max((fault.confirmed - fault.called for fault in faults if fault.confirmed is not None), default=0)
 
 
 def _by_sessions(history: History, timeline: GroupTimeline, at: int) -> int:
@@ -78,7 +83,28 @@ def lag_p99(history: History, a: int, b: int) -> int | None:
     return total.quantile(0.99)
 
 
-def server_ready(history: History, impact: int, end: int) -> int | None:
-    """When the prober's first fresh handshake begun at or after the impact had its echo."""
-    ready = [p.got for p in history.probes if p.connect and p.got != NONE and p.sent >= impact and p.got < end]
-    return min(ready, default=None)
+class Ready(NamedTuple):
+    """When the prober's first fresh handshake begun at or after the impact had its echo, and its error bound (ns)."""
+
+    at: int
+    error: int
+
+
+def server_ready(history: History, faults: Sequence[Injection], impact: int, end: int) -> Ready | None:
+    """None: no handshake begun at or after the impact had its echo before `end`.
+
+    The server was ready after the last attempt that failed had begun, or after the impact. Where the handshake took
+    longer than any before the fault it had waited for the server: then it was not ready but for that long before. The
+    lag of the prober itself is not recorded.
+    """
+    tries = [probe for probe in history.probes if probe.connect and probe.sent >= impact]
+    done = [(probe.got, -probe.sent) for probe in tries if probe.got != NONE and probe.got < end]
+    if not done:
+        return None
+    at, sent = min(done)[0], -min(done)[1]
+    lowest = max([impact, *(probe.sent for probe in tries if probe.got == NONE and probe.sent < sent)])
+    start = faults[0].called
+    calm = [p.got - p.sent for p in history.probes if p.connect and p.got != NONE and p.got < start]
+    if calm and at - sent > max(calm):
+        lowest = at - max(calm)
+    return Ready(at, at - lowest + width(faults))

@@ -1,15 +1,17 @@
-"""Which clients a fault reached, when each was usable again, and how each noticed."""
+"""Which clients a fault reached, when each was usable again (and how sure that is), and how each noticed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from chaosrun.records import NONE, History
 from chaosrun.scoring.connections import tag
-from chaosrun.scoring.outcomes import Fate
+from chaosrun.scoring.outcomes import Fate, Outcome
 from chaosrun.scoring.ratio import rank
-from chaosrun.scoring.sessions import ClientTimeline
+from chaosrun.scoring.sessions import ClientTimeline, asks
 from chaosrun.scoring.timeline import GroupTimeline, StaleSpan
 
 OURS = ("ours", "injected")
@@ -29,6 +31,16 @@ class Back:
     never: int = 0
     unreturned: tuple[str, ...] = ()
     """`group-index` of the clients that never came back."""
+    errors: Mapping[str, int] = field(default_factory=dict)
+    """By the name of a field above, the error bound (ns) of its time; a name that is missing: unknown."""
+
+
+class Return(NamedTuple):
+    """A client was usable again at `at`; it truly could be served from some instant in `[low, high]` on."""
+
+    at: int
+    low: int
+    high: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,41 +52,87 @@ class Noticed:
     max: int
 
 
-def come_back(timelines: Iterable[GroupTimeline], impact: int, recovered: int | None, end: int, since: int) -> Back:
+def come_back(
+    history: History,
+    timelines: Sequence[GroupTimeline],
+    gaps: Sequence[int | None],
+    impact: int,
+    recovered: int | None,
+    end: int,
+    since: int,
+    doubt: int | None,
+) -> Back:
     """Back(q) of the clients that were unusable at some instant between impact and recovery, over all groups.
 
     A client counts as affected if it had ever been usable before. It is back when it is usable after its last unusable
     instant before the recovery (or before `end`, if there was none): a client that flaps is back when that is over,
     and a stray bad slot after the recovery does not undo it. Times are counted from `since`, never negative.
+
+    Args:
+        gaps: of each group the longest gap of its feeds in the baseline; None: unknown, or no feed.
+        doubt: what every instant of the run is uncertain by (lag, and the width of `fault_start`); None: unknown.
     """
-    returned: list[int] = []
+    returned: list[Return] = []
     unreturned: list[str] = []
     until = end if recovered is None else recovered
-    for timeline in timelines:
+    for timeline, gap in zip(timelines, gaps, strict=True):
+        signs = _Signs(history, timeline, gap)
         for client in timeline.clients:
-            gaps = client.unusable(impact, until) if _was_usable(client, impact) else []
-            if gaps:
-                back = next((max(a, gaps[-1][1]) for a, b in client.usable if b > gaps[-1][1]), end)
+            away = client.unusable(impact, until) if _was_usable(client, impact) else []
+            if away:
+                back = next((max(a, away[-1][1]) for a, b in client.usable if b > away[-1][1]), end)
                 if back < end:
-                    returned.append(back)
+                    returned.append(signs.around(client.index, back))
                 else:
                     unreturned.append(f"{timeline.group.name}-{client.index}")
-    returned.sort()
     affected = len(returned) + len(unreturned)
-
-    def when(count: int) -> int | None:
-        return max(0, returned[count - 1] - since) if 0 < count <= len(returned) else None
-
+    counts = {"first": 1, "p50": rank(0.5, affected), "p90": rank(0.9, affected), "p99": rank(0.99, affected)}
+    # The k-th of all lies between the k-th of the earliest and the k-th of the latest that each may be.
+    ats, lows, highs = (sorted(times) for times in zip(*returned, strict=True)) if returned else ([], [], [])
+    known = {name: k - 1 for name, k in (counts | {"all": affected}).items() if 0 < k <= len(ats)}
+    errors = {name: max(ats[i] - lows[i], highs[i] - ats[i]) + (doubt or 0) for name, i in known.items()}
     return Back(
         affected=affected,
-        first=when(1),
-        p50=when(rank(0.5, affected)),
-        p90=when(rank(0.9, affected)),
-        p99=when(rank(0.99, affected)),
-        all=when(affected),
         never=len(unreturned),
         unreturned=tuple(unreturned),
+        errors={} if doubt is None else errors,
+        **{name: max(0, ats[i] - since) for name, i in known.items()},
     )
+
+
+class _Signs:
+    """What a group's clients showed before and at their return."""
+
+    def __init__(self, history: History, timeline: GroupTimeline, gap: int | None) -> None:
+        self._asks = asks(timeline.group)
+        self._gap = gap or 0
+        self._seen: defaultdict[int, list[Outcome]] = defaultdict(list)
+        for outcome in timeline.requests.outcomes:
+            if outcome.good is not None:
+                self._seen[outcome.client].append(outcome)
+        self._opened = {(line.c, line.conn): line for line in history.opened if line.g == timeline.g}
+        self._began = {(line.c, line.t): line.shaken for line in self._opened.values()}
+
+    def around(self, client: int, at: int) -> Return:
+        """The return of a client that was usable from `at` on.
+
+        It could not be served yet when its last bad observation was due, or before its connection was open; it was
+        served when the reply to its good one came. A group that only listens has its handshake, or the longest gap of
+        the baseline, instead.
+        """
+        if not self._asks:
+            return Return(at, min(at, self._began.get((client, at), at - self._gap)), at)
+        low, high = NONE, at
+        for outcome in self._seen[client]:
+            if outcome.due > at:
+                break
+            if not outcome.good:
+                low = max(low, outcome.due)
+            elif outcome.due == at:
+                high = max(high, outcome.got)
+                opened = self._opened.get((client, outcome.conn))
+                low = max(low, opened.t if opened is not None else NONE)
+        return Return(at, min(at, low) if low != NONE else at, high)
 
 
 def _was_usable(client: ClientTimeline, before: int) -> bool:
@@ -91,7 +149,8 @@ def notice(
     """By tag, how clients first noticed a fault between `fault_start` and `until`.
 
     Each client counts once, under what came first: its connection's end (not by our own hand), the latency limit of a
-    slot that had no reply (`deadline`), or a feed that had been still for `stale_after` (`stale`).
+    slot due before `until` that had no reply (`deadline`; it may pass later), or a feed that had been still for
+    `stale_after` (`stale`).
     """
     first: dict[tuple[int, int], tuple[int, str]] = {}
     for timeline, spans in zip(timelines, stale, strict=True):

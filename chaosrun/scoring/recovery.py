@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chaosrun.records import NONE, History
-from chaosrun.scoring.bounds import error_of_recovery, server_ready
+from chaosrun.scoring.bounds import error_of_recovery, lag_p99, server_ready, width
 from chaosrun.scoring.comeback import Back, Noticed, come_back, notice
 from chaosrun.scoring.episodes import Course, adapted_at, follow
 from chaosrun.scoring.pacing import blind
@@ -65,6 +65,8 @@ class Episode:
     detection: int | None
     noticed: Mapping[str, Noticed]
     server_ready: int | None
+    server_ready_error: int | None
+    """Its error bound; None: it has none, for there was no such handshake."""
     back: Back
     relapses: int
     absorbed: bool | None
@@ -154,13 +156,18 @@ def _episode(
     reference = course.reference
     absorbed = _absorbed(history, timelines, course, verified)
     censored = impact is not None and recovered is None
-    error = None
+    known_gaps = [own.longest_baseline_gap_ns for own in fresh]
+    error = ready = None
+    back = Back()
+    if impact is not None:
+        since, lag = start if reference is None else reference, lag_p99(history, start, recovered or end)
+        doubt = None if lag is None else lag + width(course.faults)
+        ready = server_ready(history, course.faults, impact, end)
+        back = come_back(history, timelines, known_gaps, impact, recovered, end, since, doubt)
     if impact is not None and course.recovered is not None:
-        gaps = [own.longest_baseline_gap_ns for own in fresh if own.longest_baseline_gap_ns is not None]
-        longest_gap = max(gaps, default=None)
+        longest_gap = max((gap for gap in known_gaps if gap is not None), default=None)
         error = error_of_recovery(history, timelines, course.faults, impact, course.recovered, longest_gap)
     stale = [own.stale for own in fresh]
-    since = start if reference is None else reference
     return Episode(
         faults=tuple(fault.id for fault in course.faults),
         fault_start=start,
@@ -179,8 +186,9 @@ def _episode(
         outage=recovered - impact if recovered is not None and impact is not None else None,
         detection=None if impact is None else impact - start,
         noticed=notice(history, timelines, stale, start, end if recovered is None else recovered),
-        server_ready=None if impact is None else server_ready(history, impact, end),
-        back=Back() if impact is None else come_back(timelines, impact, recovered, end, since),
+        server_ready=None if ready is None else ready.at,
+        server_ready_error=None if ready is None else ready.error,
+        back=back,
         relapses=course.relapses,
         absorbed=absorbed,
         bad_slots=sum(i.slots.count(start, end)[1] for i in found if i.slots is not None),

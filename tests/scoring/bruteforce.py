@@ -7,7 +7,7 @@ the instants where something may begin or cease to be so, each from the raw rows
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
@@ -51,8 +51,11 @@ class Group:
         return next(phase.t for phase in self.history.phases if phase.name == "ramp")
 
     def closed_at(self, c: int, conn: int) -> int | None:
-        found = [r.t for r in self.history.closed if (r.g, r.c, r.conn) == (self.g, c, conn)]
-        return found[0] if found else None
+        return self.ends.get((c, conn))
+
+    @cached_property
+    def ends(self) -> dict[tuple[int, int], int]:
+        return {(r.c, r.conn): r.t for r in self.history.closed if r.g == self.g}
 
     def good(self, row: Slot) -> bool | None:
         """None: says nothing about the service."""
@@ -370,7 +373,12 @@ class BruteForce:
 
     def back(self, impact: int, until: int, end: int) -> tuple[list[int], list[str]]:
         """When each affected client returned, ascending, and those that never did."""
-        returned, never = [], []
+        affected = list(self.affected(impact, until, end))
+        never = [f"{group.plan.name}-{c}" for group, c, t in affected if t is None]
+        return sorted(t for _, _, t in affected if t is not None), never
+
+    def affected(self, impact: int, until: int, end: int) -> Iterator[tuple[Group, int, int | None]]:
+        """Each affected client and when it returned; None: never."""
         for group in self.groups:
             for c in range(group.plan.clients):
                 changes = group.usability_changes(c)
@@ -379,8 +387,4 @@ class BruteForce:
                 if not out or not any(t < impact and group.usable(c, t) for t in changes):
                     continue
                 again = [t for t in changes if t > out[-1] and group.usable(c, t)]
-                if again and again[0] < end:
-                    returned.append(again[0])
-                else:
-                    never.append(f"{group.plan.name}-{c}")
-        return sorted(returned), never
+                yield group, c, again[0] if again and again[0] < end else None

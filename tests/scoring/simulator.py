@@ -130,7 +130,9 @@ class Life:
     served_from: dict[int, int] = field(default_factory=dict)
     """By connection: when the server wrote its first good reply."""
     dropped: int = 0
-    """Slots whose reply the server dropped by chance or with an outage, or could not deliver for a break."""
+    """Slots that were sent and whose reply was never delivered."""
+    unlucky: int = 0
+    """Slots whose reply the server dropped by chance, and would have given in time."""
 
 
 class Server:
@@ -241,9 +243,12 @@ class Client:
     def _ask(self, due: int, sent: int, kind: Kind, conn: Conn) -> Slot:
         """A request on a connection that its server ends at `conn.broke`."""
         at, valid = self.server.replies(sent + self.half)
-        lost = self.chance.random() < self.world.loss
-        if at is None or at >= conn.broke or lost:
+        unlucky = self.chance.random() < self.world.loss
+        if at is None or at >= conn.broke or unlucky:
+            in_time = valid and at is not None and at < conn.broke
+            in_time = in_time and at + self.half - due <= self.plan.latency_limit_ns
             self.life.dropped += kind is Kind.SLOT
+            self.life.unlucky += kind is Kind.SLOT and in_time
             return Slot(self.g, self.c, due, sent, NONE, Status.SENT, kind, conn.conn)
         got = min(self._late(at + self.half), conn.closed)
         if valid and got - due <= self.plan.latency_limit_ns:
@@ -278,9 +283,7 @@ def simulate(world: World, probes: Sequence[Probe] = ()) -> tuple[History, list[
         closed=sorted((line for client in clients for line in client.closed), key=lambda line: line.t),
         slots=sorted((row for client in clients for row in client.slots), key=lambda row: (row.due, row[:2])),
         probes=probes,
-        lags=[
-            Lag(t=t, span_ns=S, buckets={bucket_of(world.lag): 100}, max_ns=world.lag) for t in range(S, finish, S)
-        ],
+        lags=[Lag(t=t, span_ns=S, buckets={bucket_of(world.lag): 100}, max_ns=world.lag) for t in range(S, finish, S)],
     )
     return history, [[client.life for client in group] for group in played]
 

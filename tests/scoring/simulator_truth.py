@@ -17,6 +17,7 @@ from typing import Literal
 
 from simulator import FOREVER, PROBER, Life, Server, World
 
+from chaosrun.plan import GroupPlan
 from chaosrun.scoring.pacing import due_times, sentinel_times
 
 Span = tuple[int, int]
@@ -51,6 +52,10 @@ class GroupTruth:
     lives: Sequence[Life]
 
     @property
+    def plan(self) -> GroupPlan:
+        return self.world.groups[self.g]
+
+    @property
     def clients(self) -> int:
         return len(self.lives)
 
@@ -61,7 +66,7 @@ class GroupTruth:
 
     def _served(self, life: Life) -> list[Span]:
         half = self.world.trip // 2
-        limit = self.world.groups[self.g].latency_limit_ns
+        limit = self.plan.latency_limit_ns
         found = []
         for conn in life.conns:
             cuts = [(0, conn.opened)]
@@ -82,19 +87,19 @@ class GroupTruth:
     @cached_property
     def few_served(self) -> list[Span]:
         """When more than the tolerated share of clients could not be served."""
-        least = (1 - share(self.world.groups[self.g].tolerate_requests)) * self.clients
+        least = (1 - share(self.plan.tolerate_requests)) * self.clients
         return spans_where((span for own in self.served for span in own), lambda count: count < least)
 
     @cached_property
     def some_unserved(self) -> list[Span]:
         """When some clients could not be served, but no more than tolerated."""
-        least = (1 - share(self.world.groups[self.g].tolerate_requests)) * self.clients
+        least = (1 - share(self.plan.tolerate_requests)) * self.clients
         return spans_where((span for own in self.served for span in own), lambda count: least <= count < self.clients)
 
     @cached_property
     def few_sessions(self) -> list[Span]:
         """When less than the tolerated share had a session: from the server's first good reply to its end."""
-        least = (1 - share(self.world.groups[self.g].tolerate_sessions)) * self.clients
+        least = (1 - share(self.plan.tolerate_sessions)) * self.clients
         sessions = (
             (life.served_from[conn.conn], conn.broke)
             for life in self.lives
@@ -116,15 +121,24 @@ class GroupTruth:
     @cached_property
     def _met(self) -> list[int]:
         """Due times of slots and sentinels whose client could not be served."""
-        plan, stop = self.world.groups[self.g], self.world.load_stopped
+        plan, stop = self.plan, self.world.load_stopped
         dues = [(due, c) for c in range(self.clients) for due in due_times(c, plan, 0, stop)]
         dues += sentinel_times(plan, self.world.baseline, stop)
         return sorted(due for due, c in dues if not self.served_at(c, due))
 
+    @property
+    def met(self) -> int:
+        """Slots and sentinels whose client could not be served when they were due."""
+        return len(self._met)
+
+    def served_since(self, c: int, t: int) -> int:
+        """From when on a client that was served at `t`, or next after it, could be."""
+        return next(a for a, b in self.served[c] if b > t)
+
     @cached_property
     def _tolerable(self) -> tuple[Fraction, Fraction]:
         """How many bad slots a window tolerates at least and at most: it has one slot of each grid more or less."""
-        plan = self.world.groups[self.g]
+        plan = self.plan
         rates = [Fraction(plan.clients, plan.period_ns)] if plan.period_ns else []
         rates += [Fraction(1, plan.sentinel_period_ns)] if plan.sentinel_period_ns else []
         slots = [plan.window_ns * rate for rate in rates]
@@ -141,7 +155,7 @@ class GroupTruth:
     def _most_met(self, a: int, b: int) -> int:
         """Slots of one window inside `[a, b)` that met clients that could not be served, at most."""
         inside = self._met[bisect_left(self._met, a) : bisect_left(self._met, b)]
-        width = self.world.groups[self.g].window_ns
+        width = self.plan.window_ns
         return max((bisect_left(inside, due + width) - i for i, due in enumerate(inside)), default=0)
 
 
@@ -184,12 +198,3 @@ class Truth:
         while (outage := server.during(t)) is not None:
             t = outage.b
         return t
-
-    def back(self, g: int, c: int, until: int) -> int | None:
-        """When the client could be served after the last time before `until` that it could not; None: never."""
-        times = [a for a, _ in self.groups[g].served[c]]
-        served = [(a, b) for a, b in self.groups[g].served[c]]
-        gone = max((b for _, b in served if b < until), default=None)
-        if gone is None:
-            return None
-        return next((a for a in times if a >= gone), None)

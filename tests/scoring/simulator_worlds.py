@@ -19,11 +19,11 @@ Hits = tuple[frozenset[int] | None, ...]
 
 def random_world(seed: int) -> World:
     dice = random.Random(f"world/{seed}")
-    groups = [random_group(dice, g) for g in range(dice.choice((1, 1, 2)))]
+    groups = [random_group(dice, g) for g in range(dice.choice((1, 1, 1, 2)))]
     widest = max(plan.window_ns for plan in groups)
     at = 4 * S + widest + dice.randrange(S)
     strikes, outages = [], []
-    for i in range(dice.choice((1, 1, 1, 2))):
+    for i in range(dice.choice((1, 1, 1, 1, 2))):
         own = list(random_outages(dice, at, groups))
         confirmed = own[0].a + dice.randrange(5 * MS) if own else at
         removed = max(outage.b for outage in own) if own and dice.random() < 0.3 else None
@@ -36,7 +36,7 @@ def random_world(seed: int) -> World:
         groups=groups,
         strikes=strikes,
         outages=outages,
-        end=settled + stable_for + widest + dice.choice((0, 4 * S)) + dice.randrange(S),
+        end=settled + stable_for + widest + dice.randrange(S),
         stable_for=stable_for,
         trip=dice.choice((200_000, 2 * MS, 40 * MS)),
         lag=dice.choice((0, 0, LAG)),
@@ -47,7 +47,7 @@ def random_world(seed: int) -> World:
 
 
 def random_group(dice: random.Random, g: int) -> GroupPlan:
-    rate = dice.choice((4, 10, 20, 40))
+    rate = dice.choice((4, 4, 10, 10, 20, 20, 40))
     clients = dice.choice((2, 5, 12, 20, 30))
     period = S * clients // rate + dice.randrange(2) * 777_777
     tolerated, window = auto_tolerance(clients, S / period)

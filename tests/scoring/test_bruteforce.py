@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+
 import pytest
 from bruteforce import BruteForce
-from storybook import random_story
+from bruteforce_rest import Rest, ledger
+from storybook import Feed, random_story
 
+from chaosrun.records import History
 from chaosrun.scoring.ratio import rank
-from chaosrun.scoring.recovery import Episode, find_recovery
+from chaosrun.scoring.recovery import Episode, Recovery, find_recovery
 from chaosrun.scoring.requests import violations
 from chaosrun.scoring.timeline import build_timeline
 
@@ -25,20 +30,46 @@ FIELDS = (
     "lost_client_ns",
     "error",
 )
+REST = (
+    "reference",
+    "verified",
+    "absorbed",
+    "ttr",
+    "ttr_censored_above",
+    "detection",
+    "bad_slots",
+    "server_ready_error",
+)
 
 
 def check(seed: int) -> None:
     story, feeds = random_story(seed)
-    history = story.history()
+    compare(story.history(), feeds, seed)
+
+
+def compare(history: History, feeds: Sequence[Feed | None], seed: int) -> Recovery:
+    """Score a history twice; both must say the same of every number that the slow scorer knows."""
     timelines = [build_timeline(history, g, feed.stale if feed else ()) for g, feed in enumerate(feeds)]
-    for timeline in timelines:
-        assert violations(history, timeline.g, timeline.requests.ledger) == []
-    fast = find_recovery(history, timelines, feeds).episodes
-    slow = BruteForce(history, feeds).episodes()
-    assert len(fast) == len(slow), seed
-    for mine, theirs in zip(fast, slow, strict=True):
+    recovery = find_recovery(history, timelines, feeds)
+    slow = BruteForce(history, feeds)
+    for timeline, group in zip(timelines, slow.groups, strict=True):
+        counted = timeline.requests.ledger
+        assert violations(history, timeline.g, counted) == []
+        assert {name: n for name, n in asdict(counted).items() if n} == {
+            name: n for name, n in ledger(group).items() if n
+        }, seed
+    rest, episodes = Rest(slow), slow.episodes()
+    assert len(recovery.episodes) == len(episodes), seed
+    for mine, theirs in zip(recovery.episodes, episodes, strict=True):
+        others = rest.of(theirs)
         assert {name: getattr(mine, name) for name in FIELDS} == {name: theirs[name] for name in FIELDS}, seed
+        assert {name: getattr(mine, name) for name in REST} == {name: others[name] for name in REST}, seed
+        noticed = {how: (seen.count, seen.p50, seen.max) for how, seen in mine.noticed.items()}
+        assert noticed == others["noticed"], seed
         assert_back(mine, theirs["back"], seed)
+        assert mine.back.errors == rest.back_errors(theirs), seed
+    assert recovery.lost_client_ns == sum(episode.lost_client_ns for episode in recovery.episodes)
+    return recovery
 
 
 def assert_back(episode: Episode, truth: object, seed: int) -> None:

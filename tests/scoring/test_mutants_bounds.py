@@ -8,11 +8,12 @@ from fractions import Fraction
 from itertools import accumulate
 
 import pytest
-from storybook import Story, group
+from storybook import MS, S, Story, group, strike
 
 from chaosrun.records import History, Lag
 from chaosrun.scoring.bounds import error_of_recovery, lag_p99
 from chaosrun.scoring.phases import Injection
+from chaosrun.scoring.recovery import find_recovery
 from chaosrun.scoring.stretches import Start
 from chaosrun.scoring.timeline import build_timeline
 from chaosrun.scoring.tolerance import Indicator
@@ -87,6 +88,14 @@ def test_lag_and_the_widest_fault_are_added() -> None:
     faults = (injection(40, 43), injection(45, 52), injection(46, None))
     assert error(range(50, 60), history=laggy, faults=faults) == 1 + 200 + 7
     assert error(range(50, 60), faults=(injection(40, None),)) == 1
+
+
+def test_of_canaries_sent_at_one_instant_the_slowest_is_the_error() -> None:
+    story = Story(group(), faults=[strike(10 * S)], lag=0, latency=MS).crash(10 * S, 12 * S)
+    at = max(line.t for line in story.history().opened)
+    history = story.delay(2, at, by=20 * MS).history()
+    (episode,) = find_recovery(history, [build_timeline(history, 0)]).episodes
+    assert (episode.recovered, episode.error) == (at, 21 * MS)
 
 
 def test_without_a_lag_record_from_fault_to_recovery_the_error_is_unknown() -> None:

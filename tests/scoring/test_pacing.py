@@ -44,7 +44,9 @@ def test_nothing_can_be_tolerated_where_nothing_is_sent() -> None:
 
 def test_resolution_and_blindness_follow_from_the_rate() -> None:
     fast = group(clients=300, tolerate_requests=0.01)
-    assert (resolution(fast), blind(fast), finest_within(fast)) == (3_333_333, ms(20), 9_999_999)
+    assert (resolution(fast), blind(fast), finest_within(fast)) == (3_333_333, 23_333_333, 9_999_999)
+    probed = group(clients=10, sentinel_period_ns=ms(100), tolerate_requests=0.1)  # 40 events a window
+    assert (resolution(probed), blind(probed)) == (ms(50), ms(300))
     listens = group(period_ns=None)
     assert (resolution(listens), blind(listens), finest_within(listens)) == (None, None, None)
 

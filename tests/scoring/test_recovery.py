@@ -238,11 +238,18 @@ def test_nothing_after_the_observation_counts() -> None:
 # ---- no impact ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("length", "absorbed"), [(ms(250) - 1, True), (ms(250), False)])
+def test_an_outage_hides_if_it_is_shorter_than_blind_and_falls_between_the_slots(length: int, absorbed: bool) -> None:
+    # TWENTY has a slot every 50 ms and tolerates four bad ones of forty: from just after one to just before the sixth.
+    episode = episode_of(struck(TWENTY).errors(s(20.05) + 1, s(20.05) + 1 + length))
+    assert (episode.bad_slots, episode.absorbed) == ((4, True) if absorbed else (5, False))
+
+
 def test_a_verified_fault_without_impact_under_load_is_absorbed() -> None:
     recovery = recovery_of(struck(TWENTY).lose(9, s(20.45)).history())
     (episode,) = recovery.episodes
     assert (episode.absorbed, episode.ttr, episode.impact, episode.error) == (True, 0, None, None)
-    assert (episode.bad_slots, episode.back, recovery.blind) == (1, Back(), ms(200))
+    assert (episode.bad_slots, episode.back, recovery.blind) == (1, Back(), ms(250))
 
 
 def test_a_fault_that_nothing_confirmed_is_not_absorbed_but_unknown() -> None:

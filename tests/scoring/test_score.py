@@ -142,7 +142,7 @@ def test_its_latency_is_told_corrected_and_uncorrected(crashed: Result) -> None:
 def test_its_plan_and_surroundings_are_told(crashed: Result) -> None:
     tolerance = crashed.tolerance["accounts"]
     assert (tolerance.requests, tolerance.sessions, tolerance.pushes) == (0.1, 0.01, None)
-    assert (tolerance.window_s, tolerance.resolution_s, tolerance.blind_s) == (2.0, 0.125, 0.2)
+    assert (tolerance.window_s, tolerance.resolution_s, tolerance.blind_s) == (2.0, 0.125, 0.25)
     (fault,) = crashed.faults
     assert (fault.call_s, fault.confirmed_s, fault.verified) == (13.0, 13.003, True)
     assert crashed.phases[3].name == "fault"
@@ -199,7 +199,7 @@ def test_a_fault_that_does_nothing_under_load_is_absorbed_and_passes() -> None:
     assert (result.recovery.absorbed, result.recovery.ttr_s, result.recovery.affected_clients) == (True, 0.0, 0)
     assert "vacuously true" in by_name(result)["back_99", "whole"].why
     assert result.findings[0].severity == "info"
-    assert "none longer than 200 ms" in result.findings[0].title
+    assert "none longer than 250 ms" in result.findings[0].title
 
 
 def test_a_fault_whose_effect_nothing_saw_proves_nothing() -> None:

@@ -128,7 +128,7 @@ def test_the_tolerance_in_use_names_only_the_indicators_that_the_group_has() -> 
         stable_for=s(5),
         latency_limit=ms(500),
         resolution=ms(50),
-        blind=ms(200),
+        blind=ms(250),
     )
     listens, polls = group_tolerance(history, 1), group_tolerance(history, 2)
     assert (listens.requests, listens.window, listens.pushes, listens.blind) == (None, None, 0.01, None)

@@ -1,0 +1,145 @@
+"""What a run says, beside what was true: each number with how far it is off, and by how much it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from simulator import World
+from simulator_truth import GroupTruth, Trouble, Truth
+
+from chaosrun.scoring.pacing import blind, resolution
+from chaosrun.scoring.ratio import rank
+from chaosrun.scoring.recovery import Episode
+from chaosrun.scoring.requests import RequestLedger
+
+RANKS = {"first": None, "p50": 0.5, "p90": 0.9, "p99": 0.99, "all": 1.0}
+
+
+class Compared(NamedTuple):
+    """`off` and `bound` in ns; of what is exact, in how many are wrong, and 0."""
+
+    what: str
+    off: int
+    bound: int
+    note: str = ""
+
+    @property
+    def is_true(self) -> bool:
+        return self.off <= self.bound
+
+
+def compared(truth: Truth, episode: Episode) -> Iterator[Compared]:
+    """Every claim that an episode makes and the world can check."""
+    troubles = truth.troubles(episode.fault_start, episode.end)
+    if episode.impact is None:
+        yield from _hidden(truth, troubles)
+        return
+    yield from _impact(truth, troubles, episode)
+    if episode.recovered is not None:
+        yield from _recovered(troubles, episode)
+    else:
+        yield from _unrecovered(truth.world, troubles, episode)
+    if episode.server_ready is not None and episode.server_ready_error is not None:
+        yield from _ready(truth, episode.impact, episode.server_ready, episode.server_ready_error)
+
+
+def _hidden(truth: Truth, troubles: Sequence[Trouble]) -> Iterator[Compared]:
+    """No impact: nothing lasted that must have shown, and when nobody was served, that was for no longer than blind."""
+    yield Compared("missed outages", sum(trouble.shows_after(0) for trouble in troubles), 0)
+    for trouble in troubles:
+        longest = blind(trouble.group.plan)
+        if trouble.by == "requests" and longest is not None and trouble.group.nobody_served(trouble.a, trouble.b):
+            # Due times are whole ns, and what is due just before an outage may be sent late and meet it.
+            yield Compared("longest hidden outage", max(0, trouble.b - trouble.a - longest), truth.world.lag + 2)
+
+
+def grain(group: GroupTruth) -> int:
+    """What a due time can tell: the distance of two slots, or with sentinels of two slots and two sentinels."""
+    plan = group.plan
+    slots = plan.period_ns // plan.clients if plan.period_ns else 0
+    return max(slots + 1, plan.sentinel_period_ns or 0)
+
+
+def _impact(truth: Truth, troubles: Sequence[Trouble], episode: Episode) -> Iterator[Compared]:
+    assert episode.impact is not None
+    if not troubles:
+        # As many clients as tolerated, but more of their slots than of the others' in some window.
+        gray = any(
+            group.may_show(max(a, episode.fault_start), min(b, episode.end))
+            for group in truth.groups
+            for a, b in group.some_unserved
+        )
+        yield Compared("impacts of nothing", int(not gray), 0)
+        return
+    world = truth.world
+    first = min(troubles, key=lambda trouble: abs(trouble.a - episode.impact))
+    slack = grain(first.group) + world.trip // 2 + world.lag
+    if first.group.nobody_served(first.a, min(first.b, first.a + slack)):
+        yield Compared("impact, of all clients", abs(first.a - episode.impact), slack)
+
+
+def _recovered(troubles: Sequence[Trouble], episode: Episode) -> Iterator[Compared]:
+    """R lies within its error of an instant after which nothing was wrong that must have shown."""
+    assert episode.recovered is not None
+    if not troubles or episode.error is None:
+        return
+    over = [each.b for each in troubles if not any(other.shows_after(each.b) for other in troubles)]
+    off = min((abs(b - episode.recovered) for b in over), default=1 << 62)
+    by = (episode.recovered_by or "").partition(".")[2]
+    yield Compared(f"R, by {by}", off, episode.error)
+
+
+def _unrecovered(world: World, troubles: Sequence[Trouble], episode: Episode) -> Iterator[Compared]:
+    """What was observed after the last trouble was too short for the hold."""
+    last = max((trouble.b for trouble in troubles), default=episode.end)
+    room = (
+        episode.end
+        - last
+        - world.stable_for
+        - world.trip
+        - world.lag
+        - max(resolution(plan) or 0 for plan in world.groups)
+    )
+    yield Compared("recoveries not seen", int(room > 0), 0, f"{episode.pending}")
+
+
+def _ready(truth: Truth, impact: int, at: int, error: int) -> Iterator[Compared]:
+    """With a server that was up only too shortly for a handshake in between, it is a later time that counts."""
+    first = truth.ready(impact)
+    if first < at - error:
+        first = truth.ready(at - error)
+    yield Compared("server ready", max(at - first, first - at - error), error)
+
+
+def returns(truth: Truth, episode: Episode, affected: Sequence[tuple[int, int, int]]) -> Iterator[Compared]:
+    """back(q), for a world without loss by chance: of the affected (group, client, return) each true return."""
+    since = episode.fault_start if episode.reference is None else episode.reference
+    true = sorted(truth.groups[g].served_since(c, t) for g, c, t in affected)
+    for name, q in RANKS.items():
+        printed = getattr(episode.back, name)
+        if printed:  # a return before the reference is printed as 0
+            k = 1 if q is None else rank(q, episode.back.affected)
+            yield Compared("back", abs(since + printed - true[k - 1]), episode.back.errors[name], name)
+
+
+def counts(truth: GroupTruth, ledger: RequestLedger) -> Iterator[Compared]:
+    """Slots that were not served, and replies that never came; exact where the load is never late."""
+    world = truth.world
+    if world.lag == 0 and truth.plan.sentinel_period_ns is None:
+        unlucky = sum(life.unlucky for life in truth.lives)
+        yield Compared("bad slots", abs(ledger.bad - truth.met - unlucky), 0, f"{ledger.bad}, {truth.met}, {unlucky}")
+    lost = ledger.lost_connected + ledger.lost_at_break + ledger.in_flight_at_end
+    yield Compared("replies lost", abs(lost - sum(life.dropped for life in truth.lives)), 0)
+
+
+def negative(episode: Episode) -> list[str]:
+    """Names of durations below zero, and of instants out of order."""
+    names = ("ttr", "outage", "detection", "ttr_censored_above", "error", "server_ready_after", "server_ready_error")
+    values = {name: getattr(episode, name) for name in (*names, "lost_client_ns", "relapses")}
+    values |= {f"back {name}": getattr(episode.back, name) for name in RANKS}
+    values |= {f"error of back {name}": error for name, error in episode.back.errors.items()}
+    found = [name for name, value in values.items() if value is not None and value < 0]
+    instants = (episode.fault_start, episode.impact, episode.first_recovered, episode.recovered, episode.end)
+    known = [t for t in instants if t is not None]
+    return found + (["order"] if known != sorted(known) else [])
