@@ -163,10 +163,8 @@ class Prober:
             self._fail_outstanding(self._standing, self._now())
             self._standing.close()
         self._suspect = False
-        if line.is_open:
+        if line.is_open:  # attempts that still hang go on: their answers, late as they are, belong into the record
             self._standing = line
-            for attempt in self._attempts - {asyncio.current_task()}:
-                attempt.cancel()
 
     def _echoed(self, sent: int, ok: bool, at: int) -> None:
         self._suspect = self._suspect and not ok

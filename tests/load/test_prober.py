@@ -152,14 +152,17 @@ def test_an_outage_is_seen_at_once_probed_densely_and_its_end_is_a_fresh_echo(tm
 def test_a_frozen_server_fails_echoes_by_their_timeout_and_is_found_again(tmp_path: Path) -> None:
     bridge = Bridge()
     settings = config(tmp_path, 0)
+    thaw = 0
     with ScriptedServer(bridge) as server:
-        settings = config(tmp_path, server.port)
+        settings = config(tmp_path, server.port, timeout_ns=600 * MS)
 
         def freeze() -> None:
+            nonlocal thaw
             wait_for(lambda: bridge.standing >= 2)
             bridge.thawed.clear()
-            time.sleep(1.2)
+            time.sleep(1.8)
             before = len(bridge.accounts)
+            thaw = time.monotonic_ns() - settings.origin_ns
             bridge.thawed.set()
             wait_for(lambda: len(bridge.accounts) >= before + 6)
             time.sleep(0.3)
@@ -169,6 +172,8 @@ def test_a_frozen_server_fails_echoes_by_their_timeout_and_is_found_again(tmp_pa
     late = [row for row in rows if row.got == NONE]
     assert any(not row.connect and row.until == row.sent + settings.timeout_ns for row in late)
     assert any(row.connect for row in late)
+    hung = [row for row in rows if row.connect and row.sent < thaw <= row.got]
+    assert len(hung) >= 2, "attempts that hung when another was answered have their rows too"
     assert any(not row.connect and row.got != NONE and row.sent > max(one.sent for one in late) for row in rows)
 
 
