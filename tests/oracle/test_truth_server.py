@@ -116,14 +116,14 @@ def test_an_outage_ends_connections_and_is_over_when_the_log_says_so(serve: Call
     assert before < ask.at <= ask.read < ask.answered < after
     assert first.ended is not None and dip.over is not None
     assert after < first.ended <= dip.begun < refused.accepted < dip.over
-    assert dip.over - dip.begun >= 250_000_000
+    assert dip.over - dip.begun >= 150_000_000  # its loop counts from when it woke up
 
 
 def test_the_log_outlives_sigkill_and_the_next_start_has_its_own(serve: Callable[[Script], Running]) -> None:
     server = serve(Script(sections={"restarted": (Errors(),)}))
     with server.client(0) as client:
         tell(client, op="ask", id=1)
-        server.wait_for(lambda truth: truth.of(0)[0].served)
+        server.wait_for(lambda truth: truth.of(0) and truth.of(0)[0].served)
         server.kill()
     killed = time.monotonic_ns()
     server.start()
