@@ -10,6 +10,7 @@ from storybook import MS, Feed, Still, Story, group, ms, s, strike, ticking
 from chaosrun.judge import gather
 from chaosrun.metrics import back, server_ready
 from chaosrun.records import NONE, History, Probe
+from chaosrun.scoring.comeback import come_back
 from chaosrun.scoring.recovery import Episode, find_recovery
 from chaosrun.scoring.timeline import build_timeline
 from chaosrun.scoring.window import Window
@@ -168,3 +169,15 @@ def test_the_metrics_of_back_and_server_ready_carry_their_error() -> None:
         "back_all": of_back,
         "server_ready": ms(12) + 3 * MS,
     }
+
+
+def test_a_client_that_was_first_usable_at_the_very_impact_is_not_affected() -> None:
+    story = Story(group(clients=2, ramp_start=1, ramp_over_ns=s(10)), faults=[strike(s(10))], lag=LAG)
+    history = story.errors(s(10) + ms(100), s(12)).history()
+    timeline = build_timeline(history, 0)
+    begins = timeline.clients[1].usable[0][0]
+    affected = [
+        come_back(history, [timeline], [None], impact, s(13), s(40), s(10), 0).affected
+        for impact in (begins, begins + 1)
+    ]
+    assert affected == [1, 2]
