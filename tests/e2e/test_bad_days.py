@@ -130,7 +130,9 @@ def test_a_busy_port_of_an_own_service_is_seen_by_its_last_words(tmp_path: Path)
         port = busy.getsockname()[1]
         file = tmp_path / "busy.yaml"
         code = f"import socket; socket.socket().bind(('127.0.0.1', {port}))"
-        file.write_text(OWN.format(port=port, python=sys.executable, code=code, within="2s"))
+        text = OWN.format(port=port, python=sys.executable, code=code, within="2s")
+        # Whoever has the port accepts connections, which is all that `tcp` asks for.
+        file.write_text(text.replace('tcp: "', 'http: "http://'))
         finished = chaosrun(file, reports=tmp_path / "reports").finish()
     assert finished.code == 69, finished.err
     assert finished.left_behind() == []
