@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from chaosrun.scoring.checks import Need
 from chaosrun.scoring.connections import refusal
 from chaosrun.scoring.evidence import Evidence
 from chaosrun.scoring.recovery import Episode
@@ -14,13 +15,15 @@ from chaosrun.scoring.words import show
 
 
 def find(evidence: Evidence, judgement: Judgement) -> list[Finding]:
-    """All findings, the gravest first."""
+    """All findings, the gravest first. What an observer that is not sound counted or timed accuses nobody."""
+    unsound = [check for check in judgement.checks if check.grade == "invalid" and check.subject == "observer"]
+    doubted = frozenset(need for check in unsound for need in check.clouds)
     found = [
         *_observer(judgement),
         *_unsteady(evidence, judgement),
         *_turned_away(evidence),
-        *_losses(evidence),
-        *_episodes(evidence),
+        *(() if "journal" in doubted else _losses(evidence)),
+        *_episodes(evidence, doubted),
     ]
     ranks = ("critical", "warning", "info")
     return sorted(found, key=lambda finding: ranks.index(finding.severity))
@@ -112,12 +115,13 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
             )
 
 
-def _episodes(evidence: Evidence) -> Iterator[Finding]:
+def _episodes(evidence: Evidence, doubted: frozenset[Need]) -> Iterator[Finding]:
     recovery = evidence.recovery
     for episode in recovery.episodes if recovery else ():
         names = _names(evidence, episode)
         if episode.impact is not None and episode.recovered is None:
-            yield _never_recovered(names, episode)
+            if doubted.isdisjoint(("lag", "journal")):
+                yield _never_recovered(names, episode)
         elif episode.impact is None:
             blind = recovery.blind if recovery else None
             hidden = f", none longer than {show(blind / 1e9, 's')}" if blind else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from saboteurs import Sabotage, Sabotaged, run
+from sabotages import Sabotage, Sabotaged, run
 
 from chaosrun.metrics._base import Metric
 from chaosrun.registry import load

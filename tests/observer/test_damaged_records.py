@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from harmed import harmed, invalid, only_these_are_unknown
-from saboteurs import Sabotage, Sabotaged
+from sabotages import Sabotage, Sabotaged
 
 from chaosrun.journal import ProbeRows, PushRows, SlotRows
 from chaosrun.recorded import read_run

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from harmed import harmed, invalid, only_these_are_unknown
 from measured import noop, pause
-from saboteurs import CLIENTS, HARM, SABOTAGES, KilledLoad, Midway, Sabotage, faults_of, run
+from sabotages import CLIENTS, SABOTAGES, Sabotage, faults_of, run
+from saboteurs import HARM, KilledLoad, Midway
 from truth_script import Delay, Errors, Feed, Script, Spoil, Stall
 
 FEED = Feed(per_s=20)

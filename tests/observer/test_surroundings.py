@@ -16,7 +16,7 @@ import psutil
 import pytest
 from e2e_running import TINY, Finished, Run, chaosrun
 from harmed import invalid, only_these_are_unknown
-from saboteurs import Sabotaged
+from sabotages import Sabotaged
 
 from chaosrun.recorded import read_run
 from chaosrun.scoring.result import decode

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from oracle_row import Reading, Size, exact
-from saboteurs import SABOTAGES, faults_of
-from saboteurs import run as run_harmed
+from sabotages import SABOTAGES, faults_of
+from sabotages import run as run_harmed
 
 NAME = "a sabotaged observer"
 ACCEPTS = "always flagged, never passed, and not blamed on the service"

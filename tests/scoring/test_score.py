@@ -234,6 +234,22 @@ def test_a_load_test_that_holds_passes() -> None:
     assert by_name(result)["throughput_ratio", "whole"].value == 1.0
 
 
+def test_what_an_observer_that_was_not_sound_saw_accuses_nobody() -> None:
+    swallowed = Story(group(clients=8), faults=[strike(s(13))]).lose(0, s(20), s(21)).history()
+    never = planned(crash(s(60)).history(), *STEADY)
+    stalled = [Lag(t=s(20), span_ns=S, buckets={bucket_of(ms(300)): 1}, max_ns=ms(300))]
+    only = "The run cannot vouch for all of its numbers"
+    for history, seen in ((swallowed, "Requests of accounts were swallowed"), (never, "The service did not recover")):
+        assert any(finding.title.startswith(seen) for finding in scored(history).findings)
+        doubted = scored(replace(history, lost_records=1)).findings
+        assert doubted[0].title == only
+        assert not any(finding.title.startswith(seen) for finding in doubted)
+    late = replace(never, lags=sorted([*never.lags, *stalled], key=lambda lag: lag.t))
+    assert not any(finding.title.startswith("The service did not") for finding in scored(late).findings)
+    counted = replace(swallowed, lags=sorted([*swallowed.lags, *stalled], key=lambda lag: lag.t))
+    assert any(finding.title.startswith("Requests of") for finding in scored(counted).findings), "a count stands"
+
+
 def test_swallowed_requests_are_a_finding() -> None:
     story = crash().lose(0, s(25), s(26))
     result = scored(planned(story.history(), criterion("requests.lost_connected", max=0)))
