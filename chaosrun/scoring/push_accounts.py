@@ -119,8 +119,9 @@ class Visit:
         """
         account = self.account
         before = account.seen if self.head is None and not account.lane.stream.resumes else self.fresh
-        known = (account.start is not None and last < account.start) or not any(before.holes(first, last))
-        known &= self.head is None or self.highest > self.head
+        live = self.head is None or self.highest > self.head
+        old = account.start is not None and last < account.start and (live or self is not account.visits[0])
+        known = old or (live and not any(before.holes(first, last)))
         if known and first == self.again + 1 and not self.repeated:
             self.repeated = True
             account.lane.unaccountable += 1

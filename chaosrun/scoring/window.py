@@ -79,7 +79,8 @@ class Window:
 
     def push_class(self, name: PushClass, share_of: Literal["owed", "received"]) -> PushCount | None:
         """What one class of the ledger gained in the window; None: no stream, or unknown altogether."""
-        if name in ("duplicates", "unexpected") and any(name in self._ledgers[1][stream].clouded for stream in self._streams):
+        after = self._ledgers[1]
+        if name in ("duplicates", "unexpected") and any(name in after[stream].clouded for stream in self._streams):
             return None  # they may be first copies of a second numbering
         return _sum(_gain(self._ledgers, [(stream, (name,)) for stream in self._streams], share_of))
 

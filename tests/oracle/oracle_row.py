@@ -10,7 +10,20 @@ from typing import Literal, Protocol
 
 Size = Literal["small", "full"]
 
-ROWS = ("outages", "impact", "delays", "stall", "tags", "shapes", "quiet", "sabotage", "episodes", "sparse")
+ROWS = (
+    "simulator",
+    "outages",
+    "impact",
+    "delays",
+    "stall",
+    "tags",
+    "shapes",
+    "pushes",
+    "quiet",
+    "sabotage",
+    "episodes",
+    "sparse",
+)
 """Each is a module `row_NAME.py`, and that is the row. In the order of the table."""
 
 

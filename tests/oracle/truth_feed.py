@@ -167,11 +167,19 @@ class Pushing:
             self._joined[peer.conn, channel] = head
 
     def _resume(self, peer: Peer, channel: int, since: int) -> None:
-        """What the client has missed; it asks after it has subscribed."""
-        if self._feed.replay:
-            for number, message in list(self._stream(channel, self._owner(peer)).kept):
-                if since < number <= self._joined[peer.conn, channel]:
-                    self._copy(peer, channel, number, message, Copy.REPLAY)
+        """What the client has missed, spoilt too; it asks after it has subscribed."""
+        if not self._feed.replay:
+            return
+        spoil = self._server.acting(Spoil, peer.client)
+        for number, message in list(self._stream(channel, self._owner(peer)).kept):
+            if since < number <= self._joined[peer.conn, channel]:
+                drop, twice, _ = self._fate(spoil, peer.client, channel, number)
+                if drop:
+                    self._note(What.DROPPED, peer, channel, number)
+                    continue
+                self._copy(peer, channel, number, message, Copy.REPLAY)
+                if twice:
+                    self._copy(peer, channel, number, message, Copy.DUPLICATE)
 
     def _told(self, op: str, channel: int, head: int | None) -> bytes:
         members = list(self._members(op, channel, head))

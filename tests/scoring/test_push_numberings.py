@@ -134,6 +134,12 @@ def test_numbers_in_a_row_that_are_older_than_all_owed_may_be_of_a_new_numbering
     assert (ledger.unaccountable, ledger.accountable, ledger.unexpected) == (1, False, 3)
 
 
+def test_a_client_that_returns_is_not_told_what_is_older_than_all_owed_but_by_a_new_numbering() -> None:
+    script = unnamed(181, 182, head=180).joins(0, 12, head=190, epoch=None).gets(0, 13, 1, 2, 3, epoch=None)
+    ledger = script.marks(100, 3, epoch=None).score().ledger
+    assert (ledger.unaccountable, ledger.accountable) == (1, False)
+
+
 def test_what_was_published_before_a_subscription_and_comes_with_it_is_no_new_numbering() -> None:
     script = Script(UNNAMED).joins(0, 1, head=4, epoch=None).gets(0, 2, 2, 3, 4, 5, 6, epoch=None)
     ledger = script.marks(100, 6, epoch=None).score().ledger
