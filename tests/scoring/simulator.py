@@ -130,7 +130,7 @@ class Life:
     served_from: dict[int, int] = field(default_factory=dict)
     """By connection: when the server wrote its first good reply."""
     dropped: int = 0
-    """Slots that were sent and whose reply was never delivered."""
+    """Slots that were sent and whose reply was not delivered before the time-out."""
     unlucky: int = 0
     """Slots whose reply the server dropped by chance, and would have given in time."""
 
@@ -251,6 +251,8 @@ class Client:
             self.life.unlucky += kind is Kind.SLOT and in_time
             return Slot(self.g, self.c, due, sent, NONE, Status.SENT, kind, conn.conn)
         got = min(self._late(at + self.half), conn.closed)
+        # A reply that comes after the time-out counts as none.
+        self.life.dropped += kind is Kind.SLOT and got - due > self.plan.reply_timeout_ns
         if valid and got - due <= self.plan.latency_limit_ns:
             self.life.served_from[conn.conn] = min(at, self.life.served_from.get(conn.conn, at))
         return Slot(self.g, self.c, due, sent, got, Status.SENT if valid else Status.ERROR, kind, conn.conn)

@@ -53,6 +53,7 @@ class Prober:
                     now += CONNECT_EVERY - EVERY  # nothing to do or to hear until then
             elif not self.attempts or since >= TIMEOUT // HANGING_ATTEMPTS:
                 self._attempt(now)
+            now += EVERY
         return self.rows
 
     def _hear(self, now: int) -> None:
