@@ -195,8 +195,8 @@ def faults_of(told: Sabotaged, sabotage: Sabotage) -> list[str]:
     blamed on the service."""
     invalid = [check for check in told.checks if check.grade == "invalid"]
     named = [check for check in invalid if check.name.startswith(sabotage.checks)]
-    # What a busy machine did besides.
-    besides = frozenset(need for check in invalid if check not in named for need in check.clouds)
+    # A busy machine may have done more than the saboteur.
+    clouded = frozenset(need for check in invalid for need in check.clouds)
     wrong = [] if named else [f"no {' or '.join(sabotage.checks)} is invalid, but {[check.name for check in invalid]}"]
     if told.result.verdict != "inconclusive":
         wrong.append(f"it is {told.result.verdict}: {told.result.reasons}")
@@ -205,6 +205,6 @@ def faults_of(told: Sabotaged, sabotage: Sabotage) -> list[str]:
             wrong.append(f"{metric} is held against the service")
         elif outcome is True and metric in sabotage.unknown:
             wrong.append(f"{metric} is vouched for")
-        elif outcome is None and metric not in sabotage.unknown and besides.isdisjoint(needs_of(metric)):
+        elif outcome is None and clouded.isdisjoint(needs_of(metric)):
             wrong.append(f"{metric} is unknown for no reason")
     return wrong

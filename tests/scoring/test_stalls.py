@@ -82,6 +82,14 @@ def test_a_stall_of_200_ms_is_told_in_any_ten_seconds_however_long_the_run_is() 
     assert found(history, "event-loop lag p99").spans == ()
 
 
+def test_a_busy_loop_is_told_in_the_last_ten_seconds_too_and_what_only_warns_is_not_taken_out() -> None:
+    lags = [_of("", lag, {bucket_of(ms(20)): 100}, ms(20)) for lag in calm().lags]
+    assert grade(replace(calm(), lags=lags), "event-loop lag p99") == "warn"
+    lags[-1] = _of("", lags[-1], {bucket_of(ms(90)): 100}, ms(90))
+    check = found(replace(calm(), lags=lags), "event-loop lag p99")
+    assert (check.grade, check.spans) == ("invalid", ((s(32), s(42)),))
+
+
 def test_ten_seconds_of_lag_with_one_tick_in_a_hundred_above_50_ms_are_borne() -> None:
     def ticks(late: int) -> str | None:
         lags = [_of("", lag, {bucket_of(ms(1)): 100}, ms(1)) for lag in calm().lags]
