@@ -91,28 +91,36 @@ def _outage(worst: RecoveryReport) -> Value | None:
     return _lasting(worst, worst.outage_s)
 
 
+def _absorbed(worst: RecoveryReport) -> Value:
+    """Nothing had to recover: known only to within what could hide below the tolerance."""
+    return Value(0.0, worst.blind_s or 0.0)
+
+
 def _lasting(worst: RecoveryReport, value: float | None) -> Value | None:
-    """0 if it was absorbed, and then known only to within what could hide below the tolerance."""
     if worst.absorbed:
-        return Value(0.0, worst.blind_s or 0.0)
+        return _absorbed(worst)
     if worst.ttr_censored_above_s is not None:
         return Value(inf)
     return None if value is None else Value(value, worst.error_s)
 
 
 def _server_ready(worst: RecoveryReport) -> Value | None:
-    """Without a success of the prober: it may not have been at work at all."""
-    return None if worst.server_ready_s is None else Value(worst.server_ready_s)
+    """None without a success of the prober: it may not have been at work at all."""
+    if worst.absorbed:
+        return _absorbed(worst)
+    return None if worst.server_ready_s is None else Value(worst.server_ready_s, worst.server_ready_error_s)
 
 
 def _back(member: str, worst: RecoveryReport) -> Value | None:
     """0 if nobody had to come back, without end if too many never did."""
+    if worst.absorbed:
+        return _absorbed(worst)
     if worst.affected_clients is None:
         return None
     if worst.affected_clients == 0:
-        return Value(0.0) if worst.absorbed or worst.impact_s is not None else None
+        return Value(0.0) if worst.impact_s is not None else None
     value: float | None = getattr(worst.back_s, member)
-    return Value(inf if value is None else value)
+    return Value(inf) if value is None else Value(value, worst.back_s.error.get(member))
 
 
 def _lost_client_seconds(worst: RecoveryReport) -> Value | None:

@@ -71,6 +71,8 @@ class Back(Part, frozen=True, kw_only=True):
     never: int = 0
     unreturned: list[str] = []
     """`GROUP-INDEX` of every client that never came back."""
+    error: dict[str, float] = {}
+    """By the name of a time above, its error bound in seconds; a name that is missing: unknown."""
 
 
 class EpisodeReport(Part, frozen=True, kw_only=True):
@@ -102,6 +104,8 @@ class EpisodeReport(Part, frozen=True, kw_only=True):
     """Start of a stretch in tolerance that was still too short to count when the observation ended."""
     blind_s: float | None = None
     """The longest outage that could hide below the tolerance."""
+    server_ready_error_s: float | None = None
+    """Error bound of `server_ready_s`; null: unknown, or there is none."""
 
 
 class RecoveryReport(EpisodeReport, frozen=True, kw_only=True):

@@ -163,6 +163,7 @@ def _episode_fields(episode: Episode, recovery: Recovery) -> dict[str, Any]:
         "first_recovered_s": seconds(episode.first_recovered),
         "pending_s": seconds(episode.pending),
         "blind_s": seconds(recovery.blind),
+        "server_ready_error_s": None if episode.server_ready_after is None else seconds(episode.server_ready_error),
     }
 
 
@@ -175,6 +176,7 @@ def _back(back: Back) -> BackReport:
         all=seconds(back.all),
         never=back.never,
         unreturned=list(back.unreturned),
+        error={name: _s(bound) for name, bound in back.errors.items()},
     )
 
 

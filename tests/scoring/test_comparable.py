@@ -10,7 +10,8 @@ from chaosrun.metrics._base import Metric
 from chaosrun.records import NONE, Began, History, Probe
 from chaosrun.registry import kinds, load
 from chaosrun.scoring.comparable import COMPARABLE, SHOWN, Subject, Value, subjects
-from chaosrun.scoring.result import EpisodeReport, GroupReport, Push, RecoveryReport, Result, decode, encode
+from chaosrun.scoring.result import Back, EpisodeReport, GroupReport, Push, RecoveryReport, Result, decode, encode
+from chaosrun.scoring.verdict import Reading
 from chaosrun.scoring.window import Window
 
 
@@ -30,12 +31,16 @@ def scored(history: History) -> Result:
     return decode(encode(result))
 
 
-def measured(name: str, history: History) -> float | None:
-    """The metric of that name over the whole load, as a criterion has it."""
+def reading_of(name: str, history: History) -> Reading | None:
+    """What the metric of that name reads over the whole load, as a criterion has it."""
     metric: Metric = load("metrics", name)
     evidence = gather(history)
     own = None if metric.per != "group" else evidence.group("accounts")
-    reading = metric.measure(Window(name="x", start=0, end=history.load_stopped, evidence=evidence, group=own))
+    return metric.measure(Window(name="x", start=0, end=history.load_stopped, evidence=evidence, group=own))
+
+
+def measured(name: str, history: History) -> float | None:
+    reading = reading_of(name, history)
     return None if reading is None else reading.value
 
 
@@ -63,9 +68,35 @@ def test_a_number_is_what_the_metric_of_its_name_measures() -> None:
     }
     assert read["ttr"] is not None
     assert read["ttr"].error == result.recovery.error_s
+    assert read["server_ready"] is not None
+    assert read["server_ready"].error == result.recovery.server_ready_error_s
     p99 = read["response_p99"]
     assert p99 is not None
     assert p99.error == p99.value / 256, "half a bucket of the histogram"
+
+
+BOUNDED = ["ttr", "outage", "server_ready", "back_first", "back_50", "back_90", "back_99", "back_all"]
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_the_error_bound_of_a_time_is_that_of_its_metric(name: str) -> None:
+    history = crashed()
+    reading = reading_of(name, history)
+    assert reading is not None
+    found = only(name).read(scored(history))
+    assert found is not None
+    assert found.error is not None
+    assert found.error == pytest.approx(reading.error, abs=2e-9)
+    assert found.error > 0
+
+
+def test_a_result_without_error_bounds_is_not_taken_as_exact() -> None:
+    """Those that were written before the bounds were kept have none."""
+    old = recovery(impact_s=10.0, affected_clients=3, back_s=Back(all=2.0), server_ready_s=1.0)
+    for name, value in (("back_all", 2.0), ("server_ready", 1.0)):
+        read = COMPARABLE[name].of_run
+        assert read is not None
+        assert read(old) == Value(value, None)
 
 
 def test_a_latency_can_be_that_of_one_phase() -> None:
@@ -102,10 +133,17 @@ def recovery(**fields: object) -> RecoveryReport:
 
 def test_an_absorbed_fault_took_no_time_to_within_what_could_hide() -> None:
     absorbed = recovery(absorbed=True, ttr_s=0.0, outage_s=0.0, blind_s=0.02, affected_clients=0)
-    assert COMPARABLE["ttr"].of_run is not None
-    assert COMPARABLE["ttr"].of_run(absorbed) == Value(0.0, 0.02)
-    assert COMPARABLE["back_99"].of_run is not None
-    assert COMPARABLE["back_99"].of_run(absorbed) == Value(0.0)
+    for name in BOUNDED:
+        read = COMPARABLE[name].of_run
+        assert read is not None
+        assert read(absorbed) == Value(0.0, 0.02), name
+
+
+def test_where_an_outage_reached_no_client_none_had_to_come_back() -> None:
+    read = COMPARABLE["back_99"].of_run
+    assert read is not None
+    assert read(recovery(absorbed=False, impact_s=13.0, affected_clients=0)) == Value(0.0)
+    assert read(recovery(absorbed=None, affected_clients=0)) is None
 
 
 def test_without_a_fault_nothing_is_known_of_recovery() -> None:

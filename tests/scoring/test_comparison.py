@@ -42,7 +42,7 @@ def result(ttr: float | None, *, error: float | None = 0.01, back: float | None 
         "ttr_censored_above_s": 20.0 if ttr is NEVER else None,
         "absorbed": False,
         "affected_clients": 4,
-        "back_s": Back(all=back),
+        "back_s": Back(all=back, error={"all": 0.01}),
         "error_s": error,
     }
     fault = FaultReport(
