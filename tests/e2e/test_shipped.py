@@ -14,6 +14,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.stem)
 def test_the_smoke_profile_passes(tmp_path: Path, experiment: Path) -> None:
     finished = conclusive(experiment, "--profile", "smoke", "--format", "json", reports=tmp_path)
