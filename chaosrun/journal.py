@@ -24,6 +24,9 @@ from chaosrun.records import NONE, Record, Status
 JOURNAL = "journal.jsonl"
 SAMPLES = "samples"
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises of a text that is damaged, or was never ours."""
+
 _FLUSH_BYTES = 64 * 1024
 _PIECE_ROWS = 8192
 

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-import msgspec
-
 from chaosrun.conditions import Conditions, Difference, differences
 from chaosrun.errors import UsageError
-from chaosrun.journal import JOURNAL
+from chaosrun.journal import JOURNAL, UNREADABLE
 from chaosrun.judge import judge
 from chaosrun.recorded import read_run
 from chaosrun.scoring.comparison import Run
-from chaosrun.scoring.result import Result, decode
+from chaosrun.scoring.result import SCHEMA, Result, decode
 from chaosrun.series_folder import is_series, runs_of
 
 RESULT = "result.json"
@@ -30,17 +28,24 @@ def find_runs(named: str) -> list[Path]:
     Raises:
         UsageError: there is nothing of that name, or no run in it.
     """
-    if not Path(named).exists() and "," in named:
-        return list(dict.fromkeys(run for part in named.split(",") if part for run in find_runs(part)))
-    place = Path(named)
-    if place.is_file():
-        return [place]
-    if not place.is_dir():
-        raise UsageError(f"{place}: there is no such folder or file{_close(place)}")
-    runs = _runs_in(place) or [run for below in sorted(place.iterdir()) if below.is_dir() for run in _runs_in(below)]
-    if not runs:
-        raise UsageError(f"{place}: no run is kept here or in a folder right below; name the folder of a run or series")
-    return runs
+    try:
+        whole = "," not in named or Path(named).exists()
+    except OSError:  # too long for the name of one
+        whole = False
+    found = [run for part in ([named] if whole else named.split(",")) if part for run in _named(Path(part))]
+    if not found:
+        raise UsageError(f"{named!r}: names no run; name the folder of a run or series")
+    # A run that has two names, as by a link, is one run: counted twice it would prove what it does not.
+    runs: dict[Path, Path] = {}
+    for run in found:
+        runs.setdefault(identity(run), run)
+    return list(runs.values())
+
+
+def identity(run: Path) -> Path:
+    """The same for all names of a run: its folder, or its `result.json`, by whatever way."""
+    place = run.resolve()
+    return place.parent if place.name == RESULT else place
 
 
 def read_kept(place: Path) -> Run:
@@ -80,6 +85,26 @@ def _conditions(run: Run) -> Conditions:
     return run.result.conditions
 
 
+def _named(place: Path) -> list[Path]:
+    try:
+        if place.is_file():
+            return [place]
+        if not place.is_dir():
+            raise UsageError(f"{place}: there is no such folder or file{_close(place)}")
+        return _runs_in(place) or _runs_below(place)
+    except OSError as error:
+        raise UsageError(f"{place}: cannot be read ({error.strerror}); name the folder of a run or series") from error
+
+
+def _runs_below(folder: Path) -> list[Path]:
+    runs = [run for below in sorted(folder.iterdir()) if below.is_dir() for run in _runs_in(below)]
+    if not runs:
+        raise UsageError(
+            f"{folder}: no run is kept here or in a folder right below; name the folder of a run or series"
+        )
+    return runs
+
+
 def _runs_in(folder: Path) -> list[Path]:
     if is_series(folder) or (folder / JOURNAL).is_file():
         return list(runs_of(folder))
@@ -88,11 +113,16 @@ def _runs_in(folder: Path) -> list[Path]:
 
 def _decoded(file: Path) -> Result:
     try:
-        return decode(file.read_bytes())
+        result = decode(file.read_bytes())
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise UsageError(f"{file}: is no {RESULT} of chaosrun: {error}") from error
+    if result.schema != SCHEMA:
+        raise UsageError(
+            f"{file}: is of schema {result.schema}, this chaosrun reads {SCHEMA}; read it with a newer one"
+        )
+    return result
 
 
 def _scored(folder: Path) -> Result:

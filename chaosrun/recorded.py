@@ -17,6 +17,7 @@ from chaosrun.errors import UsageError
 from chaosrun.journal import (
     JOURNAL,
     SAMPLES,
+    UNREADABLE,
     PendingRows,
     ProbeRows,
     PushRows,
@@ -141,7 +142,7 @@ def read_lines(run_dir: Path) -> Lines:
             continue
         try:
             line = decoder.decode(raw)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             begins = _WRITER.match(raw)
             torn[begins[1].decode(errors="replace") if begins else ""] += 1
             continue

@@ -68,7 +68,9 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)
+        # Never through a link that somebody left in its place.
+        with part.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from chaosrun.errors import Exit, Unwritable, UsageError
-from chaosrun.journal import JOURNAL, Appender
+from chaosrun.journal import JOURNAL, UNREADABLE, Appender
 
 SERIES = "series.jsonl"
 
@@ -113,7 +113,7 @@ def read_series(folder: Path) -> Series:
     """Read `series.jsonl`; a torn last line is left out, and a run that was cut off before it kept anything is broken.
 
     Raises:
-        UsageError: there is none that can be read, or its first line is missing.
+        UsageError: there is none that can be read, its first line is missing, or it names a run that lies elsewhere.
     """
     path = folder / SERIES
     try:
@@ -124,6 +124,9 @@ def read_series(folder: Path) -> Series:
     if not lines or not isinstance(lines[0], Planned):
         raise UsageError(f"{path}: its first line is missing or torn; nothing can be scored from it")
     series = as_series(lines)
+    outside = next((run.folder for run in series.begun if not _is_plain(run.folder)), None)
+    if outside is not None:
+        raise UsageError(f"{path}: names {outside!r} as a run; one of this series is right below its folder")
     if series.broken is None and series.begun and not _kept_anything(folder / series.begun[-1].folder):
         cut_off = Broken(exit_code=Exit.INCONCLUSIVE, why="it was cut off before it kept anything")
         return replace(series, broken=cut_off)
@@ -142,6 +145,11 @@ def as_series(lines: Sequence[Line]) -> Series:
     )
 
 
+def _is_plain(name: str) -> bool:
+    """Whoever wrote the file: what is scored is written to, and must not lie elsewhere."""
+    return name not in ("", ".", "..") and not {"/", "\0"} & set(name)
+
+
 def _kept_anything(run: Path) -> bool:
     """The run's own first line is on disk; lines of its load may be there before it."""
     try:
@@ -156,6 +164,6 @@ def _lines(data: bytes) -> list[Planned | Begun | Broken | Halted]:
     for raw in data.split(b"\n"):
         try:
             lines.append(decoder.decode(raw))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             continue
     return lines

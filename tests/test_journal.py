@@ -142,6 +142,16 @@ def test_a_torn_last_line_is_tolerated_and_counted(tmp_path: Path) -> None:
     assert recording.history.end == 100
 
 
+@pytest.mark.parametrize("damage", [b"\xff", b'","x":' + b"[" * 100_000], ids=["not UTF-8", "too deep"])
+def test_a_line_that_is_damaged_in_its_middle_is_lost_like_a_torn_one(tmp_path: Path, damage: bytes) -> None:
+    engine(tmp_path)
+    with (tmp_path / JOURNAL).open("ab") as file:
+        file.write(b'{"w":"engine","n":9,"type":"note","t":1,"text":"' + damage + b'"}\n')
+    recording = read_run(tmp_path)
+    assert recording.lines.lost["engine"] == 1
+    assert recording.history.end == 100
+
+
 def test_a_line_missing_before_its_writers_end_is_noticed(tmp_path: Path) -> None:
     engine(tmp_path)
     lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)

@@ -47,13 +47,13 @@ def command(session: Session, *, baseline: str, candidate: str, names: tuple[str
     Exit code: 0 no regression, 1 a regression, 2 they cannot be compared, 3 nobody can tell.
     """
     from chaosrun.commands._tables import colourful, width  # noqa: PLC0415 - only when called
-    from chaosrun.kept_runs import find_runs, read_kept, refuse_unlike  # noqa: PLC0415 - as above
+    from chaosrun.kept_runs import find_runs, identity, read_kept, refuse_unlike  # noqa: PLC0415 - as above
     from chaosrun.reports._comparison import render, to_json  # noqa: PLC0415 - as above
     from chaosrun.scoring.comparable import SHOWN  # noqa: PLC0415 - as above
     from chaosrun.scoring.comparison import compare  # noqa: PLC0415 - as above
 
     a, b = find_runs(baseline), find_runs(candidate)
-    twice = {place.resolve() for place in a} & {place.resolve() for place in b}
+    twice = set(map(identity, a)) & set(map(identity, b))
     if twice:
         raise UsageError(f"{min(twice)}: is in A and in B; a run cannot be compared with itself")
     runs_a, runs_b = [read_kept(place) for place in a], [read_kept(place) for place in b]

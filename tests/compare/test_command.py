@@ -80,9 +80,10 @@ def test_different_conditions_are_refused_with_both_values_side_by_side(compare:
 
 def test_a_run_is_not_compared_with_itself(compare: Any, tmp_path: Path) -> None:
     keep_all(tmp_path / "v1", [2.0, 2.0])
-    done = compare("v1", "v1/../v1/run-2")
-    assert done.code == Exit.USAGE
-    assert "run-2: is in A and in B" in done.err
+    for other in ("v1/../v1/run-2", "v1/run-2/result.json"):
+        done = compare("v1", other)
+        assert done.code == Exit.USAGE
+        assert "run-2: is in A and in B" in done.err
 
 
 def test_the_numbers_that_decide_can_be_named(compare: Any, tmp_path: Path) -> None:

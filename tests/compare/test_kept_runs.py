@@ -63,6 +63,20 @@ def test_several_names_stand_with_commas_between_them(tmp_path: Path) -> None:
     assert find_runs(str(odd)) == [odd]
 
 
+def test_a_run_of_several_names_is_one_run(tmp_path: Path) -> None:
+    one, two = keep(tmp_path / "all" / "b-one", result(1.0)), keep(tmp_path / "all" / "c-two", result(1.0))
+    (tmp_path / "all" / "a-latest").symlink_to(one)
+    latest = tmp_path / "all" / "a-latest"
+    assert find_runs(str(tmp_path / "all")) == [latest, two]
+    assert find_runs(f"{one},{one.parent / '..' / 'all' / 'b-one'},{one / 'result.json'},{latest}") == [one]
+
+
+@pytest.mark.parametrize("named", ["", ",", "x" * 5000, f"{'x' * 5000},y", "\0"])
+def test_what_names_nothing_or_cannot_be_a_name_is_refused(named: str) -> None:
+    with pytest.raises(UsageError):
+        find_runs(named)
+
+
 def test_a_name_of_nothing_is_refused_with_what_there_is(tmp_path: Path) -> None:
     keep(tmp_path / "release-1", result(1.0))
     with pytest.raises(UsageError, match=r"did you mean .*release-1"):
@@ -80,11 +94,27 @@ def test_a_run_that_was_not_scored_is_scored_and_nothing_is_written(tmp_path: Pa
     assert sorted(folder.rglob("*")) == before
 
 
-def test_what_is_no_result_is_refused_with_its_place(tmp_path: Path) -> None:
+NO_RESULTS = {
+    "another type": b'{"title": 3}',
+    "torn": b'{"title": "',
+    "not UTF-8": b'{"title": "\xff"}',
+    "too deep": b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("what", NO_RESULTS)
+def test_what_is_no_result_is_refused_with_its_place(tmp_path: Path, what: str) -> None:
     wrong = tmp_path / "result.json"
-    wrong.write_text('{"title": 3}')
+    wrong.write_bytes(NO_RESULTS[what])
     with pytest.raises(UsageError, match=r"result\.json: is no result\.json of chaosrun"):
         read_kept(wrong)
+
+
+def test_a_result_of_another_schema_is_not_misread(tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    file.write_bytes(encode(replace(result(1.0), schema=2)))
+    with pytest.raises(UsageError, match="schema 2"):
+        read_kept(file)
 
 
 def test_the_result_of_a_series_is_that_of_no_single_run(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,9 +47,13 @@ def test_a_report_directory_that_cannot_be_written_is_said_with_the_remedy(tmp_p
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     write_whole(path, b"old")
-    (tmp_path / ".result.json.part").symlink_to("/dev/full")
-    with pytest.raises(Unwritable, match="chaosrun score"):
-        write_whole(path, b"new")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, hard))  # as good as a full disk
+    try:
+        with pytest.raises(Unwritable, match="chaosrun score"):
+            write_whole(path, b"new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
 
@@ -71,3 +76,12 @@ def test_any_other_host_must_be_named(host: str) -> None:
 def test_a_url_without_a_host_is_refused() -> None:
     with pytest.raises(UsageError, match="names no host"):
         refuse_strangers("ws:///path", [])
+
+
+def test_a_link_in_the_place_of_the_half_written_file_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / ".result.json.part").symlink_to(victim)
+    write_whole(tmp_path / "result.json", b"new")
+    assert (victim.read_bytes(), (tmp_path / "result.json").read_bytes()) == (b"precious", b"new")
+    assert not (tmp_path / "result.json").is_symlink()

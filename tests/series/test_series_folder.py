@@ -64,6 +64,24 @@ def test_a_series_without_its_first_line_cannot_be_scored(tmp_path: Path, data: 
         runs_of(tmp_path)
 
 
+@pytest.mark.parametrize("folder", ["../elsewhere", "/elsewhere", "..", ".", "", "a\0"])
+def test_a_run_that_lies_elsewhere_is_refused(tmp_path: Path, folder: str) -> None:
+    log = SeriesLog(tmp_path)
+    log.write(PLANNED)
+    log.write(Begun(folder=folder, offset_ns=1))
+    log.close()
+    with pytest.raises(UsageError, match="right below its folder"):
+        read_series(tmp_path)
+
+
+@pytest.mark.parametrize("damaged", [b'{"type":"begun","folder":"\xff","offset_ns":1}', b'{"x":' + b"[" * 100_000])
+def test_a_damaged_line_is_left_out(tmp_path: Path, damaged: bytes) -> None:
+    recorded(tmp_path, Begun(folder="a", offset_ns=1))
+    with (tmp_path / SERIES).open("ab") as file:
+        file.write(damaged + b"\n")
+    assert runs_of(tmp_path) == (tmp_path / "a",)
+
+
 def test_it_is_for_its_owners_eyes_only(tmp_path: Path) -> None:
     assert (recorded(tmp_path) / SERIES).stat().st_mode & 0o077 == 0
 
