@@ -283,6 +283,13 @@ def test_a_clean_bill_says_how_much_slower_would_have_been_seen(a: list[float], 
     assert first(compared(a, [x * found.detectable_ratio * 0.999 for x in b], error=error)).verdict != "regression"
 
 
+def test_with_ties_too_a_factor_that_would_be_seen_is_one_that_is() -> None:
+    a, b = [1.05, 1.2, 1.2, 3.0, 1.2], [3.0, 1.0, 1.0, 1.0, 1.0, 1.2]
+    found = first(compared(a, b, error=0.0))
+    assert found.detectable_ratio is not None
+    assert first(compared(a, [x * found.detectable_ratio for x in b], error=0.0)).verdict == "regression"
+
+
 @settings(max_examples=30)
 @given(times, times)
 def test_of_two_orders_at_most_one_is_a_regression(a: list[float], b: list[float]) -> None:
