@@ -141,6 +141,8 @@ def test_any_sleep_of_the_machine_invalidates(calm: History) -> None:
     assert grade(replace(calm, clocks=clocks(suspended={s(20): 20_000})), "machine suspended") == "ok"
     check = found(replace(calm, clocks=clocks(suspended={s(20): s(3)})), "machine suspended")
     assert (check.grade, check.value) == ("invalid", 3.0)
+    assert check.clouds == {"lag", "send", "skipped", "clock", "prober"}
+    assert check.spans == ((s(19), s(20)),)
 
 
 def test_our_own_descriptors_and_ports_invalidate(calm: History) -> None:
@@ -149,6 +151,8 @@ def test_our_own_descriptors_and_ports_invalidate(calm: History) -> None:
     check = found(replace(calm, refused=refused), "connections refused by our own")
     assert (check.grade, check.value) == ("invalid", 1)
     assert "ulimit" in check.why
+    ports = [*calm.refused, Refused(t=s(20), g=0, c=0, why="ports")]
+    assert grade(replace(calm, refused=ports), "connections refused by our own") == "invalid"
 
 
 # ---- the record -----------------------------------------------------------------------------------------------------

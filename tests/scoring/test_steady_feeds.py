@@ -93,6 +93,15 @@ def test_copies_of_one_message_to_many_clients_are_one_event_and_prove_nothing_b
         assert "too few to tell" in check.why
 
 
+def test_what_chance_would_do_once_in_a_thousand_and_what_is_certain_and_small_are_both_borne() -> None:
+    by_chance = feed(1, *every(1 / 3, start=10, end=30), *every(0.5, start=30, end=50))
+    check = found(history(by_chance), "drift of the message rate of all")
+    assert (check.grade, check.why) == ("ok", "from 60 to 40 messages a client: too few to tell")
+    certain = feed(1, *every(0.01, start=10, end=30), *every(0.0114, start=30, end=50))
+    assert found(history(certain), "drift of the message rate of all").value == pytest.approx(0.12, abs=0.01)
+    assert grade(history(certain), "drift of the message rate of all") == "ok"
+
+
 def test_without_messages_there_is_no_rate_to_drift() -> None:
     assert grade(history(Script().joins(0, 1, head=0)), "drift of the message rate of all") is None
 

@@ -180,6 +180,6 @@ def test_a_group_without_streams_has_no_log_to_check(calm: History) -> None:
 
 
 def test_rows_of_a_group_that_is_not_planned_break_an_equation(calm: History) -> None:
-    stranger = Slot(3, 0, s(20), NONE, NONE)
+    stranger = Slot(1, 0, s(20), NONE, NONE)
     assert broken_equations(gather(calm)) == []
     assert broken_equations(gather(replace(calm, slots=[*calm.slots, stranger]))) == ["1 slots of no group of the plan"]
