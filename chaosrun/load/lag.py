@@ -40,19 +40,25 @@ class LagTicker:
         """Report what there is, and tick no more."""
         if self._running:
             self._running = False
-            self._emit(self._agenda.now())
+            now = self._agenda.now()
+            self._count(now)
+            self._emit(now)
 
     def _tick(self, _: None) -> None:
         if not self._running:
             return
         now = self._agenda.now()
+        self._count(now)
+        if now - self._begun >= SPAN_NS:
+            self._emit(now)
+        self._agenda.at(self._due, self._tick, None)
+
+    def _count(self, now: int) -> None:
+        """Every tick that has fallen due, with its lag."""
         self._max = max(self._max, now - self._due)
         while self._due <= now:
             self._buckets[bucket_of(now - self._due)] += 1
             self._due += TICK_NS
-        if now - self._begun >= SPAN_NS:
-            self._emit(now)
-        self._agenda.at(self._due, self._tick, None)
 
     def _emit(self, now: int) -> None:
         cpu = time.process_time_ns()

@@ -67,7 +67,7 @@ def test_a_handshake_slower_than_allowed_is_a_timeout_and_leaves_nothing_behind(
         return peer.end()
 
     with ScriptedServer(script) as server:
-        assert client.refusal(server.url, seen, open_timeout_s=0.2).why == "timeout"
+        assert client.refusal(server.url, seen, open_timeout_s=0.5).why == "timeout"
     assert server.outcomes in (["eof"], ["reset"])
     assert seen.ends == []
 
