@@ -207,6 +207,6 @@ def _told(result: Result) -> str:
         return f"{result.verdict}, no impact"
     if recovery.ttr_s is not None:
         return f"{result.verdict}, recovered in {show(recovery.ttr_s, 's')}"
-    if recovery.ttr_censored_above_s is not None:
-        return f"{result.verdict}, not recovered within {show(recovery.ttr_censored_above_s, 's')}"
+    if recovery.ttr_above_s is not None:
+        return f"{result.verdict}, not recovered within {show(recovery.ttr_above_s, 's')}"
     return result.verdict

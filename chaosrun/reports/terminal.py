@@ -175,10 +175,7 @@ def _recovery(result: Result, detail: Detail) -> list[Row]:
         return []
     if worst.absorbed:
         return [("Recovery", _joined([f"no impact longer than {seconds(worst.blind_s)} was seen"]))]
-    if worst.ttr_s is not None:
-        recovered = with_error(worst.ttr_s, worst.error_s)
-    else:
-        recovered = f"> {seconds(worst.ttr_censored_above_s)}"
+    recovered = with_error(worst.ttr_s, worst.error_s) if worst.ttr_s is not None else f"> {seconds(worst.ttr_above_s)}"
     parts = [f"time to recover {recovered}", f"outage {seconds(worst.outage_s)}"]
     parts.append(f"server ready {seconds(worst.server_ready_s)}")
     if worst.recovered_by:

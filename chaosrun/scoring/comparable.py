@@ -97,10 +97,11 @@ def _absorbed(worst: RecoveryReport) -> Value:
 
 
 def _lasting(worst: RecoveryReport, value: float | None) -> Value | None:
+    """Without end if it never recovered; None if it may have been recovering when the observation ended."""
     if worst.absorbed:
         return _absorbed(worst)
     if worst.ttr_censored_above_s is not None:
-        return Value(inf)
+        return Value(inf) if worst.pending_s is None else None
     return None if value is None else Value(value, worst.error_s)
 
 

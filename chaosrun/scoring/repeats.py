@@ -89,9 +89,9 @@ def spread(times: Sequence[Time]) -> Spread:
     ordered = sorted(times, key=lambda time: (time.censored, time.at))
     n = len(ordered)
     ranks = median_ranks(n)
-    low = ordered[ranks.low - 1] if ranks else None
-    high = ordered[ranks.high - 1] if ranks else None
-    middle = _middle(ordered)
+    low = _between(ordered, ranks.low, ranks.low) if ranks else None
+    high = _between(ordered, ranks.high, ranks.high) if ranks else None
+    middle = _between(ordered, (n + 1) // 2, n // 2 + 1) if ordered else None
     return Spread(
         median=_known(middle),
         low=_known(low),
@@ -105,13 +105,15 @@ def spread(times: Sequence[Time]) -> Spread:
     )
 
 
-def _middle(ordered: Sequence[Time]) -> Time | None:
-    """The median; of an even number the mean of the middle two, which is above the mean of what these are above."""
-    if not ordered:
-        return None
-    n = len(ordered)
-    lower, upper = ordered[(n - 1) // 2], ordered[n // 2]
-    return Time((lower.at + upper.at) / 2, upper.censored)
+def _between(ordered: Sequence[Time], lower: int, upper: int) -> Time:
+    """The mean of the times of two ranks (from 1), of an even number the median; censored if the upper one is.
+
+    A time that never ended may have been watched for less long than another took. So what lies at a rank is surely
+    above only what lies there when each of them is the least that it may be.
+    """
+    censored = ordered[upper - 1].censored
+    times = sorted(time.at for time in ordered) if censored else [time.at for time in ordered]
+    return Time((times[lower - 1] + times[upper - 1]) / 2, censored)
 
 
 def _known(time: Time | None) -> float | None:
@@ -248,7 +250,7 @@ def _run(trial: Trial) -> RepeatedRun:
         verdict=result.verdict,
         exit_code=result.exit_code,
         ttr_s=recovery.ttr_s,
-        censored_above_s=recovery.ttr_censored_above_s,
+        censored_above_s=recovery.ttr_above_s,
         error_s=recovery.error_s,
         server_ready_s=recovery.server_ready_s,
         replies_lost=requests.lost_connected + requests.lost_at_break if requests.due else None,

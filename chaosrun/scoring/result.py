@@ -106,6 +106,13 @@ class EpisodeReport(Part, frozen=True, kw_only=True):
     """The longest outage that could hide below the tolerance."""
     server_ready_error_s: float | None = None
     """Error bound of `server_ready_s`; null: unknown, or there is none."""
+    ttr_pending_above_s: float | None = None
+    """With a stretch pending the time to recover is above this only: the stretch may turn out to be the recovery."""
+
+    @property
+    def ttr_above_s(self) -> float | None:
+        """What the time to recover is surely above, where it was never seen to end."""
+        return self.ttr_censored_above_s if self.ttr_pending_above_s is None else self.ttr_pending_above_s
 
 
 class RecoveryReport(EpisodeReport, frozen=True, kw_only=True):

@@ -164,7 +164,15 @@ def _episode_fields(episode: Episode, recovery: Recovery) -> dict[str, Any]:
         "pending_s": seconds(episode.pending),
         "blind_s": seconds(recovery.blind),
         "server_ready_error_s": None if episode.server_ready_after is None else seconds(episode.server_ready_error),
+        "ttr_pending_above_s": seconds(_pending_after(episode)),
     }
+
+
+def _pending_after(episode: Episode) -> int | None:
+    """How long (ns) after what TTR counts from the pending stretch began."""
+    if episode.pending is None or episode.reference is None:
+        return None
+    return max(0, episode.pending - episode.reference)
 
 
 def _back(back: Back) -> BackReport:

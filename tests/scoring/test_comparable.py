@@ -127,6 +127,15 @@ def test_a_service_that_never_came_back_has_times_without_end() -> None:
     assert only("server_ready").read(result) is None
 
 
+def test_a_service_that_may_have_been_recovering_at_the_end_has_no_time() -> None:
+    """In tolerance again for 3 s of the 5 s that it takes: it may have recovered as soon as any."""
+    story = Story(group(), faults=[strike(s(13))], end=s(18)).crash(s(13), s(15))
+    result = scored(story.history())
+    assert result.recovery.pending_s is not None
+    for name in ("ttr", "outage"):
+        assert only(name).read(result) is None
+
+
 def recovery(**fields: object) -> RecoveryReport:
     return RecoveryReport(**fields, episodes=[EpisodeReport(**fields)])  # type: ignore[arg-type]
 

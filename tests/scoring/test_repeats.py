@@ -96,7 +96,24 @@ def test_no_run_has_no_median() -> None:
 
 def test_a_time_that_never_ended_ranks_last_whatever_it_is_above() -> None:
     found = spread([*known(5, 6, 7, 8, 9), Time(1.0, censored=True)])
-    assert (found.low, found.high, found.high_above, found.median, found.censored) == (5, None, 1.0, 7.5, 1)
+    assert (found.low, found.high, found.high_above, found.median, found.censored) == (5, None, 9.0, 7.5, 1)
+
+
+def test_what_a_median_is_above_holds_though_one_that_never_ended_was_watched_for_less_long_than_another_took() -> None:
+    """Had the last two ended after 4 s, the median of 1, 4, 4 and 50 would be 4: above 3, and not above 26.5."""
+    four = spread([*known(1, 50), Time(3, censored=True), Time(3, censored=True)])
+    assert (four.median, four.median_above) == (None, 3)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.booleans(), st.floats(0, 100)), min_size=1, max_size=12))
+def test_what_is_said_to_be_above_a_time_is_so_however_long_the_open_ones_took(
+    times: list[tuple[float, bool, float]],
+) -> None:
+    found = spread([Time(at, censored) for at, censored, _ in times])
+    truth = spread(known(*(at + more if censored else at for at, censored, more in times)))
+    for name in ("low", "median", "high"):
+        above, true = getattr(found, f"{name}_above"), getattr(truth, name)
+        assert above is None or above <= true + 1e-9
 
 
 def test_a_median_among_those_that_never_ended_is_not_known_but_for_what_it_is_above() -> None:

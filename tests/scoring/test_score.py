@@ -178,6 +178,15 @@ def test_a_server_that_never_comes_back_fails_with_a_censored_time() -> None:
     assert result.findings[0].title == "The service did not recover from fault"
 
 
+def test_a_pending_stretch_lowers_what_the_time_to_recover_is_surely_above(crashed: Result) -> None:
+    recovery = scored(planned(crash(until=s(37)).history())).recovery
+    assert (recovery.ttr_s, recovery.pending_s, recovery.ttr_censored_above_s) == (None, 37.001, 27.0)
+    assert recovery.ttr_pending_above_s == recovery.ttr_above_s == 24.001
+    never = scored(planned(crash(until=s(1000)).history())).recovery
+    assert (never.ttr_pending_above_s, never.ttr_above_s) == (None, 27.0)
+    assert (crashed.recovery.ttr_pending_above_s, crashed.recovery.ttr_above_s) == (None, None)
+
+
 def test_a_server_that_was_not_watched_long_enough_is_inconclusive() -> None:
     result = scored(planned(crash(until=s(1000)).history(), within_ns=s(30)))
     assert (result.verdict, result.criteria[0].outcome) == ("inconclusive", None)
