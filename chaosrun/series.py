@@ -25,6 +25,7 @@ from chaosrun.scoring.words import show
 from chaosrun.series_folder import Begun, Broken, Halted, Planned, Series, SeriesLog, as_series, read_series
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.plan import make_plan
+from chaosrun.spec.secret import mask
 from chaosrun.stopping import Signals
 
 LISTENING_PERIOD_NS = 1_000_000_000
@@ -188,7 +189,7 @@ class _Going:
                 # are for the eyes of whoever sits there.
                 code, why = Exit.DEFECT, f"a defect of chaosrun: {type(error).__name__}"
                 if isinstance(error, ChaosrunError):
-                    code, why = error.exit, str(error).partition("\n")[0]
+                    code, why = error.exit, mask(str(error).partition("\n")[0], self._loaded.secrets)
                 broke_off = self._begun > len(self.results)
                 self._log.write((Broken if broke_off else Halted)(exit_code=code, why=why))
         self._log.close()

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from chaosrun.errors import Unwritable
-from chaosrun.reports._safe_text import clean_lines, fit_encoding, mask
+from chaosrun.reports._safe_text import clean_lines, fit_encoding
 from chaosrun.reports._streams import silence
+from chaosrun.spec.secret import mask
 
 
 class Session:

@@ -17,9 +17,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from chaosrun.reports._safe_text import clean, mask
+from chaosrun.reports._safe_text import clean
 from chaosrun.reports._view import SHOWN_PHASES, GroupView, PhaseView, View
 from chaosrun.scoring.words import show
+from chaosrun.spec.secret import mask
 
 _PER_SECOND: Final = 4
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"

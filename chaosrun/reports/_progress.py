@@ -20,10 +20,11 @@ import structlog
 from chaosrun.load.live import FleetNow
 from chaosrun.plan import Plan
 from chaosrun.records import Resource
-from chaosrun.reports._safe_text import clean, fit_encoding, mask
+from chaosrun.reports._safe_text import clean, fit_encoding
 from chaosrun.reports._streams import silence
 from chaosrun.reports._view import GroupView, View
 from chaosrun.scoring.words import show
+from chaosrun.spec.secret import mask
 
 STATUS_EVERY_S: Final = 5.0
 _WAITING_LINES: Final = 1000

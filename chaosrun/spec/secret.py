@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, final
 
 MASK: Final = "***"
+
+_SHORTEST_SECRET: Final = 4
+"""A shorter one would blank out ordinary words and numbers, and protects nothing."""
 
 
 @final
@@ -42,3 +46,11 @@ class Secret:
 def reveal(text: str | Secret) -> str:
     """The plain text of a leaf that may be a secret."""
     return text.reveal() if isinstance(text, Secret) else text
+
+
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """`text` with every secret replaced, the longest first, so that none shines through another's rest."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, MASK)
+    return text

@@ -5,7 +5,8 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaosrun.reports._safe_text import clean, clean_lines, fit_encoding, mask
+from chaosrun.reports._safe_text import clean, clean_lines, fit_encoding
+from chaosrun.spec.secret import mask
 
 
 def test_an_escape_sequence_is_spelt_out() -> None:

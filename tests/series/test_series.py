@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -115,6 +116,15 @@ def test_it_stops_at_an_error_and_keeps_what_the_runs_before_it_showed(
     assert (whole.repeats.n, whole.repeats.passed, whole.repeats.broken) == (2, 1, 1)
     kept = [path.read_bytes() for path in finished.folder.rglob("*") if path.is_file()]
     assert not [data for data in kept if b"hunter2" in data], "other people's commands are not kept"
+
+
+def test_what_it_broke_off_with_is_kept_without_the_secrets(
+    monkeypatch: pytest.MonkeyPatch, tiny: Loaded, tmp_path: Path
+) -> None:
+    secretive = dataclasses.replace(tiny, secrets=("hunter2",))
+    finished = play(monkeypatch, secretive, tmp_path, result(), Unavailable("cannot start /opt/hunter2/serve"))
+    assert "cannot start /opt/***/serve" in outcome_of(finished).reasons[-1]
+    assert not [path for path in finished.folder.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
 
 
 def test_a_first_run_that_finds_something_missing_leaves_no_result_but_its_records(
