@@ -93,15 +93,17 @@ def _verdict(run: RepeatedRun) -> tuple[str, str]:
 
 def _time(run: RepeatedRun) -> Text:
     style = "dim" if run.left_out else ""
+    if run.absorbed:
+        return prose("no impact", style)
     if run.ttr_s is not None:
-        return prose("no impact" if run.ttr_s == 0 else with_error(run.ttr_s, run.error_s), style)
+        return prose(with_error(run.ttr_s, run.error_s), style)
     if run.censored_above_s is not None:
         return prose(f"> {seconds(run.censored_above_s)}", style or "red")
     return Text("-", style="dim")
 
 
 def _ready(run: RepeatedRun) -> Text:
-    return Text("-", style="dim") if run.verdict is None or run.ttr_s == 0 else Text(seconds(run.server_ready_s))
+    return Text("-", style="dim") if run.verdict is None or run.absorbed else Text(seconds(run.server_ready_s))
 
 
 def _count(run: RepeatedRun, count: int | None) -> Text:

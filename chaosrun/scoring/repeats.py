@@ -257,6 +257,7 @@ def _run(trial: Trial) -> RepeatedRun:
         pushes_lost=_pushes_lost(result.messages.push),
         offset_s=offset,
         left_out=_left_out(result),
+        absorbed=recovery.absorbed,
     )
 
 

@@ -365,6 +365,8 @@ class RepeatedRun(Part, frozen=True, kw_only=True):
     """So much later than planned its baseline ended and its first fault fell."""
     left_out: str = ""
     """Why its time to recover is in no statistics; empty: it is in them."""
+    absorbed: bool | None = None
+    """True: no impact was seen. A time of 0 s without it: the service adapted to the fault before its removal."""
 
 
 class Repeats(Part, frozen=True, kw_only=True):

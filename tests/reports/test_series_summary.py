@@ -62,6 +62,14 @@ def test_no_line_is_wider_than_asked_and_no_cell_is_cut(name: str, width: int) -
     assert "…" not in text
 
 
+def test_a_service_that_adapted_before_the_faults_removal_did_have_an_impact() -> None:
+    text = render(series(recovered_in(0.0), ABSORBED), FOLDER)
+    adapted, absorbed = (line for line in text.splitlines() if line.lstrip()[:9] in ("1  passed", "2  passed"))
+    assert "no impact" not in adapted
+    assert " 0 s ± " in adapted
+    assert "no impact" in absorbed
+
+
 def test_six_runs_fit_a_screen_of_80_by_24() -> None:
     assert render(RESULTS["series-passed"], FOLDER, width=80, height=24).count("\n") < 24
 
