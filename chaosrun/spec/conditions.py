@@ -33,7 +33,7 @@ _NAMES_ONLY: Final = r"(steady_state\.load\.[^.]+\.headers|target\.roles\.[^.]+\
 _BY_HASH: Final = r"steady_state\.load\.[^.]+\.protocol"
 """What clients say at their opening may hold what nobody declared a secret."""
 _REQUIRED_OF_MACHINE: Final = ("host", "cpus")
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]*@")
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s]*@")
 _QUERY: Final = re.compile(r"(://[^\s?#]*)[?#]\S*")
 _LONGEST: Final = 200
 

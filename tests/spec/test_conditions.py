@@ -140,7 +140,7 @@ def test_no_secret_and_nothing_that_may_be_one_is_in_them(tmp_path: Path) -> Non
     found = conditions(
         tmp_path,
         "target.url=ws://user:pass1@127.0.0.1:9/ws?token=pass2#pass3",
-        "target.roles.app.command=[./serve, 'postgres://me:pass4@db/x', '--to=redis://:pass5@db?password=pass6']",
+        "target.roles.app.command=[./serve, 'postgres://me:pass4@db/x', '--to=redis://:pass5@pass5@db?password=pass6']",
         "target.roles.app.env={KEY: pass7}",
         "steady_state.load.users.headers={Cookie: pass8}",
         "steady_state.load.users.protocol.request={send: {id: '{id}', password: pass9}, reply: {id: '{id}'}}",
