@@ -138,7 +138,9 @@ def _close(place: Path) -> str:
 
 def _differing(a: Run, other: Run, side: str, found: Sequence[Difference]) -> str:
     """Each condition with both values, side by side."""
-    rows = [("", "A", side), *((each.name, each.a or "(not set)", each.b or "(not set)") for each in found)]
+    # A value of several lines would look like several conditions.
+    values = [[" ".join((text or "(not set)").split()) for text in each] for each in found]
+    rows = [("", "A", side), *values]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     table = "\n".join(f"  {name:{widths[0]}}  {left:{widths[1]}}  {right}" for name, left, right in rows)
     return (

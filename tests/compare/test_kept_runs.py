@@ -136,6 +136,12 @@ def test_runs_of_one_side_that_differ_are_refused_too() -> None:
     refuse_unlike(a[:1], [Run("three", result(1.0))])
 
 
+def test_a_condition_of_several_lines_has_one_line_in_the_refusal() -> None:
+    other = changed(CONDITIONS, {"method.0.script": "one\ntwo"})
+    with pytest.raises(UsageError, match=r"method\.0\.script +\(not set\) +one two\n"):
+        refuse_unlike([Run("one", result(1.0))], [Run("two", result(1.0, other))])
+
+
 def test_a_run_that_does_not_tell_its_conditions_is_refused() -> None:
     with pytest.raises(UsageError, match="old: does not tell under which conditions"):
         refuse_unlike([Run("new", result(1.0))], [Run("old", result(1.0, None))])
