@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test slow lint bench oracle mutation picture schema clean
+.PHONY: run test slow lint bench oracle mutation mutation-hand picture schema clean
 
 run: $(READY)
 	$(BIN)/chaosrun experiments/server-restart.yaml
@@ -35,6 +35,9 @@ bench: $(READY)
 # Every number against a server that writes down what it really did; exit code 1 if one is wrong.
 oracle: $(READY)
 	$(BIN)/python tests/oracle/run.py
+
+mutation-hand: $(READY)
+	$(BIN)/python tests/mutation/by_hand.py
 
 mutation: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[mutation]'
