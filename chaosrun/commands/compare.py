@@ -42,7 +42,7 @@ def command(session: Session, *, baseline: str, candidate: str, names: tuple[str
 
     A, the baseline, and B, the candidate, are each the folder of a run, of a series (--repeat), a folder that holds
     such folders, a result.json, or several of these with commas between them. Both must have been made under the same
-    conditions. It takes several runs of each: 3 and 3 at least.
+    conditions. It takes several runs of each for a regression to show: at least 3 and 3, or 2 and 5.
 
     Exit code: 0 no regression, 1 a regression, 2 they cannot be compared, 3 nobody can tell.
     """
