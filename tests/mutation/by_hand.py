@@ -90,7 +90,7 @@ def main() -> int:
     if stale:
         print(*stale, sep="\n", file=sys.stderr)
         return 2
-    changes = [each for each in changes if not asked.modules or each.module in asked.modules]
+    changes = [each for each in changes if not asked.some or {each.module, each.where} & set(asked.some)]
     if asked.check:
         print(f"{len(changes)} changes fit the code")
         return 0
@@ -102,7 +102,7 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("modules", nargs="*", help="modules of chaosrun/scoring without .py; none: all in the lists")
+    parser.add_argument("some", nargs="*", help="modules without .py, or lines (by_hand_ledger.txt:7); none: all")
     parser.add_argument("--check", action="store_true", help="only see whether the lists fit the code")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=60, help="that the tests of one change may take")
@@ -185,7 +185,7 @@ class Trial:
             while waiting and len(running) < self.processes:
                 change = waiting.pop()
                 items = [item for item in session.items if item.path.stem.removeprefix("test_") in change.tests]
-                items.sort(key=lambda item: hasattr(getattr(item, "obj", None), "hypothesis"))  # these take long
+                items.sort(key=lambda item: change.tests.index(item.path.stem.removeprefix("test_")))
                 child = Child.start(lambda change=change, items=items: apply(change) or first_failure(items))
                 running[child.told] = child, change, time.monotonic() + self.seconds
             wait(list(running), timeout=0.5)

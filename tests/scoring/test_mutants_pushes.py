@@ -350,3 +350,91 @@ def test_an_account_that_is_not_there_is_named() -> None:
 
 def test_a_client_notices_that_a_feed_stands_still_when_the_limit_is_over() -> None:
     assert Stale(0, "A", "stream", start=10, end=99, limit=5).noticed == 15
+
+
+# ---- which class a number is in, at each border
+
+STAMPED = StreamPlan(has_epoch=True, has_sent_at=True)
+
+
+def test_what_was_missed_while_away_is_a_loss_of_its_client() -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 2, 1, 2).leaves(0, 3).joins(0, 5, head=4).gets(0, 6, 5).marks(100, 5)
+    ledger = script.score().ledger
+    assert (ledger.missed_disconnected, ledger.clients_with_loss, ledger.lost_everywhere) == (2, 1, 2)
+
+
+def test_a_head_alone_tells_what_was_missed_by_a_client_that_got_nothing_after_it() -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 2, 1, 2).leaves(0, 3).joins(0, 10, head=5).leaves(0, 11)
+    assert numbers(script.score().missing(0, "A", "E").missed_disconnected) == [3, 4, 5]
+
+
+@pytest.mark.parametrize(("others_got", "owed"), [(101, [1, 2, 3]), (101.000000001, [1, 2])])
+def test_what_others_got_within_the_limit_of_its_end_a_client_does_not_owe_unless_a_mark_says_so(
+    others_got: float, owed: list[int]
+) -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 2, 1, 2).leaves(0, 102, "ours", planned=True)
+    script.joins(1, 1, head=0).gets(1, 2, 1, 2).gets(1, others_got, 3)
+    assert numbers(script.score().missing(0, "A", "E").owed) == owed
+
+
+def test_of_an_unnamed_numbering_that_a_restart_ended_a_client_owes_only_what_was_out_long_before_it_left() -> None:
+    script = Script(StreamPlan(), faults=(RESTART,)).joins(0, 1, head=0, epoch=None).gets(0, 2, 1, 2, epoch=None)
+    script.leaves(0, 10).joins(0, 13, head=0, epoch=None).gets(0, 14, 1, epoch=None).strikes(11, 12)
+    script.joins(1, 1, head=0, epoch=None).gets(1, 2, 1, 2, epoch=None).gets(1, 30, *range(3, 9), epoch=None)
+    first = script.leaves(1, 50).score().accounts[0]
+    assert (first.client, numbers(first.copies.owed)) == (0, [1, 2])
+
+
+def test_of_an_epoch_heard_of_on_two_connections_the_last_one_tells_what_was_owed() -> None:
+    script = Script().joins(0, 1, head=0).joins(1, 1, head=0).gets(0, 2, 1, 2).leaves(0, 3).joins(0, 4, head=2)
+    for t, number in ((2, 1), (2, 2), (5, 3), (6.5, 4), (50, 5)):
+        script.gets(1, t, number)
+    script.leaves(0, 7).joins(0, 9, head=0, epoch="F").gets(0, 10, 1, epoch="F").marks(100, 1, epoch="F")
+    assert numbers(script.marks(100, 5).score().missing(0, "A", "E").owed) == [1, 2, 3]
+
+
+def test_a_last_connection_that_named_no_epoch_still_tells_how_far_the_only_one_was_owed() -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 2, 1, 2).leaves(0, 3).joins(0, 5, epoch=None).leaves(0, 20)
+    script.joins(1, 1, head=0).gets(1, 2, 1, 2).gets(1, 10, 3)
+    assert numbers(script.score().missing(0, "A", "E").owed) == [1, 2, 3]
+
+
+def test_copies_that_no_head_tells_from_replays_are_live() -> None:
+    copies = Script().joins(0, 1).gets(0, 2, 1, 2).marks(100, 2).score().missing(0, "A", "E")
+    assert (numbers(copies.live), numbers(copies.replayed), copies.separated) == ([1, 2], [], False)
+
+
+def test_what_a_head_told_is_above_was_missed_and_not_lost_on_a_later_connection_without_a_word() -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 2, 1, 2).leaves(0, 3).joins(0, 5, head=20).leaves(0, 6).joins(0, 8)
+    script.joins(1, 1, head=0).gets(1, 2, 1, 2).gets(1, 4, 3).gets(1, 50, *range(4, 23)).marks(100, 22)
+    copies = script.score().missing(0, "A", "E")
+    assert (numbers(copies.missed_disconnected), numbers(copies.lost_connected)) == ([*range(3, 21)], [])
+    assert numbers(copies.tail) == [21, 22]
+
+
+def test_the_rest_of_an_epoch_that_ended_while_the_client_listened_is_lost_whatever_came_before_and_after() -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 2, 1).leaves(0, 3).joins(0, 5, head=1).gets(0, 6, 2)
+    script.gets(0, 10, 1, epoch="F").leaves(0, 12).joins(0, 14, head=1, epoch="F").gets(0, 15, 2, epoch="F")
+    script.logs(2, 1, 5).logs(10, 1, 2, epoch="F")
+    copies = script.score().missing(0, "A", "E")
+    assert (numbers(copies.lost_connected), numbers(copies.missed_disconnected)) == ([3, 4, 5], [])
+
+
+def test_the_number_of_the_head_itself_was_missed_before_the_connection_that_was_told_it() -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 2, 1, 2).leaves(0, 3).joins(0, 5, head=4).leaves(0, 20)
+    script.joins(1, 1, head=0).gets(1, 2, 1, 2).gets(1, 4, 3, 4).gets(1, 10, 5, 6)
+    copies = script.score().missing(0, "A", "E")
+    assert (numbers(copies.missed_disconnected), numbers(copies.lost_connected)) == ([3, 4], [5, 6])
+
+
+def test_what_was_stamped_after_a_connection_began_was_due_on_it_though_it_was_told_no_head() -> None:
+    script = Script(STAMPED).joins(0, 1, head=0).gets(0, 2, 1, 2, sent=2).leaves(0, 3).joins(0, 5).leaves(0, 20)
+    script.joins(1, 1, head=0).gets(1, 2, 1, 2, sent=2).gets(1, 4, 3, sent=4).gets(1, 6, 4, sent=6)
+    copies = script.gets(1, 10, 5, sent=10).score().missing(0, "A", "E")
+    assert (numbers(copies.missed_disconnected), numbers(copies.lost_connected)) == ([3], [4, 5])
+
+
+@pytest.mark.parametrize(("taken", "clouded"), [(98, True), (99, False), (100, False)])
+def test_a_mark_taken_within_the_limit_of_the_end_of_the_load_tells_the_end(taken: int, clouded: bool) -> None:
+    ledger = Script().joins(0, 1, head=0).gets(0, 2, 1, 2).marks(taken, 2).score().ledger
+    assert ("tail" in ledger.clouded) == clouded
