@@ -23,7 +23,8 @@ from chaosrun.scoring.pacing import planned_start
 
 @cache
 def share(value: float) -> Fraction:
-    return Fraction(str(value))
+    """The nearest fraction of a denominator up to a million (docs/measurement.md, section 7)."""
+    return Fraction(value).limit_denominator(10**6)
 
 
 @dataclass

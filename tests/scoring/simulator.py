@@ -133,6 +133,8 @@ class Life:
     """Slots that were sent and whose reply was not delivered before the time-out."""
     unlucky: int = 0
     """Slots whose reply the server dropped by chance, and would have given in time."""
+    missed: list[tuple[int, int]] = field(default_factory=list)
+    """Slots and sentinels without a valid reply in time: when each was due, and when that was settled."""
 
 
 class Server:
@@ -237,8 +239,13 @@ class Client:
         if conn is None:
             last = len([conn for conn in self.life.conns if conn.closed <= sent]) - 1
             self.slots.append(Slot(self.g, self.c, due, NONE, NONE, Status.SKIPPED_DISCONNECTED, kind, last))
-        else:
-            self.slots.append(self._ask(due, sent, kind, conn))
+            self.life.missed.append((due, due))
+            return
+        row = self._ask(due, sent, kind, conn)
+        self.slots.append(row)
+        over = due + self.plan.latency_limit_ns
+        if row.got == NONE or row.got > over or row.status == Status.ERROR:
+            self.life.missed.append((due, over if row.got == NONE else min(over, row.got)))
 
     def _ask(self, due: int, sent: int, kind: Kind, conn: Conn) -> Slot:
         """A request on a connection that its server ends at `conn.broke`."""

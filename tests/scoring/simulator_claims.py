@@ -63,21 +63,19 @@ def grain(group: GroupTruth) -> int:
 
 def _impact(truth: Truth, troubles: Sequence[Trouble], episode: Episode) -> Iterator[Compared]:
     assert episode.impact is not None
-    if not troubles:
-        # As many clients as tolerated, but more of their slots than of the others' in some window.
-        gray = any(
-            group.may_show(max(a, episode.fault_start), min(b, episode.end))
-            for group in truth.groups
-            for a, b in group.some_unserved
-        )
-        yield Compared("impacts of nothing", int(not gray), 0)
-        return
-    world = truth.world
-    first = min(troubles, key=lambda trouble: abs(trouble.a - episode.impact))
-    slack = grain(first.group) + world.trip // 2 + world.lag
-    # Where several short ones used up the tolerance together, or one with stray losses, the impact is where it ran out.
-    if first.shows_after(0) and first.group.nobody_served(first.a, min(first.b, first.a + slack)):
-        yield Compared("impact, of all clients", abs(first.a - episode.impact), slack)
+    yield Compared("impacts of nothing", int(not troubles), 0)
+    # It is the earliest of all indicators, and no earlier than anything that went wrong.
+    world, start, end = truth.world, episode.fault_start, episode.end
+    lasting = [trouble.a for trouble in troubles if trouble.by != "strays"]
+    earliest = min(lasting + [group.first_missed(start, end) for group in truth.groups])
+    slack = max(grain(group) for group in truth.groups) + world.trip // 2 + world.lag
+    yield Compared("impact too early", max(0, earliest - episode.impact), slack)
+    # An outage of all clients that is long enough to use up the tolerance alone is an unbroken run of bad slots. The
+    # tolerance runs out in it at the latest, and the impact is where that run begins; of some clients it is broken.
+    for first in troubles:
+        uses_up = blind(first.group.plan) or 0
+        if first.by == "requests" and first.shows_after(0) and first.group.nobody_served(first.a, first.a + uses_up):
+            yield Compared("impact too late", max(0, episode.impact - first.a), slack)
 
 
 def _recovered(troubles: Sequence[Trouble], episode: Episode) -> Iterator[Compared]:

@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Literal
 
 from simulator import FOREVER, PROBER, Life, Server, World
+from simulator_strays import counts_at, stray_spans
 
 from chaosrun.plan import GroupPlan
 from chaosrun.scoring.pacing import due_times, sentinel_times
@@ -24,7 +25,8 @@ Span = tuple[int, int]
 
 
 def share(value: float) -> Fraction:
-    return Fraction(str(value))
+    """The nearest fraction of a denominator up to a million (docs/measurement.md, section 7)."""
+    return Fraction(value).limit_denominator(10**6)
 
 
 def spans_where(intervals: Iterable[Span], holds: Callable[[int], bool]) -> list[Span]:
@@ -76,10 +78,11 @@ class GroupTruth:
                 elif outage.how != "crash":
                     cuts.append((outage.a - half, outage.b - half))
             at = 0
-            for a, b in sorted(cuts):
+            # A stall that is over within the limit cuts nothing.
+            for a, b in sorted((a, b) for a, b in cuts if a < b):
                 if at < min(a, conn.broke - half):
                     found.append((at, min(a, conn.broke - half)))
-                at = max(at, b) if a < b else at
+                at = max(at, b)
             if at < conn.broke - half:
                 found.append((at, conn.broke - half))
         return found
@@ -89,12 +92,6 @@ class GroupTruth:
         """When more than the tolerated share of clients could not be served."""
         least = (1 - share(self.plan.tolerate_requests)) * self.clients
         return spans_where((span for own in self.served for span in own), lambda count: count < least)
-
-    @cached_property
-    def some_unserved(self) -> list[Span]:
-        """When some clients could not be served, but no more than tolerated."""
-        least = (1 - share(self.plan.tolerate_requests)) * self.clients
-        return spans_where((span for own in self.served for span in own), lambda count: least <= count < self.clients)
 
     @cached_property
     def few_sessions(self) -> list[Span]:
@@ -108,6 +105,27 @@ class GroupTruth:
         )
         return spans_where(sessions, lambda count: count < least)
 
+    def strays(self, start: int, end: int) -> list[Span]:
+        """When windows inside `[start, end)` begin that hold too many bad slots that fell outside of `few_served`.
+
+        Late by the lag a slot may meet what it was due before, and so may its reply, or that of a canary.
+        """
+        lag = self.world.lag
+        outages = [(a - lag, b + 2 * lag) for a, b in self.few_served if a < end and b > start]
+        calls = [strike.called for strike in self.world.strikes]
+        missed = [each for life in self.lives for each in life.missed]
+        counted = sorted(counts_at(each, calls) for each in missed)
+        strays = [t for t in counted if not any(a <= t < b for a, b in outages)]
+        dues = [due for due, _ in self._dues]
+        tolerated = share(self.plan.tolerate_requests)
+        return stray_spans(dues, missed, strays, calls, self.plan.window_ns, tolerated, start, end)
+
+    def first_missed(self, start: int, end: int) -> int:
+        """Where in `[start, end)` the first bad slot counts; else `end`."""
+        calls = [strike.called for strike in self.world.strikes]
+        counted = (counts_at(each, calls) for life in self.lives for each in life.missed)
+        return min((t for t in counted if start <= t < end), default=end)
+
     @property
     def troubled(self) -> dict[Literal["sessions", "requests"], list[Span]]:
         return {"sessions": self.few_sessions, "requests": self.few_served}
@@ -119,12 +137,16 @@ class GroupTruth:
         return any(a <= t < b for a, b in self.served[c])
 
     @cached_property
-    def _met(self) -> list[int]:
-        """Due times of slots and sentinels whose client could not be served."""
+    def _dues(self) -> list[tuple[int, int]]:
+        """Due times of slots and sentinels, each with its client."""
         plan, stop = self.plan, self.world.load_stopped
         dues = [(due, c) for c in range(self.clients) for due in due_times(c, plan, 0, stop)]
-        dues += sentinel_times(plan, self.world.baseline, stop)
-        return sorted(due for due, c in dues if not self.served_at(c, due))
+        return dues + list(sentinel_times(plan, self.world.baseline, stop))
+
+    @cached_property
+    def _met(self) -> list[int]:
+        """Due times of slots and sentinels whose client could not be served."""
+        return sorted(due for due, c in self._dues if not self.served_at(c, due))
 
     @property
     def met(self) -> int:
@@ -136,27 +158,19 @@ class GroupTruth:
         return next(a for a, b in self.served[c] if b > t)
 
     @cached_property
-    def _tolerable(self) -> tuple[Fraction, Fraction]:
-        """How many bad slots a window tolerates at least and at most: it has one slot of each grid more or less."""
+    def _tolerable(self) -> Fraction:
+        """How many bad slots a window tolerates at most: it has one slot of each grid more or less."""
         plan = self.plan
         rates = [Fraction(plan.clients, plan.period_ns)] if plan.period_ns else []
         rates += [Fraction(1, plan.sentinel_period_ns)] if plan.sentinel_period_ns else []
-        slots = [plan.window_ns * rate for rate in rates]
-        tolerated = share(plan.tolerate_requests)
-        return tolerated * sum(n // 1 for n in slots), tolerated * sum(-(-n // 1) for n in slots)
+        return share(plan.tolerate_requests) * sum(-(-plan.window_ns * rate // 1) for rate in rates)
 
     def must_show(self, a: int, b: int) -> bool:
         """Some window inside `[a, b)` had more slots that met it than any window tolerates."""
-        return self._most_met(a, b) > self._tolerable[1]
-
-    def may_show(self, a: int, b: int) -> bool:
-        return self._most_met(a, b) > self._tolerable[0]
-
-    def _most_met(self, a: int, b: int) -> int:
-        """Slots of one window inside `[a, b)` that met clients that could not be served, at most."""
         inside = self._met[bisect_left(self._met, a) : bisect_left(self._met, b)]
         width = self.plan.window_ns
-        return max((bisect_left(inside, due + width) - i for i, due in enumerate(inside)), default=0)
+        most = max((bisect_left(inside, due + width) - i for i, due in enumerate(inside)), default=0)
+        return most > self._tolerable
 
 
 @dataclass(frozen=True)
@@ -166,13 +180,18 @@ class Trouble:
     a: int
     b: int
     group: GroupTruth
-    by: Literal["sessions", "requests"]
+    by: Literal["sessions", "requests", "strays"]
 
     def shows_after(self, t: int) -> bool:
-        """What of it lies at or after `t` cannot hide: sessions are judged at each instant, requests over windows."""
+        """What of it lies at or after `t` cannot hide.
+
+        Sessions are judged at each instant, requests over windows; and strays are known to be too many for theirs.
+        """
         a = max(self.a, t)
         if self.by == "requests":
             return self.group.must_show(a, self.b)
+        if self.by == "strays":
+            return a < self.b
         # A client sees a session begin and end within a trip of the server's own doing.
         return self.b - a > self.group.world.trip + self.group.world.lag
 
@@ -184,13 +203,14 @@ class Truth:
 
     def troubles(self, start: int, end: int) -> list[Trouble]:
         """When in `[start, end)` a group was out of tolerance."""
-        return [
+        lasting = [
             Trouble(max(a, start), min(b, end), group, by)
             for group in self.groups
             for by, spans in group.troubled.items()
             for a, b in spans
             if max(a, start) < min(b, end)
         ]
+        return lasting + [Trouble(a, b, group, "strays") for group in self.groups for a, b in group.strays(start, end)]
 
     def ready(self, t: int) -> int:
         """When, from `t` on, the server would have served a fresh handshake of the prober."""

@@ -181,7 +181,12 @@ class Story:
                 for fault in by_time
                 if fault.verified
             ],
-            removed=[Removed(t=fault.removed, id=fault.id) for fault in by_time if fault.removed is not None],
+            # What would be removed after the run is never removed.
+            removed=[
+                Removed(t=fault.removed, id=fault.id)
+                for fault in by_time
+                if fault.removed is not None and fault.removed <= finish
+            ],
             attempts=sorted(scribe.attempts, key=lambda record: record.t),
             refused=sorted(scribe.refused, key=lambda record: record.t),
             opened=sorted(scribe.opened, key=lambda record: record.t),
