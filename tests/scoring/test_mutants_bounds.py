@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
 
 import pytest
-from storybook import MS, S, Story, group, strike
+from storybook import MS, S, Story, group, strike, ticking
 
-from chaosrun.records import History, Lag
+from chaosrun.plan import GroupPlan
+from chaosrun.records import History, Kind, Lag, Opened, Slot, Status
 from chaosrun.scoring.bounds import error_of_recovery, lag_p99
 from chaosrun.scoring.phases import Injection
 from chaosrun.scoring.recovery import find_recovery
@@ -107,3 +108,38 @@ def test_a_lag_record_counts_where_its_span_touches_what_is_asked_for() -> None:
     history = history_with(*(Lag(t=t, span_ns=10, buckets={t: 1}, max_ns=t) for t in (20, 40, 60)))
     spans = ((20, 20), (21, 29), (21, 30), (20, 50), (61, 70))
     assert [lag_p99(history, *span) for span in spans] == [20, None, 40, 60, None]
+
+
+def test_the_lag_that_counts_is_from_the_first_fault_of_the_episode_to_its_recovery() -> None:
+    calm = Lag(t=100, span_ns=100, buckets={0: 1}, max_ns=0)
+    for t, lag in ((39, 0), (40, 200), (42, 200), (50, 200), (60, 200), (62, 0)):
+        history = history_with(calm, Lag(t=t, span_ns=1, buckets={200: 100}, max_ns=200))
+        assert error(range(50, 60), history=history, faults=(injection(40, 40), injection(45, 45))) == 1 + lag
+
+
+def test_of_a_thousand_lags_the_ten_longest_are_left_out() -> None:
+    for longest, lag in ((10, 0), (11, 200)):
+        history = history_with(Lag(t=100, span_ns=100, buckets={0: 1000 - longest, 200: longest}, max_ns=200))
+        assert lag_p99(history, 40, 60) == lag
+
+
+def error_by_sessions(plan: GroupPlan, *, slots: Sequence[Slot] = (), opened: Sequence[Opened] = ()) -> int | None:
+    history = replace(Story(plan).history(), slots=slots, opened=opened, lags=CALM.lags)
+    start = Start(AT, AT, Indicator(plan.name, "sessions", 1, ()))
+    return error_of_recovery(history, [build_timeline(history, 0)], [injection(40, 40)], IMPACT, start, None)
+
+
+def test_the_error_of_sessions_is_the_round_trip_of_the_good_canaries_of_that_very_instant() -> None:
+    def canary(c: int, sent: int, got: int, status: Status = Status.SENT) -> Slot:
+        return Slot(0, c, sent, sent, got, status, Kind.CANARY, 0)
+
+    slots = [canary(0, AT - 1, 99), canary(1, AT, AT + 5), canary(2, AT, 99, Status.ERROR), canary(3, AT + 1, 99)]
+    assert error_by_sessions(group(), slots=slots) == 5
+
+
+def test_the_error_of_sessions_without_requests_is_the_opening_conversation_of_that_very_instant() -> None:
+    def line(c: int, t: int, shaken: int, g: int = 0) -> Opened:
+        return Opened(t=t, g=g, c=c, conn=0, began=1, shaken=shaken)
+
+    opened = [line(0, AT - 1, 2), line(1, AT, AT - 3), line(2, AT, 2, g=1), line(3, AT + 1, 2)]
+    assert error_by_sessions(ticking(), opened=opened) == 3

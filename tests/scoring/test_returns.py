@@ -142,6 +142,11 @@ def test_how_long_a_handshake_takes_is_what_the_slowest_took_that_was_done_befor
     assert probed((s(9.5), s(10)), hung, took=ms(2)).server_ready_error == ms(2) + 3 * MS
 
 
+def test_a_handshake_that_took_longer_than_the_quickest_of_the_baseline_need_not_have_hung() -> None:
+    probes = (s(9.5), s(9.5) + ms(30)), (s(11.97), None), (s(12), s(12) + ms(20))
+    assert probed(*probes, took=ms(2)).server_ready_error == ms(50) + 3 * MS
+
+
 def test_without_a_handshake_after_the_impact_there_is_no_error_either() -> None:
     assert probed((s(11), None)).server_ready_error is None
 
