@@ -126,6 +126,13 @@ def test_stray_losses_before_the_outage_are_not_the_impact() -> None:
     assert episode_of(story).impact == s(13)
 
 
+def test_the_impact_on_some_clients_or_of_short_dips_and_a_stray_is_where_the_tolerance_ran_out() -> None:
+    gray = struck(TWENTY).errors(HIT, s(15), clients=[1, 8, 14])  # bad at 10.05, 10.4, 10.7, 11.05, 11.4 ...
+    assert episode_of(gray).impact == s(11.4)
+    dips = struck(TWENTY).errors(s(10.4), s(10.5)).errors(s(10.7), s(10.8)).lose(18, s(11.9))
+    assert episode_of(dips).impact == s(11.9)
+
+
 def test_a_slot_undecided_when_the_fault_struck_belongs_to_the_fault_if_bad() -> None:
     story = Story(group(), faults=[strike(s(10.1))]).freeze(s(9.9), s(12))
     episode = episode_of(story)

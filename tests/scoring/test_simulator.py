@@ -1,4 +1,7 @@
-"""From the truth of a server to the numbers of its run: the scorer against a slow one, and both against the truth."""
+"""From the truth of a server to the numbers of its run: the scorer against a slow one, and both against the truth.
+
+The row `simulator` of the oracles holds ten thousand worlds against the truth, without the slow scorer.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def test_the_truth_lies_within_the_printed_error_and_a_slow_scorer_agrees_on_a_s
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("block", range(50))
-def test_the_truth_lies_within_the_printed_error_and_a_slow_scorer_agrees_in_ten_thousand_worlds(block: int) -> None:
-    for seed in range(block * 200, block * 200 + 200):
+@pytest.mark.parametrize("block", range(20))
+def test_the_truth_lies_within_the_printed_error_and_a_slow_scorer_agrees_in_a_thousand_worlds(block: int) -> None:
+    for seed in range(block * 50, block * 50 + 50):
         check(seed)
