@@ -83,8 +83,15 @@ def _recovered(troubles: Sequence[Trouble], episode: Episode) -> Iterator[Compar
     assert episode.recovered is not None
     if not troubles or episode.error is None:
         return
+    recovered = episode.recovered
     over = [each.b for each in troubles if not any(other.shows_after(each.b) for other in troubles)]
-    off = min((abs(b - episode.recovered) for b in over), default=1 << 62)
+    # An outage of some clients is over by definition where no request meets the rest of it.
+    for each in troubles:
+        rest = recovered, each.b
+        unmet = each.by == "requests" and each.a <= recovered < each.b and each.group.first_missed(*rest) == each.b
+        if unmet and not each.group.nobody_served(*rest):
+            over.append(recovered)
+    off = min((abs(b - recovered) for b in over), default=1 << 62)
     by = (episode.recovered_by or "").partition(".")[2]
     yield Compared(f"R, by {by}", off, episode.error)
 
