@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from push_script import Script
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
-from chaosrun.plan import StreamPlan
-from chaosrun.records import NONE
+import msgspec
+import pytest
+from push_script import S, Script
+
+from chaosrun.plan import FaultPlan, StreamPlan
+from chaosrun.records import NONE, Closed, Opened, Stream, Subscribed
 from chaosrun.scoring.intervals import IntervalSet
 from chaosrun.scoring.push_accounts import Account, Lane, Stay, Visit
+from chaosrun.scoring.pushes import count_pushes
 
 UNNAMED = StreamPlan()
 NAMED = StreamPlan(has_epoch=True)
@@ -140,3 +147,155 @@ def test_a_first_number_that_comes_late_and_one_that_comes_again_after_it_are_no
 def test_a_first_number_of_all_above_what_was_received_goes_on() -> None:
     ledger = reconnected(4, 5, first_seq=4, before=(1, 2), head=None).score().ledger
     assert (ledger.unaccountable, ledger.missed_disconnected) == (0, 1)
+
+
+# ---- the pass over the messages, and the table of the ledger
+
+
+def test_a_message_whose_last_number_is_below_its_first_is_one_of_its_first() -> None:
+    history = Script().joins(0, 1, head=0).gets(0, 2, 1, 2, 3, 4).marks(100, 4).history()
+    pushes = [push._replace(last=0) if push.first == 3 else push for push in history.pushes]
+    ledger = count_pushes(replace(history, pushes=pushes), 0, (0, 50 * S)).ledger
+    assert (ledger.live, ledger.duplicates, ledger.lost) == (4, 0, 0)
+
+
+@pytest.mark.parametrize(("baseline", "judged"), [((2, 12), True), ((2, 11), False), ((3, 12), False)])
+def test_the_baseline_of_a_cadence_is_half_open(baseline: tuple[int, int], judged: bool) -> None:
+    script = Script().joins(0, 1, head=0)
+    for number in range(1, 11):  # at 2 s to 11 s
+        script.gets(0, 1 + number, number)
+    assert (script.score(baseline).unjudged == ()) == judged
+
+
+def test_a_gap_is_counted_from_the_last_message_however_close_it_was_to_the_one_before() -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 1.5, 1).gets(0, 1.500000001, 2).gets(0, 3, *range(3, 12))
+    assert script.score().longest_baseline_gap_ns == 1_500_000_000 - 1
+
+
+def test_one_connection_that_was_told_no_head_leaves_replays_untold() -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 2, 1, 2).joins(1, 1).gets(1, 2, 1, 2).marks(100, 2)
+    ledger = script.score().ledger
+    assert (ledger.replayed, ledger.live, ledger.owed) == (None, 4, 4)
+
+
+def test_what_is_only_known_as_a_lower_bound_is_not_accountable_though_no_class_is_clouded() -> None:
+    ledger = Script().joins(0, 1, head=0).gets(0, 2, 1, 3).leaves(0, 10).score().ledger
+    assert (ledger.source, ledger.clouded, ledger.accountable) == ("lower_bound", frozenset(), False)
+    assert ledger.why == "what was published is only known as a lower bound"
+
+
+def test_a_client_with_losses_in_two_channels_is_one_client_with_losses() -> None:
+    script = (
+        Script().joins(0, 1, head=0).subscribes(0, 1, 0, channel="B").gets(0, 2, 1, 3).gets(0, 2, 1, 3, channel="B")
+    )
+    ledger = script.marks(100, 3).marks(100, 3, channel="B").score().ledger
+    assert (ledger.lost_connected, ledger.clients_with_loss) == (2, 1)
+
+
+# ---- who listened to what
+
+
+def test_an_epoch_appeared_when_it_was_first_named_though_it_was_named_again() -> None:
+    script = Script().joins(0, 1, head=0).subscribes(0, 2, 0, epoch="F").subscribes(0, 3, 0)
+    score = script.marks(100, 3, epoch=None).score()
+    assert numbers(score.missing(0, "A", "F").owed) == [1, 2, 3]
+    assert numbers(score.missing(0, "A", "E").owed) == []
+
+
+def test_a_second_subscription_on_a_connection_does_not_move_where_owed_begins() -> None:
+    ledger = Script().joins(0, 1, head=0).gets(0, 2, 1).subscribes(0, 5, 2).gets(0, 6, 3).marks(100, 3).score().ledger
+    assert (ledger.owed, ledger.lost_connected, ledger.unexpected) == (3, 1, 0)
+
+
+def test_what_another_group_does_is_nothing_to_this_one() -> None:
+    script = Script(UNNAMED).joins(0, 1, head=0, epoch=None).gets(0, 2, 1, 3, epoch=None).leaves(0, 10)
+    script.joins(0, 12, head=4, epoch=None).gets(0, 13, 5, 6, epoch=None).leaves(0, 101, "ours", planned=True)
+    alone = script.marks(100, 7, epoch=None).history()
+
+    def second(records: Sequence[Opened | Closed | Subscribed | Stream]) -> list[Any]:
+        return [msgspec.structs.replace(record, g=1) for record in records]
+
+    other = Script(UNNAMED).joins(0, 1, head=9, epoch=None).leaves(0, 3).joins(0, 4, head=50, epoch=None).leaves(0, 5)
+    other.joins(0, 6, head=60, epoch=None).leaves(0, 90)
+    first = other.history()
+    both = replace(
+        alone,
+        plan=msgspec.structs.replace(alone.plan, groups=(first.plan.groups[0], alone.plan.groups[0])),
+        opened=[*second(alone.opened), *first.opened],
+        closed=[*second(alone.closed), *first.closed],
+        subscribed=[*second(alone.subscribed), *first.subscribed],
+        streams=second(alone.streams),
+    )
+    ledger = count_pushes(alone, 0, (0, 50 * S)).ledger
+    assert (ledger.owed, ledger.lost_connected, ledger.missed_disconnected, ledger.tail) == (7, 1, 1, 1)
+    assert count_pushes(both, 1, (0, 50 * S)).ledger == ledger
+
+
+RESTART = FaultPlan(id="f", name="crash", kind="process_kill")
+ELSEWHERE = FaultPlan(id="g", name="crash", kind="process_kill", role="terminal", reaches_server=False)
+
+
+def reopened(script: Script, since: int, again: int) -> int:
+    """Reconnects across which a restart may have begun to number anew."""
+    script.joins(0, since, head=0, epoch=None).gets(0, since + 1, 1, 2, epoch=None).leaves(0, again - 1)
+    return script.joins(0, again, head=2, epoch=None).marks(100, 2, epoch=None).score().ledger.unaccountable
+
+
+def test_a_fault_that_was_never_removed_may_restart_the_server_up_to_the_end() -> None:
+    assert reopened(Script(UNNAMED, faults=(RESTART,)).strikes(20), since=22, again=40) == 1
+    both = Script(UNNAMED, faults=(RESTART, ELSEWHERE)).strikes(20).strikes(20, 21, id="g")
+    assert reopened(both, since=22, again=40) == 1, "the removal of another fault is not its own"
+
+
+def test_a_fault_that_is_called_again_is_removed_again() -> None:
+    assert reopened(Script(UNNAMED, faults=(RESTART,)).strikes(5, 6).strikes(20), since=7, again=30) == 1
+    assert reopened(Script(UNNAMED, faults=(RESTART,)).strikes(5, 6).strikes(40, 41), since=7, again=30) == 0
+
+
+@pytest.mark.parametrize(("subscribes", "lost"), [(True, False), (False, True)])
+def test_a_silent_connection_between_two_carries_a_stream_only_where_there_are_no_subscriptions(
+    subscribes: bool, lost: bool
+) -> None:
+    script = Script().joins(0, 1, head=0) if subscribes else Script().opens(0, 1)
+    script.gets(0, 2, 1, 2).leaves(0, 3).opens(0, 10).leaves(0, 20).opens(0, 25).gets(0, 26, 4)
+    script.joins(1, 1, head=0).gets(1, 2, 1, 2).gets(1, 15, 3).gets(1, 26, 4).marks(100, 4)
+    copies = script.score().missing(0, "A", "E")
+    assert numbers(copies.lost_connected if lost else copies.missed_disconnected) == [3]
+
+
+def test_a_head_told_without_an_epoch_is_not_that_of_a_second_epoch_on_the_connection() -> None:
+    script = Script().joins(0, 1, head=10, epoch=None).gets(0, 2, 11).gets(0, 5, 1, 2, epoch="F")
+    copies = script.marks(100, 2, epoch="F").score().missing(0, "A", "F")
+    assert (numbers(copies.live), numbers(copies.replayed)) == ([1, 2], [])
+
+
+def test_a_connection_carries_a_stream_from_its_first_subscription_on() -> None:
+    script = Script(StreamPlan(has_epoch=True, has_sent_at=True)).joins(0, 1, head=0).gets(0, 2, 1, 2, sent=2)
+    script.leaves(0, 3).joins(0, 5).subscribes(0, 9, None).leaves(0, 20)
+    script.joins(1, 1, head=0).gets(1, 2, 1, 2, sent=2)
+    for t, number in ((4, 3), (6, 4), (10, 5)):
+        script.gets(1, t, number, sent=t)
+    assert numbers(script.score().missing(0, "A", "E").lost_connected) == [4, 5]
+
+
+def test_a_plan_that_promises_epochs_accounts_for_a_restart_though_none_was_named_yet() -> None:
+    assert reopened_silently(StreamPlan(has_epoch=True)) == 0
+    assert reopened_silently(UNNAMED) == 1
+
+
+def reopened_silently(stream: StreamPlan) -> int:
+    script = Script(stream, faults=(RESTART,)).joins(0, 1, head=0, epoch=None).strikes(10, 12).leaves(0, 10)
+    return script.joins(0, 13, head=0, epoch=None).score().ledger.unaccountable
+
+
+def test_a_numbering_of_a_clients_own_goes_on_across_a_reconnect() -> None:
+    script = Script(StreamPlan(scope="client")).joins(0, 1, head=0, epoch=None).gets(0, 2, 1, 2, epoch=None)
+    ledger = script.leaves(0, 3).joins(0, 5, head=3, epoch=None).gets(0, 6, 4, epoch=None).score().ledger
+    assert (ledger.unaccountable, ledger.missed_disconnected) == (0, 1)
+
+
+def test_the_log_of_one_numbering_says_nothing_of_one_that_began_anew_without_a_name() -> None:
+    script = Script(UNNAMED, faults=(RESTART,)).joins(0, 1, head=0, epoch=None).gets(0, 2, 1, 2, epoch=None)
+    script.strikes(11, 12).leaves(0, 10).joins(0, 13, head=0, epoch=None).gets(0, 14, 1, 2, 5, epoch=None)
+    ledger = script.logs(2, 1, 2, epoch=None).score().ledger
+    assert (ledger.unaccountable, ledger.unexpected, ledger.lost_connected) == (1, 0, 2)
