@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 from chaosrun.plan import GroupPlan
 from chaosrun.scoring.ratio import exact
@@ -92,14 +92,14 @@ def resolution(group: GroupPlan) -> int | None:
 def blind(group: GroupPlan) -> int | None:
     """The longest outage (ns) that the tolerance of requests could hide; None if it only listens.
 
-    `(floor(l * n) + 1) / (N * rate)` with `n` the slots of a window: as many slots as are tolerated, and nearly the
+    `(floor(l * n) + 1) / (N * rate)` with `n` the most slots of a window: as many as are tolerated, and nearly the
     whole way to the slot before the first and after the last of them. Sentinels are a grid of their own and may be
     missed like the slots: one distance more.
     """
     rate = judged_rate(group)
     if not rate:
         return None
-    slots = group.window_ns * rate // SECOND
+    slots = ceil(group.window_ns * rate / SECOND)
     grids = (group.period_ns is not None) + (group.sentinel_period_ns is not None)
     return round((floor(exact(group.tolerate_requests) * slots) + grids) * SECOND / rate)
 

@@ -72,6 +72,12 @@ def test_due_times_begin_with_the_planned_start_and_end_before_the_stop() -> Non
     assert list(due_times(0, group(period_ns=None), 0, S)) == []
 
 
+def test_blind_counts_the_fullest_window() -> None:
+    # 9.99 slots/s: most windows of 1 s have ten slots and tolerate three.
+    nearly_ten = group(clients=20, period_ns=2_002_000_000, window_ns=S, tolerate_requests=0.3)
+    assert blind(nearly_ten) == 4 * 100_100_000
+
+
 def test_sentinels_go_round_all_clients() -> None:
     plan = group(clients=3, sentinel_period_ns=S)
     assert list(sentinel_times(plan, s(1), s(5))) == [(s(1), 0), (s(2), 1), (s(3), 2), (s(4), 0)]
