@@ -299,3 +299,24 @@ def test_the_log_of_one_numbering_says_nothing_of_one_that_began_anew_without_a_
     script.strikes(11, 12).leaves(0, 10).joins(0, 13, head=0, epoch=None).gets(0, 14, 1, 2, 5, epoch=None)
     ledger = script.logs(2, 1, 2, epoch=None).score().ledger
     assert (ledger.unaccountable, ledger.unexpected, ledger.lost_connected) == (1, 0, 2)
+
+
+def test_connections_and_channels_of_another_group_are_not_carried_by_this_one() -> None:
+    script = Script().opens(0, 1).gets(0, 2, 1, 2).leaves(0, 3).opens(0, 5).leaves(0, 10)
+    alone = script.marks(100, 4).history()
+    plan = msgspec.structs.replace(alone.plan, groups=alone.plan.groups * 2)
+    own: dict[str, Any] = {
+        name: [msgspec.structs.replace(record, g=1) for record in getattr(alone, name)]
+        for name in ("opened", "closed", "streams")
+    }
+    theirs = Stream(t=50 * S, sid=len(alone.streams), g=0, c=0, conn=0, channel="B", epoch="E")
+    another = Opened(t=50 * S, g=0, c=0, conn=2, began=50 * S, shaken=50 * S)
+    for name, record in (("opened", another), ("streams", theirs)):
+        both = replace(alone, plan=plan, **(own | {name: [*own[name], record]}))
+        assert count_pushes(both, 1, (0, 50 * S)).ledger == count_pushes(alone, 0, (0, 50 * S)).ledger
+
+
+def test_a_client_that_was_told_its_own_epoch_again_after_another_had_begun_does_not_owe_that_one() -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 2, 1).joins(1, 1, head=0).gets(1, 2, 1).gets(1, 9, 1, epoch="F")
+    script.leaves(0, 20).joins(0, 30, head=1)
+    assert [score.epoch for score in script.score().accounts if score.client == 0] == ["E"]

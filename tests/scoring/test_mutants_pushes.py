@@ -414,8 +414,8 @@ def test_what_a_head_told_is_above_was_missed_and_not_lost_on_a_later_connection
 
 def test_the_rest_of_an_epoch_that_ended_while_the_client_listened_is_lost_whatever_came_before_and_after() -> None:
     script = Script().joins(0, 1, head=0).gets(0, 2, 1).leaves(0, 3).joins(0, 5, head=1).gets(0, 6, 2)
-    script.gets(0, 10, 1, epoch="F").leaves(0, 12).joins(0, 14, head=1, epoch="F").gets(0, 15, 2, epoch="F")
-    script.logs(2, 1, 5).logs(10, 1, 2, epoch="F")
+    script.gets(0, 8.9, 1, epoch="F").leaves(0, 9).joins(0, 14, head=1, epoch="F").gets(0, 15, 2, epoch="F")
+    script.logs(2, 1, 1).logs(6, 2, 2).logs(8.5, 3, 5).logs(8.9, 1, 1, epoch="F").logs(15, 2, 2, epoch="F")
     copies = script.score().missing(0, "A", "E")
     assert (numbers(copies.lost_connected), numbers(copies.missed_disconnected)) == ([3, 4, 5], [])
 

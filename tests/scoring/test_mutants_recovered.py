@@ -138,5 +138,5 @@ def test_a_fault_that_nothing_met_while_it_was_on_is_not_shown_to_be_absorbed() 
 
 
 def test_what_came_after_the_observation_met_no_fault_though_it_was_still_on() -> None:
-    assert absorbed(s(39), s(45))
-    assert absorbed(s(41), s(45)) is None
+    assert absorbed(s(39), s(42))
+    assert absorbed(s(41), s(42)) is None

@@ -183,3 +183,8 @@ def test_a_record_of_a_client_that_no_plan_knows_is_noticed_by_itself() -> None:
     assert violations(told, 0, Requests.of(told, 0).ledger) == [
         "accounts: 1 records of slots that were not due, or twice"
     ]
+
+
+def test_a_slot_counts_in_no_window_between_its_due_time_and_the_fault() -> None:
+    found = Requests.of(history(row(10), called=15), 0).measure([(10, 12), (12, 15), (15, 16)])
+    assert [window.ledger.due for window in found] == [0, 0, 1]
