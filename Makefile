@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test slow lint bench oracle mutation mutation-hand picture schema clean
+.PHONY: run test slow proof lint bench oracle mutation mutation-hand picture schema clean
 
 run: $(READY)
 	$(BIN)/chaosrun experiments/server-restart.yaml
@@ -17,7 +17,11 @@ test: $(READY)
 
 # Everything that takes longer or needs more of the machine; nothing of it may be skipped in CI.
 slow: $(READY)
-	$(BIN)/pytest -m "slow or live" -rs
+	$(BIN)/pytest -m "(slow or live) and not proof" -rs
+
+# A harmed observer, series, comparisons and the oracles in small size, all on real runs: for a machine with nothing else to do.
+proof: $(READY)
+	$(BIN)/pytest -m proof -rsw
 
 lint: $(READY)
 	$(BIN)/ruff check .

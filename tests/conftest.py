@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
 WHOLE_RUNS = [HERE / name for name in ("e2e", "observer", "oracle")]
+PROOFS = [HERE / name for name in ("oracle", "e2e/test_series.py", "e2e/test_compare.py")]
+"""Their slow tests are for a machine that has nothing else to do, as all of `observer` are: `make proof`."""
 
 # The same examples every time: whether a commit is good is not for a seed to decide. On a busy machine one may take
 # long, which is no property of the code. To look further: pytest --hypothesis-profile=explore
@@ -23,6 +25,9 @@ settings.load_profile("steady")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole runs measure time: `make test` runs them by themselves, and xdist never two at once."""
     for item in items:
+        around = (item.path, *item.path.parents)
+        if HERE / "observer" in around or (item.get_closest_marker("slow") and any(it in around for it in PROOFS)):
+            item.add_marker(pytest.mark.proof)
         if any(folder in item.path.parents for folder in WHOLE_RUNS):
             item.add_marker(pytest.mark.whole_run)
             item.add_marker(pytest.mark.xdist_group("whole runs"))
