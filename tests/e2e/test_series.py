@@ -170,7 +170,10 @@ def test_a_run_that_fails_is_followed_by_the_next_and_one_that_cannot_start_ends
     repeats = finished.kept["repeats"]
     assert [(run["verdict"], run["exit_code"]) for run in repeats["runs"]] == [("failed", 1), (None, 69)]
     assert repeats["ttr_s"]["median"] is None
-    assert repeats["ttr_s"]["median_above"] == repeats["runs"][0]["censored_above_s"] >= 7
+    first = repeats["runs"][0]
+    assert first["censored_above_s"] >= 7
+    # A run can fail with an observer that was not sound: then its time says nothing.
+    assert repeats["ttr_s"]["median_above"] == (None if first["left_out"] else first["censored_above_s"])
     assert repeats["failure_probability_below"] == 1
     assert "2 of 4 runs: 1 failed, 1 without a result" in finished.out
     assert finished.left_behind() == []
