@@ -52,7 +52,8 @@ def test_a_wall_clock_that_is_set_and_a_machine_that_slept_are_in_the_record(tmp
         boottime_ns=lambda: stepped(time.clock_gettime_ns(time.CLOCK_BOOTTIME)),
     )
     first, second = observed(tmp_path, clocks, 2)[:2]
-    assert second.wall_offset_ns - first.wall_offset_ns == pytest.approx(3e9, abs=5e6)
+    # The machine's own time service may set the wall clock beside us.
+    assert second.wall_offset_ns - first.wall_offset_ns == pytest.approx(3e9, abs=1e8)
     assert (first.suspended_ns, second.suspended_ns) == (pytest.approx(0, abs=1e6), pytest.approx(3e9, abs=1e6))
 
 

@@ -188,7 +188,8 @@ def test_every_push_is_a_row_under_a_named_stream_and_the_end_asks_for_the_head(
     for push in history.pushes:
         stream = history.streams[push.sid]
         assert (stream.channel, stream.epoch, stream.conn) == ("EURUSD", "T1", 0)
-        assert 0 <= push.at - push.sent_at < 20 * SECOND
+        # `sent_at` is by the wall clock, which a machine's time service may set meanwhile.
+        assert -SECOND // 10 <= push.at - push.sent_at < 20 * SECOND
         numbers[stream.c].append(push.first)
     assert set(numbers) == {0, 1, 2}
     for c, seen in numbers.items():
