@@ -22,8 +22,11 @@ TINY = Path(__file__).with_name("tiny.yaml")
 PATIENCE_S = 90.0
 GONE_WITHIN_S = 20.0
 INCONCLUSIVE = 3
-TRIES = 3
+TRIES = 4
 """A run of which the observer itself says that the machine was too busy proves nothing, and is made again."""
+REST_S = 4
+"""Before the second try; twice and three times as long before the next ones. Where a hypervisor shares out the CPU by
+credit, a machine that has just been busy gets some of it back by resting."""
 
 
 class EndedBefore(AssertionError):
@@ -136,6 +139,7 @@ def conclusive(
 ) -> Finished:
     """A run to its end, and once more where it proved nothing."""
     for number in range(TRIES):
+        time.sleep(number * REST_S)
         before_each()
         finished = chaosrun(*arguments, reports=reports / f"try-{number}", **more).finish()
         if finished.code != INCONCLUSIVE:
@@ -146,6 +150,7 @@ def conclusive(
 def come_to(line: dict[str, object], *arguments: str | Path, reports: Path, **more: Any) -> Run:
     """A run that has just written this line, of a phase that comes only where the baseline was steady."""
     for number in range(TRIES):
+        time.sleep(number * REST_S)
         run = chaosrun(*arguments, reports=reports / f"try-{number}", **more)
         try:
             run.wait_for(**line)
