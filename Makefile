@@ -19,7 +19,8 @@ test: $(READY)
 slow: $(READY)
 	$(BIN)/pytest -m "(slow or live) and not proof" -rs
 
-# A harmed observer, series, comparisons and the oracles in small size, all on real runs: for a machine with nothing else to do.
+# A harmed observer, series, comparisons and the oracles in small size on real runs, and many more seeds of the scorers: for a
+# machine with nothing else to do.
 proof: $(READY)
 	$(BIN)/pytest -m proof -rsw
 

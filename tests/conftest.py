@@ -9,8 +9,17 @@ from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
 WHOLE_RUNS = [HERE / name for name in ("e2e", "observer", "oracle")]
-PROOFS = [HERE / name for name in ("oracle", "e2e/test_series.py", "e2e/test_compare.py")]
-"""Their slow tests are for a machine that has nothing else to do, as all of `observer` are: `make proof`."""
+PROOFS = [
+    HERE / name
+    for name in (
+        "oracle",
+        "e2e/test_series.py",
+        "e2e/test_compare.py",
+        "scoring/test_simulator.py",
+        "scoring/test_push_properties.py",
+    )
+]
+"""Their slow tests take long or want a machine that has nothing else to do, as all of `observer` do: `make proof`."""
 
 # The same examples every time: whether a commit is good is not for a seed to decide. On a busy machine one may take
 # long, which is no property of the code. To look further: pytest --hypothesis-profile=explore
