@@ -169,7 +169,7 @@ def come_to(line: dict[str, object], *arguments: str | Path, reports: Path, **mo
 
 
 def skip_where_stolen_from(told: str) -> None:
-    """Where the hypervisor takes more than 5% of the CPU no run can vouch for its numbers; chaosrun says so, rightly."""
+    """Where the hypervisor takes over 5% of the CPU no run can vouch for its numbers; chaosrun says so, rightly."""
     if "CPU stolen by the hypervisor" in told:
         pytest.skip(f"the hypervisor took more than 5% of this machine's CPU, {TRIES} times")
 
