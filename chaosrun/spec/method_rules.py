@@ -39,7 +39,9 @@ def method_problems(
         path: Path = ("method", index)
         if not isinstance(step, FaultStep):
             continue
-        if isinstance(step, OtherFaultStep):
+        if step.fault in LATER:
+            yield Finding((*path, "fault"), f"{step.fault} is not yet available in this version of chaosrun")
+        elif isinstance(step, OtherFaultStep):
             yield from _other_fault(path, step, tree, catalogue)
         role = step.target_role()
         if role is None or isinstance(step, NoopStep):
@@ -69,9 +71,6 @@ def _restartable(path: Path, step: ProcessKillStep, role: Role | None) -> Iterat
 
 
 def _other_fault(path: Path, step: OtherFaultStep, tree: Node, catalogue: Catalogue) -> Iterator[Finding]:
-    if step.fault in LATER:
-        yield Finding((*path, "fault"), f"{step.fault} is not yet available in this version of chaosrun")
-        return
     try:
         kind = catalogue.fault(step.fault)
     except UsageError:

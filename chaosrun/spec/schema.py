@@ -25,6 +25,7 @@ FILES: dict[str, type[File]] = {
     "protocol": model.Protocol,
 }
 """The schemas by file name, and the type that each describes."""
+_STEPS = (steps.base, steps.clients, steps.containers, steps.network, steps.processes, steps.service)
 FOLDER = Path(__file__).parents[2] / "schema"
 TEXT_TOO = (
     ("Experiment", "steady_state"),
@@ -70,7 +71,7 @@ def stale(folder: Path = FOLDER) -> list[str]:
 
 
 def _other_kinds() -> dict[str, Any]:
-    return {"type": "string", "not": {"enum": [*steps.BUILT_IN, *steps.LATER]}, "description": "An installed kind."}
+    return {"type": "string", "not": {"enum": [*steps.BUILT_IN]}, "description": "An installed kind."}
 
 
 def _or_text(leaf: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def notes() -> dict[tuple[str, str], str]:
     Read here and not by pydantic, which would do it at every start of chaosrun.
     """
     found: dict[tuple[str, str], str] = {}
-    modules: tuple[ModuleType, ...] = (base, limit, load, model, protocol, steps, target)
+    modules: tuple[ModuleType, ...] = (base, limit, load, model, protocol, target, *_STEPS)
     for module in modules:
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef):

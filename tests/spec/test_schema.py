@@ -70,7 +70,7 @@ def test_an_editor_is_told_what_the_loader_would_say(group: dict[str, object], v
         ({"fault": "process_kill", "role": "server"}, True),
         ({"fault": "added_by_a_package", "whatever": 1}, True),
         ({"fault": "process_kill", "rol": "server"}, False),
-        ({"fault": "netem"}, False),
+        ({"fault": "toxiproxy"}, False),
     ],
 )
 def test_steps_are_open_to_kinds_that_packages_add(step: dict[str, object], valid: bool) -> None:

@@ -1,0 +1,96 @@
+"""The steps of a method: a pause, or a fault with the keys of its kind."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag
+
+from chaosrun.spec.base import TAG
+from chaosrun.spec.steps.base import FaultStep, OtherFaultStep, ParallelStep, PauseStep, Restart
+from chaosrun.spec.steps.clients import ClientDisconnectStep
+from chaosrun.spec.steps.containers import ContainerKillStep, ContainerNetworkStep, ContainerPauseStep
+from chaosrun.spec.steps.network import NetemStep, ToxiproxyStep
+from chaosrun.spec.steps.processes import ProcessKillStep, ProcessPauseStep
+from chaosrun.spec.steps.service import CommandStep, HttpStep, NoopStep
+
+__all__ = [
+    "BUILT_IN",
+    "LATER",
+    "ClientDisconnectStep",
+    "CommandStep",
+    "ContainerKillStep",
+    "ContainerNetworkStep",
+    "ContainerPauseStep",
+    "FaultStep",
+    "HttpStep",
+    "NetemStep",
+    "NoopStep",
+    "OtherFaultStep",
+    "ParallelStep",
+    "PauseStep",
+    "ProcessKillStep",
+    "ProcessPauseStep",
+    "Restart",
+    "Step",
+    "ToxiproxyStep",
+]
+
+BUILT_IN = (
+    "client_disconnect",
+    "command",
+    "container_kill",
+    "container_network",
+    "container_pause",
+    "http",
+    "netem",
+    "noop",
+    "process_kill",
+    "process_pause",
+    "toxiproxy",
+)
+LATER = (
+    "client_disconnect",
+    "process_pause",
+    "container_kill",
+    "container_pause",
+    "container_network",
+    "toxiproxy",
+    "netem",
+    "http",
+    "command",
+)
+"""Kinds that the format names and that are still to come."""
+
+
+def _step_kind(value: Any) -> str:
+    if isinstance(value, dict):
+        if "pause" in value and "fault" not in value:
+            return TAG + "pause"
+        if "parallel" in value:
+            return TAG + "parallel"
+        kind = value.get("fault")
+    else:
+        kind = getattr(value, "fault", None)
+        if isinstance(value, PauseStep):
+            return TAG + "pause"
+    return TAG + (kind if kind in BUILT_IN else "other")
+
+
+Step = Annotated[
+    Annotated[PauseStep, Tag(TAG + "pause")]
+    | Annotated[ClientDisconnectStep, Tag(TAG + "client_disconnect")]
+    | Annotated[CommandStep, Tag(TAG + "command")]
+    | Annotated[ContainerKillStep, Tag(TAG + "container_kill")]
+    | Annotated[ContainerNetworkStep, Tag(TAG + "container_network")]
+    | Annotated[ContainerPauseStep, Tag(TAG + "container_pause")]
+    | Annotated[HttpStep, Tag(TAG + "http")]
+    | Annotated[NetemStep, Tag(TAG + "netem")]
+    | Annotated[NoopStep, Tag(TAG + "noop")]
+    | Annotated[ProcessKillStep, Tag(TAG + "process_kill")]
+    | Annotated[ProcessPauseStep, Tag(TAG + "process_pause")]
+    | Annotated[ToxiproxyStep, Tag(TAG + "toxiproxy")]
+    | Annotated[ParallelStep, Tag(TAG + "parallel")]
+    | Annotated[OtherFaultStep, Tag(TAG + "other")],
+    Discriminator(_step_kind),
+]
