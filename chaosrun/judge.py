@@ -137,7 +137,9 @@ def _judge(evidence: Evidence, checks: Sequence[Check], plan: CriterionPlan, met
     if span is None:
         outcome = outcome._replace(why=f"no evidence: {_missing(plan, metric)}")
     elif outcome.outcome is not None:
-        outcome = _doubted(outcome, [c for c in checks if c.hits(metric.needs, *span, plan.group)])
+        hits = [check for check in checks if check.hits(metric.needs, *span, plan.group)]
+        proven = outcome.outcome and _is_of_worse_side(plan, metric)
+        outcome = _doubted(outcome, [check for check in hits if not (proven and check.only_slows)])
     return Criterion(
         name=plan.name,
         metric=plan.metric,
@@ -185,6 +187,11 @@ def _missing(plan: CriterionPlan, metric: Metric) -> str:
     return f"the run has no window {plan.window!r}" if metric.windowed else "no fault was injected"
 
 
+def _is_of_worse_side(plan: CriterionPlan, metric: Metric) -> bool:
+    """It asks for no more than that the metric is not too bad, and what slows things can only make that harder."""
+    return metric.slow_is_worse and (plan.max if metric.up else plan.min) is None
+
+
 def _doubted(outcome: Outcome, invalid: Sequence[Check]) -> Outcome:
     """What was measured by an observer that was not sound is neither true nor false."""
     if not invalid:
@@ -208,7 +215,9 @@ def obstacles(evidence: Evidence, checks: Sequence[Check]) -> list[str]:
             f"not injected: {', '.join(missing)}" + (f", for the baseline was not steady: {because}" if because else "")
         )
     prefixes = {"observer": "observer not sound: ", "baseline": "no sound baseline: ", "effect": ""}
-    found += [f"{prefixes[check.subject]}{check.told()}" for check in checks if check.grade == "invalid"]
+    # A machine that slows things down obstructs nothing by itself: what kept its limits has kept them in spite of it.
+    grave = [check for check in checks if check.grade == "invalid" and check.subject in prefixes]
+    found += [f"{prefixes[check.subject]}{check.told()}" for check in grave]
     episodes = evidence.recovery.episodes if evidence.recovery else ()
     if any(episode.impact is None and not episode.absorbed for episode in episodes):
         found.append("no impact was seen, and nothing shows that the fault could have had one")

@@ -28,6 +28,8 @@ class Metric:
     """One line, for `chaosrun explain metric NAME`."""
     needs: frozenset[Need]
     """The checks of the observer that it depends on."""
+    slow_is_worse: bool = True
+    """Whatever delays load or service can move it to its worse side only."""
     measure: Callable[[Window], Reading | None]
     """In SI base units; None without evidence."""
     per: Scope = "group"

@@ -16,7 +16,7 @@ ABSORBED = "the fault was absorbed: there was no outage to measure"
 
 
 def episode_metric(
-    name: str, meaning: str, read: Callable[[Episode], Reading | None], *, unit: Unit = "s"
+    name: str, meaning: str, read: Callable[[Episode], Reading | None], *, slow_is_worse: bool = True
 ) -> tuple[Metric, ...]:
     """A metric that reads the worst episode; without a fault there is no evidence."""
 
@@ -27,10 +27,11 @@ def episode_metric(
     return (
         Metric(
             name=name,
-            unit=unit,
+            unit="s",
             up=False,
             meaning=meaning,
             needs=needs("lag", "journal", "prober", "effect"),
+            slow_is_worse=slow_is_worse,
             measure=measure,
             per="run",
             windowed=False,

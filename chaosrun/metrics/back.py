@@ -32,5 +32,7 @@ METRICS = tuple(
         f"back_{member}",
         f"until {_WORDS.get(member, member + '%')} of the affected clients had become usable again",
         partial(read, field),
+        # More clients that count as affected, and are back at once, bring every share of them but all nearer.
+        slow_is_worse=member == "all",
     )
 )

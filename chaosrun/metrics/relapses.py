@@ -19,6 +19,7 @@ METRICS = (
         up=False,
         meaning="stretches in tolerance after an impact that ended, of at least max(1 s, window), in all episodes",
         needs=needs("lag", "journal", "prober", "effect"),
+        slow_is_worse=False,  # a relapse that is out of tolerance already is none
         measure=measure,
         per="run",
         windowed=False,

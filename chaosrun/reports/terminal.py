@@ -210,7 +210,9 @@ def _observer(result: Result) -> list[Row]:
     observer = result.observer
     amiss = [check for check in observer.checks if check.outcome in ("warn", "invalid")]
     checked = sum(check.outcome is not None for check in observer.checks)
-    if observer.sound:
+    if observer.sound and observer.slowed:
+        text = Text("sound, but CPU time was taken away: times are upper bounds", style="yellow")
+    elif observer.sound:
         text = Text(f"sound ({counted(checked, 'check')})", style="" if amiss else "green")
     else:
         text = Text("NOT SOUND: part of what was measured cannot be trusted", style="bold red")

@@ -38,10 +38,15 @@ class Check:
     why: str = ""
     group: str | None = None
     """The only group that it speaks of."""
+    only_slows: bool = False
+    """It can only have made things later or fewer, for load and service alike: what kept its limit in spite of it, kept
+    it. So it makes unknown what did not."""
 
     @property
-    def subject(self) -> Literal["observer", "baseline", "effect"]:
+    def subject(self) -> Literal["observer", "machine", "baseline", "effect"]:
         """What is unsound if it fails: a baseline that is none clouds no single number."""
+        if self.only_slows:
+            return "machine"
         if not self.clouds:
             return "baseline"
         return "effect" if self.clouds == {"effect"} else "observer"

@@ -153,6 +153,8 @@ def _why_left_out(result: Result) -> tuple[str, bool] | None:
         return f"ended early: {result.stopped_by}", True
     if not result.observer.sound:
         return f"the observer was not sound: {invalid}", False
+    if result.observer.slowed:
+        return f"CPU time was taken away: {invalid}", False
     if missing:
         because = f" ({result.reasons[0]})" if result.reasons else ""
         return f"not injected: {missing}{because}", True

@@ -16,7 +16,7 @@ from chaosrun.scoring.words import show
 
 def find(evidence: Evidence, judgement: Judgement) -> list[Finding]:
     """All findings, the gravest first. What an observer that is not sound counted or timed accuses nobody."""
-    unsound = [check for check in judgement.checks if check.grade == "invalid" and check.subject == "observer"]
+    unsound = [c for c in judgement.checks if c.grade == "invalid" and c.subject in ("observer", "machine")]
     doubted = frozenset(need for check in unsound for need in check.clouds)
     found = [
         *_observer(judgement),
@@ -37,6 +37,15 @@ def _observer(judgement: Judgement) -> Iterator[Finding]:
             title="The run cannot vouch for all of its numbers",
             evidence=unsound,
             action="Mend that and run again: a quieter machine, more worker processes, fewer clients.",
+        )
+    slowed = _invalid(judgement, "machine")
+    if slowed:
+        yield Finding(
+            severity="warning",
+            title="CPU time was taken away from load and service alike",
+            evidence=slowed,
+            action="What kept its limits has kept them in spite of that; what did not is not held against the service. "
+            "Times are upper bounds: for better ones run where CPU time is not shared or limited.",
         )
     unseen = _invalid(judgement, "effect")
     if unseen:

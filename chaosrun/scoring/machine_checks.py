@@ -11,7 +11,11 @@ from chaosrun.scoring.checks import MS, SECOND, Check, Need, Stretch, graded, si
 
 
 def steal(history: History, stretches: Sequence[Stretch]) -> Check:
-    """CPU time that the hypervisor took away, over each judged phase of at least a second."""
+    """CPU time that the hypervisor took away, over each judged phase of at least a second.
+
+    What it does to the load shows in lag and lateness too, and these are checked by themselves; what it does to a
+    service on the same machine shows nowhere else.
+    """
     return _taken(history, stretches, "CPU stolen by the hypervisor", lambda clock: clock.steal)
 
 
@@ -40,6 +44,7 @@ def _taken(history: History, stretches: Sequence[Stretch], name: str, share: Cal
         grade=graded(value, 0.01, 0.05),
         clouds=frozenset({"lag", "send"}),
         spans=tuple(spans),
+        only_slows=True,
     )
 
 

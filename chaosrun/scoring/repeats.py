@@ -276,6 +276,8 @@ def _left_out(result: Result) -> str:
         return "ended early"
     if not result.observer.sound:
         return "the observer was not sound"
+    if result.observer.slowed:
+        return "CPU time was taken away"
     if result.recovery.ttr_s is None and result.recovery.ttr_censored_above_s is None:
         return "no fault" if not result.faults else "no time to recover"
     return ""

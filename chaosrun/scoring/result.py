@@ -302,6 +302,8 @@ class Excluded(Part, frozen=True, kw_only=True):
 
 class Observer(Part, frozen=True, kw_only=True):
     sound: bool
+    slowed: bool = False
+    """CPU time was taken away from load and service alike: times are upper bounds, limits that were kept are kept."""
     checks: list[Check]
     excluded: list[Excluded]
 

@@ -245,6 +245,7 @@ def observer(checks: Iterable[Check], end: int) -> Observer:
     return Observer(
         # A service that was not steady, or a fault that nobody saw, is no fault of the observer.
         sound=not any(check.grade == "invalid" and check.subject == "observer" for check in checks),
+        slowed=any(check.grade == "invalid" and check.subject == "machine" for check in checks),
         checks=[
             CheckReport(
                 name=check.name,

@@ -169,8 +169,8 @@ def come_to(line: dict[str, object], *arguments: str | Path, reports: Path, **mo
 
 
 def skip_where_stolen_from(told: str) -> None:
-    """Where the hypervisor takes over 5% of the CPU no run can vouch for its numbers; chaosrun says so, rightly."""
-    if "CPU stolen by the hypervisor" in told:
+    """A limit that was missed while the hypervisor took over 5% of the CPU is unknown; chaosrun says so, rightly."""
+    if "not to be trusted (CPU stolen by the hypervisor" in told:
         pytest.skip(f"the hypervisor took more than 5% of this machine's CPU, {TRIES} times")
 
 

@@ -199,6 +199,7 @@ def test_without_a_value_on_one_side_nobody_can_tell() -> None:
 # ---- runs that give no numbers --------------------------------------------------------------------------------------
 
 UNSOUND = Observer(sound=False, checks=[Check(name="event-loop lag p99", outcome="invalid")], excluded=[])
+SLOWED = Observer(sound=True, slowed=True, checks=[Check(name="CPU stolen", outcome="invalid")], excluded=[])
 NOT_STEADY = Observer(sound=True, checks=[Check(name="halves of accounts", outcome="invalid")], excluded=[])
 
 
@@ -211,12 +212,13 @@ def with_odd_one(odd: Result, b: Sequence[float] = (1.0, 1.1, 1.2)) -> Compariso
     )
 
 
-def test_a_run_with_an_unsound_observer_is_left_out_and_named() -> None:
-    found = with_odd_one(replace(result(9.0), observer=UNSOUND))
+@pytest.mark.parametrize("observer", [UNSOUND, SLOWED])
+def test_a_run_with_an_unsound_observer_is_left_out_and_named(observer: Observer) -> None:
+    found = with_odd_one(replace(result(9.0), observer=observer))
     assert found.verdict == "no_regression"
     (left_out,) = found.b.left_out
     assert (left_out.run, left_out.by_service) == ("b4", False)
-    assert "event-loop lag p99" in left_out.why
+    assert observer.checks[0].name in left_out.why
     assert len(first(found).b.values) == 3
 
 

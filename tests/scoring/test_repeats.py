@@ -263,6 +263,7 @@ def test_the_worst_run_stands_for_the_series(results: list[Result], stands: str)
         (result("aborted", stopped_by="stopped by SIGINT"), "ended early"),
         (result("inconclusive", stopped_by="load process 0 ended"), "ended early"),
         (result("inconclusive", observer=Observer(sound=False, checks=[], excluded=[])), "the observer was not sound"),
+        (result(observer=Observer(sound=True, slowed=True, checks=[], excluded=[])), "CPU time was taken away"),
         (result("inconclusive", ttr=None), "no time to recover"),
         (result(ttr=None, faults=[]), "no fault"),
     ],

@@ -74,7 +74,7 @@ CONTRACT = {
     "messages.requests.canaries": "sent good sentinels",
     "latency_ms": "response service push connect lateness",
     "latency_ms.connect": "count mean p50 p90 p95 p99 p999 max censored",
-    "observer": "sound checks excluded",
+    "observer": "sound slowed checks excluded",
     "environment": "host cpus memory_bytes kernel python versions proxy",
 }
 

@@ -10,7 +10,22 @@ from storybook import MS, S, Story, group, ms, s, strike
 
 from chaosrun.judge import baseline_holds, judge
 from chaosrun.plan import CriterionPlan, GroupPlan, RecoveryPlan
-from chaosrun.records import NONE, Began, Confirmed, History, Intent, Lag, Phase, Probe, Refused, Stop, Undo, Undone
+from chaosrun.records import (
+    NONE,
+    Began,
+    Clock,
+    Confirmed,
+    History,
+    Intent,
+    Lag,
+    Phase,
+    Probe,
+    Refused,
+    Resource,
+    Stop,
+    Undo,
+    Undone,
+)
 from chaosrun.scoring.histogram import bucket_of
 from chaosrun.scoring.result import Criterion, Result, decode, encode
 
@@ -317,6 +332,70 @@ def test_an_unsound_observer_keeps_a_run_from_passing_though_nothing_depends_on_
     assert not result.observer.sound
     (excluded,) = result.observer.excluded
     assert (excluded.start_s, excluded.end_s, excluded.why) == (19.0, 20.0, "event-loop lag max")
+
+
+def stolen_from(history: History) -> History:
+    """The hypervisor takes a fifth of the CPU away, all the time."""
+    seconds = range(s(1), s(42), s(1))
+    return replace(
+        history,
+        clocks=[Clock(t=t, wall_offset_ns=0, suspended_ns=0, steal=0.2) for t in seconds],
+        resources=[Resource(t=t, role="observer", cpu=0.1, memory=1) for t in seconds],
+    )
+
+
+def test_what_kept_its_limits_though_cpu_was_stolen_has_kept_them() -> None:
+    """Stolen CPU slows the service too; it can only have made it worse."""
+    result = scored(stolen_from(planned(crash().history(), *STEADY, within_ns=s(10))))
+    assert (result.verdict, result.reasons) == ("passed", [])
+    assert (result.observer.sound, result.observer.slowed) == (True, True)
+    assert [(finding.severity, finding.title) for finding in result.findings] == [
+        ("warning", "CPU time was taken away from load and service alike")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "limits"),
+    [
+        ("ttr", {"max": 1}),
+        ("response_p99", {"max": 0.000001}),
+        ("usable_min", {"min": 1}),
+    ],
+)
+def test_what_missed_its_limit_while_cpu_was_stolen_is_unknown_and_not_failed(
+    metric: str, limits: dict[str, float]
+) -> None:
+    history = planned(crash().history(), criterion(metric, **limits))
+    assert scored(history).verdict == "failed"
+    result = scored(stolen_from(history))
+    (judged,) = result.criteria
+    assert (result.verdict, judged.outcome) == ("inconclusive", None)
+    assert "CPU stolen by the hypervisor" in judged.why
+
+
+@pytest.mark.parametrize(
+    ("metric", "limits"),
+    [
+        ("detection", {"max": 60}),
+        ("relapses", {"max": 9}),
+        ("back_50", {"max": 60}),
+        ("server_ready", {"max": 60}),
+        ("ttr", {"min": 0.001}),
+        ("response_p99", {"min": 0, "max": 60}),
+    ],
+)
+def test_what_stolen_cpu_may_have_made_better_is_unknown_though_it_kept_its_limit(
+    metric: str, limits: dict[str, float]
+) -> None:
+    history = planned(crash().history(), criterion(metric, **limits))
+    assert scored(history).criteria[0].outcome is True
+    assert scored(stolen_from(history)).criteria[0].outcome is None
+
+
+def test_a_loss_is_counted_exactly_though_cpu_was_stolen() -> None:
+    history = planned(crash().history(), criterion("requests.lost_at_break", max=0))
+    plain, stolen = scored(history), scored(stolen_from(history))
+    assert (plain.criteria[0].outcome, stolen.criteria[0]) == (stolen.criteria[0].outcome, plain.criteria[0])
 
 
 # ---- runs that ended otherwise --------------------------------------------------------------------------------------
