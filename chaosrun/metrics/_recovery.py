@@ -9,7 +9,6 @@ from chaosrun.metrics._base import Metric, needs
 from chaosrun.scoring.recovery import Episode
 from chaosrun.scoring.verdict import Reading, above, exact
 from chaosrun.scoring.window import Window
-from chaosrun.scoring.words import Unit
 
 NOT_HIT = "no client was affected"
 ABSORBED = "the fault was absorbed: there was no outage to measure"

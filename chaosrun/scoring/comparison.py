@@ -151,10 +151,9 @@ def _why_left_out(result: Result) -> tuple[str, bool] | None:
     missing = ", ".join(fault.name for fault in result.faults if fault.call_s is None)
     if result.stopped_by is not None:
         return f"ended early: {result.stopped_by}", True
-    if not result.observer.sound:
-        return f"the observer was not sound: {invalid}", False
-    if result.observer.slowed:
-        return f"CPU time was taken away: {invalid}", False
+    if not result.observer.sound or result.observer.slowed:
+        why = "CPU time was taken away" if result.observer.sound else "the observer was not sound"
+        return f"{why}: {invalid}", False
     if missing:
         because = f" ({result.reasons[0]})" if result.reasons else ""
         return f"not injected: {missing}{because}", True
