@@ -43,6 +43,8 @@ class ProberConfig(msgspec.Struct, frozen=True, kw_only=True):
     wall_offset_ns: int
     url: str
     """The target's base URL; the protocol's path replaces its path."""
+    via: str | None = None
+    """As in `GroupLoad`."""
     protocol: str
     """As in `GroupLoad`."""
     account: dict[str, str] = {}
@@ -77,6 +79,7 @@ class Prober:
         self._options = Options(
             headers=(*config.headers.items(), *shake.headers.items()),
             subprotocols=shake.subprotocols,
+            via=config.via,
             open_timeout_s=config.timeout_ns / S,
             close_timeout_s=0.1,
         )
@@ -172,7 +175,11 @@ class Prober:
 
     def _broke(self, line: ProbeLine) -> None:
         if line is self._standing:
-            self._fail_outstanding(line, self._now())
+            now = self._now()
+            if not line.outstanding:
+                # That it broke shows at once, though no echo was under way: the one that is due now has failed.
+                self._row(now, None, now, connect=False)
+            self._fail_outstanding(line, now)
             self._standing = None
             self._suspect = False
             self._attempt()

@@ -33,8 +33,8 @@ class Stay:
 class Visit:
     """The receipts of one account on one connection."""
 
-    __slots__ = ("account", "again", "arrived", "conn", "fresh", "head", "highest", "lowest", "next", "repeated", "run",
-                 "since", "stop")  # fmt: skip
+    __slots__ = ("account", "again", "arrived", "below", "conn", "fresh", "head", "highest", "lowest", "next",
+                 "repeated", "run", "since", "stop")  # fmt: skip
 
     def __init__(self, account: Account, conn: int, since: int, head: int | None) -> None:
         self.account = account
@@ -50,8 +50,12 @@ class Visit:
         self.arrived = False
         self.again = _NEVER
         """The number received last, if it had come before or is older than all that is owed."""
+        self.below: tuple[int, ...] = ()
+        """The last numbers received, at most three and each unlike the one before, as long as all are below the newest
+        of this connection."""
         self.repeated = False
-        """Without an epoch, numbers in a row came a second time: a replay, or a numbering that began anew."""
+        """Without an epoch, numbers in a row came a second time, or go on below others: a replay, or a numbering that
+        began anew."""
         self.next = _NEVER
         """The number that is new and in order, while this connection has the account's highest."""
         self.run = _NEVER
@@ -122,10 +126,25 @@ class Visit:
         live = self.head is None or self.highest > self.head
         old = account.start is not None and last < account.start and (live or self is not account.visits[0])
         known = old or (live and not any(before.holes(first, last)))
-        if known and first == self.again + 1 and not self.repeated:
+        goes_on_below = self._goes_on_below(first, last, live=live)
+        if ((known and first == self.again + 1) or goes_on_below) and not self.repeated:
             self.repeated = True
             account.lane.unaccountable += 1
         self.again = last if known else _NEVER
+
+    def _goes_on_below(self, first: int, last: int, *, live: bool) -> bool:
+        """Three different numbers in a row below the newest of this connection, and they rise.
+
+        Late ones are soon passed by newer ones, a second numbering goes on below. Where replays are promised, what they
+        may bring tells nothing.
+        """
+        account = self.account
+        may_be_replayed = account.lane.stream.resumes and any(account.seen.holes(first, last))
+        if last >= self.highest or not live or may_be_replayed:
+            self.below = ()
+        elif self.below[-1:] != (first,):
+            self.below = (*self.below[-2:], first)
+        return len(self.below) == 3 and self.below[0] < self.below[-1]
 
     def _first_receipt(self, first: int, last: int) -> None:
         self.fresh.add(first, last)
@@ -142,6 +161,7 @@ class Visit:
             self.fresh.add(self.run, last)
             self.account.highest = self.highest = last
             self.again = _NEVER
+            self.below = ()
         self.next = self.run = _NEVER
 
 

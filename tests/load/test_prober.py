@@ -149,6 +149,29 @@ def test_an_outage_is_seen_at_once_probed_densely_and_its_end_is_a_fresh_echo(tm
     assert echoes, "the connection that found the server again became the standing one"
 
 
+def test_a_connection_that_breaks_while_no_echo_is_under_way_is_an_echo_that_failed(tmp_path: Path) -> None:
+    """Attempts that hang for a while and then succeed would otherwise leave no trace of it."""
+    bridge = Bridge()
+    broken: list[int] = []
+
+    def once(peer: Peer) -> None:
+        if not broken:
+            peer.accept()
+            for _ in range(3):  # auth, subscribe and the first echo; the next one is due in an hour
+                peer.send(TEXT, json.dumps(bridge._answer(json.loads(peer.receive().payload))).encode())
+            broken.append(time.monotonic_ns())
+            peer.fin()
+        else:
+            bridge(peer)
+
+    with ScriptedServer(once) as server:
+        settings = config(tmp_path, server.port, every_ns=3_600_000 * MS, connect_every_ns=3_600_000 * MS)
+        run_prober(settings, lambda: wait_for(lambda: len(bridge.accounts) >= 2))
+    failed = [row for row in probes(tmp_path) if row.got == NONE]
+    assert [row.connect for row in failed] == [False]
+    assert failed[0].sent + settings.origin_ns >= broken[0]
+
+
 def test_a_frozen_server_fails_echoes_by_their_timeout_and_is_found_again(tmp_path: Path) -> None:
     bridge = Bridge()
     settings = config(tmp_path, 0)

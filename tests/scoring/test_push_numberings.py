@@ -117,6 +117,38 @@ def test_single_numbers_that_come_twice_are_duplicates(received: tuple[int, ...]
     assert ledger.duplicates == len(received) - len(set(received))
 
 
+@pytest.mark.parametrize(
+    "received",
+    [
+        (20, 21, 22, 2, 5, 8),  # of a second numbering with drops, none is next to the one before
+        (20, 21, 22, 2, 2, 5, 5, 4, 8),
+        (20, 21, 22, 5, 3, 8, 6),
+    ],
+)
+def test_numbers_that_go_on_rising_below_the_newest_are_of_a_new_numbering(received: tuple[int, ...]) -> None:
+    ledger = again(*received, head=1).ledger
+    assert (ledger.unaccountable, ledger.accountable) == (1, False)
+    assert again(*received, stream=StreamPlan(resumes=True), head=1).ledger.accountable, "it may be a late replay"
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        (2, 5, 3, 6, 4, 8, 7),  # held back until the next has gone
+        (2, 6, 5, 4, 3, 7),
+        (2, 6, 6, 5, 5, 3, 3, 8),
+        (2, 9, 3, 5, 10, 6, 8),
+    ],
+)
+def test_late_numbers_that_newer_ones_pass_are_only_reordered(received: tuple[int, ...]) -> None:
+    assert again(*received, head=1).ledger.unaccountable == 0
+
+
+def test_what_a_replay_brings_before_anything_new_may_rise_as_it_likes() -> None:
+    script = unnamed(1, head=0).joins(0, 12, head=9, epoch=None).gets(0, 13, 2, 4, 6, 8, 10, 11, epoch=None)
+    assert script.marks(100, 11, epoch=None).score().ledger.unaccountable == 0
+
+
 def test_a_numbering_that_may_have_begun_anew_is_counted_once_for_each_connection() -> None:
     assert again(1, 2, 3, 1, 2, 3, 1, 2, 3).ledger.unaccountable == 1
 
