@@ -51,8 +51,7 @@ class Visit:
         self.again = _NEVER
         """The number received last, if it had come before or is older than all that is owed."""
         self.below: tuple[int, ...] = ()
-        """The last numbers received, at most three and each unlike the one before, as long as all are below the newest
-        of this connection."""
+        """The last numbers received, at most three and each unlike the one before, as long as all are late."""
         self.repeated = False
         """Without an epoch, numbers in a row came a second time, or go on below others: a replay, or a numbering that
         began anew."""
@@ -126,21 +125,23 @@ class Visit:
         live = self.head is None or self.highest > self.head
         old = account.start is not None and last < account.start and (live or self is not account.visits[0])
         known = old or (live and not any(before.holes(first, last)))
-        goes_on_below = self._goes_on_below(first, last, live=live)
+        late = (
+            live and last < self.highest and not (account.lane.stream.resumes and any(account.seen.holes(first, last)))
+        )
+        goes_on_below = self._goes_on_below(first, late=old or late)
         if ((known and first == self.again + 1) or goes_on_below) and not self.repeated:
             self.repeated = True
             account.lane.unaccountable += 1
         self.again = last if known else _NEVER
 
-    def _goes_on_below(self, first: int, last: int, *, live: bool) -> bool:
-        """Three different numbers in a row below the newest of this connection, and they rise.
+    def _goes_on_below(self, first: int, *, late: bool) -> bool:
+        """Three different numbers in a row that are late, and they rise.
 
-        Late ones are soon passed by newer ones, a second numbering goes on below. Where replays are promised, what they
+        Late is what is below the newest of this connection, or older than all that is owed. Late numbers of the same
+        numbering are soon passed by newer ones, a second numbering goes on below. Where replays are promised, what they
         may bring tells nothing.
         """
-        account = self.account
-        may_be_replayed = account.lane.stream.resumes and any(account.seen.holes(first, last))
-        if last >= self.highest or not live or may_be_replayed:
+        if not late:
             self.below = ()
         elif self.below[-1:] != (first,):
             self.below = (*self.below[-2:], first)

@@ -23,7 +23,8 @@ FAST = False
 def run(size: Size, seed: int, scratch: Path) -> Iterable[Reading]:
     """200 outages of 300 clients, or 5."""
     many = [plan(300, 17, seed * 100 + number) for number in range(12)]
-    return measure_all(many if size == "full" else [plan(300, 5, seed)], readings, scratch, at_once=4)
+    # More at once than cores, and the machine would be measured.
+    return measure_all(many if size == "full" else [plan(300, 5, seed)], readings, scratch, at_once=2)
 
 
 def plan(clients: int, outages: int, seed: int) -> tuple[Setup, Script]:
@@ -69,4 +70,10 @@ def of_prober(run: Measured, episode: Episode) -> Iterator[Reading]:
     served = [each.served for each in prober if each.accepted > began]
     ready = min(ask.answered for ask in served if ask is not None and ask.answered is not None)
     told = None if episode.server_ready is None else episode.server_ready / SECOND
-    yield near("prober: server ready", told, ready / SECOND, bound, flagged=not run.sound, note=note)
+    # A handshake that hung in an open door was begun before or after the impact by chance; the printed error says so.
+    error = None if episode.server_ready_error is None else episode.server_ready_error / SECOND
+    vague = not run.sound or error is None or error > bound
+    yield near("prober: server ready", told, ready / SECOND, bound, flagged=vague, note=note)
+    if told is not None and error is not None:
+        beyond = max(0.0, abs(told - ready / SECOND) - error)
+        yield Reading("server ready beyond its printed error", beyond, 0.001, flagged=not run.sound, note=note)

@@ -131,6 +131,12 @@ def test_numbers_that_go_on_rising_below_the_newest_are_of_a_new_numbering(recei
     assert again(*received, stream=StreamPlan(resumes=True), head=1).ledger.accountable, "it may be a late replay"
 
 
+def test_numbers_that_rise_below_all_that_is_owed_are_of_a_new_numbering_though_nothing_newer_came() -> None:
+    script = unnamed(38, 37, head=35).joins(0, 12, head=78, epoch=None).gets(0, 13, 6, 1, 11, 10, epoch=None)
+    ledger = script.marks(100, 11, epoch=None).score().ledger
+    assert (ledger.unaccountable, ledger.accountable) == (1, False)
+
+
 @pytest.mark.parametrize(
     "received",
     [
