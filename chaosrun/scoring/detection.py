@@ -94,14 +94,14 @@ def _by_fleet(evidence: Evidence, episode: Episode) -> int | None:
 
     A feed that stands still is nothing that the prober could see, and neither is one stray bad slot.
     """
-    if episode.impact is None or episode.impact_by is None:
+    if episode.impact is None:
         return None
     start, until = episode.fault_start, episode.end if episode.recovered is None else episode.recovered
     seen = [line.t for line in evidence.history.closed if start <= line.t < until and not line.planned]
-    if not episode.impact_by.endswith(".pushes"):
-        seen.append(episode.impact)
+    if episode.unserved is not None and episode.unserved < until:
+        seen.append(episode.unserved)
         for group in evidence.groups:
-            seen += [o.due for o in group.timeline.requests.due_in(start, episode.impact) if o.good is False]
+            seen += [o.due for o in group.timeline.requests.due_in(start, episode.unserved) if o.good is False]
     return min(seen, default=None)
 
 

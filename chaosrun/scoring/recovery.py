@@ -53,6 +53,8 @@ class Episode:
     impact: int | None
     impact_by: str | None
     """`group.indicator`."""
+    unserved: int | None
+    """The impact on sessions and requests alone; None: only feeds were hit, or nothing was."""
     recovered: int | None
     """R."""
     recovered_by: str | None
@@ -176,6 +178,7 @@ def _episode(
         verified=verified,
         impact=impact,
         impact_by=course.hit.label if course.hit else None,
+        unserved=_unserved(found, course),
         recovered=recovered,
         recovered_by=course.recovered.by.label if course.recovered else None,
         first_recovered=course.first_recovered.at if course.first_recovered else None,
@@ -195,6 +198,11 @@ def _episode(
         lost_client_ns=sum(timeline.lost_client_ns(start, end) for timeline in timelines),
         error=error,
     )
+
+
+def _unserved(found: Iterable[Indicator], course: Course) -> int | None:
+    hits = (each.impact(course.fault_start, course.end) for each in found if each.name != "pushes")
+    return min((t for t in hits if t is not None), default=None)
 
 
 def _ttr(recovered: int | None, reference: int | None, absorbed: bool | None) -> int | None:

@@ -9,8 +9,8 @@ from checking import clocks, found, grade, probes, samples, with_lags
 from storybook import S, Story, group, ms, s, strike
 
 from chaosrun.judge import gather, judge_criteria
-from chaosrun.plan import CriterionPlan, FaultPlan
-from chaosrun.records import NONE, Confirmed, History, Lag, Probe, Refused
+from chaosrun.plan import CriterionPlan, FaultPlan, StreamPlan
+from chaosrun.records import NONE, Confirmed, History, Lag, Probe, Push, Refused, Stream
 from chaosrun.scoring.checks import Check
 from chaosrun.scoring.detection import noticed
 from chaosrun.scoring.histogram import bucket_of
@@ -204,6 +204,26 @@ def test_an_outage_that_only_the_prober_saw_is_a_warning() -> None:
     assert grade(story.history(), "prober against load") == "warn"
 
 
+def test_a_freeze_that_the_feeds_show_first_is_compared_by_the_requests_that_it_hit() -> None:
+    """The gap of a feed opened before the fault, so that its impact is the call itself, before any request was due."""
+    clients, frozen = 80, (s(13) + ms(5), s(15))
+    story = Story(group(clients=clients, streams=(StreamPlan(),)), faults=[strike(frozen[0])]).freeze(*frozen)
+    story.probes = probes(down=frozen)
+    times = [t for t in range(s(3), s(42), ms(200)) if not frozen[0] <= t < frozen[1]]
+    history = replace(
+        story.history(),
+        streams=[Stream(t=s(3), sid=c, g=0, c=c, conn=0, channel="A") for c in range(clients)],
+        pushes=[Push(t, n, n, None, c) for n, t in enumerate(times, 1) for c in range(clients)],
+    )
+    evidence = gather(history)
+    assert evidence.recovery is not None
+    (episode,) = evidence.recovery.episodes
+    assert (episode.impact, episode.impact_by) == (frozen[0], "accounts.pushes")
+    assert noticed(evidence, episode).fleet == s(13) + 12_500_000
+    check = found(history, "prober against load")
+    assert (check.grade, check.value) == ("ok", 0.0025)
+
+
 def test_with_many_slots_a_tenth_of_a_second_is_what_may_lie_between_them() -> None:
     def check(by: int) -> Check:
         story = Story(group(clients=80), faults=[strike(s(13))]).crash(s(13), s(15))
@@ -343,7 +363,7 @@ def test_a_check_of_one_group_leaves_the_others_alone() -> None:
 def test_an_impact_told_by_pushes_is_compared_by_the_connections_that_broke(calm: History) -> None:
     evidence = gather(calm)
     assert evidence.recovery is not None
-    episode = replace(evidence.recovery.episodes[0], impact_by="accounts.pushes", impact=s(12.5))
+    episode = replace(evidence.recovery.episodes[0], impact_by="accounts.pushes", impact=s(12.5), unserved=None)
     assert noticed(evidence, episode)[:2] == (s(13), s(13))
     kept = gather(replace(calm, closed=[]))
     assert noticed(kept, episode).fleet is None
