@@ -60,8 +60,12 @@ def boot_id() -> str:
 
 def stat(pid: int) -> Stat | None:
     """What the kernel says of `pid`; None when there is no such process, or it is hidden from us (hidepid)."""
+    return _stat(Path(f"/proc/{pid}/stat"), pid)
+
+
+def _stat(file: Path, pid: int) -> Stat | None:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        text = file.read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     # The second field is the name in parentheses and may itself hold both blanks and parentheses. Fields: proc(5).
@@ -80,6 +84,18 @@ def all_stats() -> dict[int, Stat]:
     """Every process of the machine that is visible from here, by pid."""
     found = (stat(int(entry)) for entry in os.listdir("/proc") if entry.isdigit())  # noqa: PTH208 - names only, 4x faster
     return {each.pid: each for each in found if each is not None}
+
+
+def thread_states(identity: Identity) -> dict[int, str]:
+    """What each thread of this very process does, by its id, in the kernel's letters (proc(5)): R runs, S sleeps, T is
+    stopped by a signal, t by a tracer, D cannot be stopped now. Empty once the process has ended."""
+    tasks = Path(f"/proc/{identity.pid}/task")
+    try:
+        ids = [int(entry) for entry in os.listdir(tasks)]  # noqa: PTH208 - names only
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return {}
+    states = {each: seen.state for each in ids if (seen := _stat(tasks / str(each) / "stat", each)) is not None}
+    return states if is_alive(identity) else {}
 
 
 def identify(pid: int) -> Identity | None:
@@ -110,6 +126,22 @@ def send_signal(identity: Identity, number: signal.Signals) -> bool:
         raise Unavailable(
             f"not allowed to send {number.name} to process {identity.pid} of another user; run chaosrun as that user"
         ) from error
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def may_signal(identity: Identity) -> bool:
+    """Whether the kernel lets us signal this very process; True, too, once it has ended."""
+    pidfd = _open(identity)
+    if pidfd is None:
+        return True
+    try:
+        signal.pidfd_send_signal(pidfd, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
     finally:
         os.close(pidfd)
     return True

@@ -19,12 +19,16 @@ import psutil
 
 from chaosrun.errors import Dirty, Unavailable
 from chaosrun.faults._base import Confirmation, Fault, Role, World
+from chaosrun.faults._processes import targets_of
 from chaosrun.identity import Identity, boot_id, send_signal, wait_gone
 from chaosrun.processes import Selector, find
 from chaosrun.records import Undo
 from chaosrun.spec.model import ProcessKillStep
 
 _EFFECT_WITHIN_S = 10.0
+_STARTED_WITHIN_S = 30.0
+"""How long an undo waits for what it has started: a terminal under Wine takes its time, and one try too early would
+make two of it."""
 _LOOK_EVERY_S = 0.02
 
 
@@ -64,6 +68,11 @@ class ProcessKill(Fault):
         self._restart_after_s = restart_after_s
         self._supervised_within_s = supervised_within_s
         self._targets: Sequence[Identity] = ()
+        self._ended_before: list[int] = []
+
+    async def check(self, world: World) -> None:
+        """Refuse before any load what may not be signalled."""
+        await asyncio.to_thread(targets_of, self._role(world), self.name)
 
     def plan(self, world: World, identifier: str) -> Undo:
         role = self._role(world)
@@ -73,7 +82,7 @@ class ProcessKill(Fault):
                 f"fault {self.name!r}: chaosrun does not know how to start role {role.name!r} again; give the role a "
                 "`start` command, or say `restart: {by: supervisor, within: 60s}`"
             )
-        self._targets = role.resolve()
+        self._targets = targets_of(role, self.name)
         args = UndoArgs(
             role=role.name,
             selector=role.selector,
@@ -93,11 +102,12 @@ class ProcessKill(Fault):
 
     async def inject(self, world: World) -> None:
         self._role(world).expect_exit()
-        for target in self._targets:
-            send_signal(target, self._number)
+        self._ended_before = [target.pid for target in self._targets if not send_signal(target, self._number)]
 
     async def confirm(self, world: World) -> Confirmation:
         """The kernel says of each process, by its descriptor, that it has ended."""
+        if self._ended_before:
+            return Confirmation(False, f"process {self._ended_before[0]} had ended before it could be signalled")
         pids = ", ".join(str(target.pid) for target in self._targets)
         for target in self._targets:
             if not await asyncio.to_thread(wait_gone, target, _EFFECT_WITHIN_S):
@@ -152,8 +162,21 @@ def undo(record: Undo) -> None:
         return
     if not args.argv:
         raise Dirty(f"role {args.role!r} is down and chaosrun knows no command to start it; start it by hand")
-    if args.selector is not None and _begun(args.selector, args.argv) < args.selector.expect:
-        subprocess.Popen(
+    assert args.selector is not None
+    end = time.monotonic() + _STARTED_WITHIN_S
+    while _start_one(args.selector, args, end) and not args.runs():
+        pass
+
+
+def _start_one(selector: Selector, args: UndoArgs, end: float) -> bool:
+    """Start one process unless enough are on their way, and wait until there is one more; False: none came by `end`.
+
+    A launcher that lives may still become the role; one that has ended gets `_EFFECT_WITHIN_S` for what it left behind.
+    """
+    before = len(find(selector))
+    launcher = None
+    if _begun(selector, args.argv) < selector.expect:
+        launcher = subprocess.Popen(
             args.argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -161,9 +184,13 @@ def undo(record: Undo) -> None:
             start_new_session=True,
             cwd=args.cwd,
         )
-    end = time.monotonic() + _EFFECT_WITHIN_S
-    while not args.runs() and time.monotonic() < end:
+    patience = time.monotonic() + _EFFECT_WITHIN_S
+    while len(find(selector)) <= before:
+        now = time.monotonic()
+        if now >= end or (now >= patience and (launcher is None or launcher.poll() is not None)):
+            return False
         time.sleep(_LOOK_EVERY_S)
+    return True
 
 
 def _begun(selector: Selector, argv: Sequence[str]) -> int:

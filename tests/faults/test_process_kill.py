@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from pathlib import Path
 
 import msgspec
 import pytest
-from small_world import World, found_role, owned_role, sleeper, somebody_elses
+from small_world import SLEEPER, World, found_role, owned_role, sleeper, somebody_elses
 
 from chaosrun.errors import Dirty, Unavailable
 from chaosrun.faults.process_kill import ProcessKill, UndoArgs, make, undo, verify
@@ -19,6 +20,8 @@ from chaosrun.identity import is_alive
 from chaosrun.processes import Selector, find
 from chaosrun.records import Undo
 from chaosrun.spec.steps import ProcessKillStep
+from chaosrun.targets.output import Output
+from chaosrun.targets.process import ProcessRole
 
 
 def kill(**more: object) -> ProcessKill:
@@ -87,11 +90,26 @@ def test_a_signal_that_is_ignored_is_not_confirmed(tmp_path: Path, monkeypatch: 
             fault = ProcessKill("ask it", role="server", number=signal.SIGTERM, restart_after_s=0)
             fault.plan(world, "f1")
             await fault.inject(world)
-            verified, how = await fault.confirm(world)
-            assert not verified
-            assert "still runs" in how
+            seen = await fault.confirm(world)
+            assert not seen.verified
+            assert "still runs" in seen.how
         finally:
             await role.stop()
+
+    asyncio.run(story())
+
+
+def test_one_that_had_ended_by_itself_is_not_said_to_have_been_killed(tmp_path: Path, word: str) -> None:
+    async def story() -> None:
+        with somebody_elses(word) as [process]:
+            world, fault = World(found_role(tmp_path, word)), kill()
+            fault.plan(world, "f1")
+            process.kill()
+            process.wait()
+            await fault.inject(world)
+            seen = await fault.confirm(world)
+            assert not seen.verified
+            assert f"process {process.pid} had ended before" in seen.how
 
     asyncio.run(story())
 
@@ -170,6 +188,26 @@ def test_the_record_alone_starts_a_found_role_again_and_only_once(tmp_path: Path
         assert verify(record)
         [again] = find(selector)
         assert again.pid != processes[0].pid
+
+
+def test_a_launcher_that_takes_its_time_is_waited_for_and_not_doubled(
+    tmp_path: Path, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It becomes the role by an exec that leaves nothing of its own command line, as Wine does."""
+    monkeypatch.setattr("chaosrun.faults.process_kill._EFFECT_WITHIN_S", 0.2)
+    log = tmp_path / "starts"
+    late = f'echo start >> {log}; sleep 1; exec "$0" -c "$1" "$2$3"'
+    start = ["sh", "-c", late, sys.executable, SLEEPER, word[:16], word[16:]]
+    selector = Selector(cmdline_contains=(word,))
+    with somebody_elses(word) as [process]:
+        role = ProcessRole("server", selector, output=Output(tmp_path / "server.log"), start=start)
+        record = kill().plan(World(role), "f1")
+        process.kill()
+        process.wait()
+        undo(record)
+        assert verify(record)
+        assert len(find(selector)) == 1
+        assert log.read_text() == "start\n"
 
 
 def test_what_the_run_started_needs_no_undo_once_the_run_is_over(tmp_path: Path) -> None:
