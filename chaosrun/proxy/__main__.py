@@ -1,0 +1,6 @@
+"""`python -m chaosrun.proxy`."""
+
+from chaosrun.proxy.program import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""An HTTP/1.1 server for the API, on h11: one request after the other on connections that stay open."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from http import HTTPStatus
+from typing import cast
+
+import h11
+
+from chaosrun.proxy.api import TEXT, Answer, Api
+
+_LONGEST = 1 << 20
+"""Bytes of a request's body; the longest is a list of proxies."""
+
+
+class HttpClient(asyncio.Protocol):
+    """Whoever asks, on one connection."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._http = h11.Connection(h11.SERVER)
+        self._request: h11.Request | None = None
+        self._body = bytearray()
+        self._answering: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """An answer that is being made is made to its end: a proxy must not be half changed."""
+
+    def data_received(self, data: bytes) -> None:
+        self._http.receive_data(data)
+        self._read()
+
+    def eof_received(self) -> bool:
+        self._http.receive_data(b"")
+        self._read()
+        return True  # an answer may still be on its way; `_read` closes
+
+    def _read(self) -> None:
+        try:
+            while self._answering is None:
+                event = self._http.next_event()
+                if isinstance(event, h11.Request):
+                    self._request = event
+                    self._body.clear()
+                elif isinstance(event, h11.Data):
+                    self._body += event.data
+                    if len(self._body) > _LONGEST:
+                        raise h11.RemoteProtocolError("request too long", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                elif isinstance(event, h11.EndOfMessage):
+                    self._answering = asyncio.get_running_loop().create_task(self._answer())
+                elif isinstance(event, h11.ConnectionClosed):
+                    self._transport.close()
+                    return
+                else:
+                    break  # NEED_DATA: not all is here yet
+            if self._http.they_are_waiting_for_100_continue:
+                self._write(h11.InformationalResponse(status_code=HTTPStatus.CONTINUE, headers=[]))
+        except h11.RemoteProtocolError as error:
+            self._send(Answer(error.error_status_hint, f"{error}\n".encode(), TEXT))
+            self._transport.close()
+
+    async def _answer(self) -> None:
+        request = self._request
+        assert request is not None
+        agent = dict(request.headers).get(b"user-agent", b"").decode("latin-1")
+        method, path = request.method.decode("ascii"), request.target.decode("ascii")
+        self._send(await self._api.answer(method, path, bytes(self._body), agent))
+        self._answering = None
+        if self._http.our_state is h11.MUST_CLOSE or self._transport.is_closing():
+            self._transport.close()
+        else:
+            self._http.start_next_cycle()
+            self._read()
+
+    def _send(self, answer: Answer) -> None:
+        if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return
+        headers = [("X-Toxiproxy-Request-Id", secrets.token_hex(10))]
+        if answer.status != HTTPStatus.NO_CONTENT:
+            headers += [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
+        self._write(h11.Response(status_code=answer.status, headers=headers))
+        self._write(h11.Data(data=answer.body))
+        self._write(h11.EndOfMessage())
+
+    def _write(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data and not self._transport.is_closing():
+            self._transport.write(data)

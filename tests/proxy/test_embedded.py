@@ -1,0 +1,212 @@
+"""What the embedded proxy does on its own account, or otherwise than the original: docs/proxy.md lists these."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import socket
+import subprocess
+import threading
+
+import pytest
+from peers import PATIENCE_S, Peer, Service
+from proxy_servers import Server, start_embedded
+
+from chaosrun import proxy
+from chaosrun.reference import PORT_TAKEN
+
+
+def test_a_half_close_passes_on_and_the_answer_still_comes(embedded: Server, service: Service) -> None:
+    client, upstream = service.pair(embedded.proxy(service.address))
+    client.send(b"question")
+    client.half_close()
+    assert upstream.receive(8) == b"question"
+    assert upstream.end() == "fin"
+    upstream.send(b"answer")
+    upstream.half_close()
+    assert client.receive(6) == b"answer"
+    assert client.end() == "fin"
+
+
+def test_a_half_close_passes_on_in_the_other_direction(embedded: Server, service: Service) -> None:
+    client, upstream = service.pair(embedded.proxy(service.address))
+    upstream.half_close()
+    assert client.end() == "fin"
+    client.send(b"still here")
+    assert upstream.receive(10) == b"still here"
+
+
+@pytest.mark.parametrize("latency", [0, 200])
+def test_what_a_client_sent_before_it_went_still_arrives(embedded: Server, service: Service, latency: int) -> None:
+    client, upstream = service.pair(embedded.proxy(service.address))
+    embedded.toxic("latency", "upstream", latency=latency)
+    client.send(b"last words")
+    client.close()
+    assert upstream.receive(10) == b"last words"
+    assert upstream.end() == "fin"
+
+
+def test_a_live_connection_is_reset_too(embedded: Server, service: Service) -> None:
+    client, upstream = service.pair(embedded.proxy(service.address))
+    embedded.toxic("reset_peer", "upstream", timeout=0)
+    client.send(b"x")
+    assert upstream.end() == "rst"
+    assert client.end() == "rst"
+
+
+def test_a_reset_that_is_taken_away_in_time_gives_everything_back(embedded: Server, service: Service) -> None:
+    client, upstream = service.pair(embedded.proxy(service.address))
+    name = embedded.toxic("reset_peer", "upstream", timeout=3_600_000)
+    client.send(b"held")
+    assert upstream.silent(0.2)
+    embedded.remove(name)
+    assert upstream.receive(4) == b"held"
+
+
+def test_a_bandwidth_of_nothing_can_be_taken_away(embedded: Server, service: Service) -> None:
+    client, upstream = service.pair(embedded.proxy(service.address))
+    name = embedded.toxic("bandwidth", "upstream", rate=0)
+    client.send(b"held")
+    assert upstream.silent(0.2)
+    embedded.remove(name)
+    assert upstream.receive(4) == b"held"
+
+
+def test_a_timeout_that_goes_spares_the_connections_it_did_not_affect(embedded: Server, service: Service) -> None:
+    client, upstream = service.pair(embedded.proxy(service.address))
+    embedded.remove(embedded.toxic("timeout", "upstream", toxicity=0, timeout=0))
+    client.send(b"x")
+    assert upstream.receive(1) == b"x"
+
+
+def test_the_same_seed_affects_the_same_connections(service: Service) -> None:
+    def affected(*options: str) -> list[bool]:
+        with start_embedded(*options) as server:
+            where = server.proxy(service.address)
+            server.toxic("limit_data", "upstream", toxicity=0.5, bytes=0)
+            hit = []
+            for _ in range(24):
+                client, upstream = service.pair(where)
+                client.send(b"x")
+                hit.append(upstream.receive(1) == b"")
+            return hit
+
+    assert affected("--seed", "7") == affected("--seed", "7")
+    assert affected("--seed", "7") != affected("--seed", "8")
+
+
+def test_the_ready_line_tells_the_seed_and_the_version_tells_who_speaks(embedded: Server) -> None:
+    assert embedded.ready == {"ready": True, "port": embedded.port, "seed": 7}
+    assert "+chaosrun-" in embedded.ask("GET", "/version").json["version"]
+
+
+def test_a_service_that_does_not_read_makes_the_client_wait(embedded: Server, service: Service) -> None:
+    client, upstream = service.pair(embedded.proxy(service.address))
+    data = random.Random(3).randbytes(1 << 20)
+    client.sock.settimeout(1)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < 64 << 20:  # far more than the kernel's buffers of both sides
+            sent += client.sock.send(data)
+    got = 0
+    while got < sent:
+        piece = upstream.sock.recv(min(1 << 20, sent - got))
+        start = got % len(data)
+        assert piece == (data + data)[start : start + len(piece)] or sent % len(data)
+        got += len(piece)
+
+
+def test_a_slow_toxic_makes_the_client_wait(embedded: Server, service: Service) -> None:
+    client, _upstream = service.pair(embedded.proxy(service.address))
+    name = embedded.toxic("bandwidth", "upstream", rate=0)
+    client.sock.settimeout(1)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < 64 << 20:
+            sent += client.sock.send(b"x" * (1 << 20))
+    threading.Thread(target=embedded.remove, args=(name,)).start()
+    assert len(_upstream.receive(sent)) == sent
+
+
+def test_ipv6_on_both_sides(embedded: Server) -> None:
+    with Service("::1") as service:
+        where = embedded.proxy(service.address, listen="[::1]:0")
+        assert where[0] == "::1"
+        client, upstream = service.pair(where)
+        client.send(b"x")
+        assert upstream.receive(1) == b"x"
+
+
+def test_the_api_listens_on_ipv6_too() -> None:
+    with start_embedded(host="::1") as server:
+        assert server.ask("GET", "/proxies").json == {}
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", ":0", ""])
+def test_a_proxy_that_others_could_reach_is_refused_with_the_remedy(embedded: Server, listen: str) -> None:
+    answer = embedded.ask("POST", "/proxies", {"name": "p", "listen": listen, "upstream": "127.0.0.1:1"})
+    assert answer.status in (403, 500)
+    if listen:
+        assert "--allow-remote" in answer.json["error"]
+
+
+def test_what_others_could_reach_is_permitted_by_name(service: Service) -> None:
+    with start_embedded("--allow-remote") as server:
+        _, port = server.proxy(service.address, listen=":0")
+        client, upstream = service.pair(("127.0.0.1", port))
+        client.send(b"x")
+        assert upstream.receive(1) == b"x"
+
+
+def test_an_api_that_others_could_reach_is_refused_with_the_remedy() -> None:
+    ended = subprocess.run(proxy.argv(host="0.0.0.0"), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert ended.returncode == 2
+    assert b"--allow-remote" in ended.stderr
+
+
+def test_a_taken_port_is_told_by_the_exit_code(embedded: Server) -> None:
+    ended = subprocess.run(proxy.argv(port=embedded.port), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert ended.returncode == PORT_TAKEN
+
+
+def test_it_ends_with_its_standard_input(service: Service) -> None:
+    with start_embedded() as server:
+        client, _ = service.pair(server.proxy(service.address))
+        assert server.process.stdin is not None
+        server.process.stdin.close()
+        assert server.process.wait(PATIENCE_S) == 0
+        assert client.receive(1) == b""
+
+
+def test_the_api_answers_one_request_after_the_other_on_one_connection(embedded: Server) -> None:
+    connection = http.client.HTTPConnection(embedded.host, embedded.port, timeout=PATIENCE_S)
+    for _ in range(3):
+        connection.request("GET", "/version")
+        assert json.loads(connection.getresponse().read())["version"]
+    connection.close()
+
+
+def test_the_api_answers_requests_that_were_sent_without_waiting(embedded: Server) -> None:
+    peer = Peer(socket.create_connection((embedded.host, embedded.port)))
+    peer.send(b"GET /proxies HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+    peer.half_close()
+    assert peer.receive(1 << 16).count(b"HTTP/1.1 200") == 3
+    peer.close()
+
+
+def test_what_is_not_http_gets_a_400(embedded: Server) -> None:
+    peer = Peer(socket.create_connection((embedded.host, embedded.port)))
+    peer.send(b"nonsense\r\n\r\n")
+    assert peer.receive(12) == b"HTTP/1.1 400"
+    peer.close()
+
+
+def test_a_body_may_come_in_chunks_and_only_when_asked_for(embedded: Server) -> None:
+    peer = Peer(socket.create_connection((embedded.host, embedded.port)))
+    peer.send(b"POST /populate HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert peer.receive(12) == b"HTTP/1.1 100"
+    peer.send(b"2\r\n[]\r\n0\r\n\r\n")
+    peer.half_close()
+    assert b"HTTP/1.1 201" in peer.receive(1 << 16)
+    peer.close()
