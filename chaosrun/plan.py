@@ -98,6 +98,8 @@ class FaultPlan(msgspec.Struct, frozen=True, kw_only=True):
     sustained: bool = False
     reaches_server: bool = True
     """The fault reaches both the fleet and the prober, so that their first detections must agree."""
+    delay_ns: int | None = None
+    """By how much the fault is to lengthen every round trip; None: that is not what it does."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,8 @@ class GroupLoad(msgspec.Struct, frozen=True, kw_only=True):
     plan: GroupPlan
     url: str
     """The target's base URL; the protocol's path replaces its path."""
+    via: str | None = None
+    """HOST:PORT of a TCP proxy to connect to in place of the URL's own."""
     protocol: str
     """Built-in name, `package.module:Class`, or a YAML protocol as JSON."""
     reconnect: Backoff = Backoff()

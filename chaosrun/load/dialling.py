@@ -76,12 +76,15 @@ def refusal_of(error: BaseException) -> Refusal:
 async def dial(address: Address, options: Options, make: Callable[[], asyncio.BaseProtocol]) -> None:
     """Connect to the first of the host's addresses that answers, and put the protocol of `make` on it.
 
+    With `options.via` it is the addresses of that host, and nothing that is said on the connection changes.
+
     Raises what the operating system or TLS said about the first address that failed; see `refusal_of`.
     """
     loop = asyncio.get_running_loop()
     tls: dict[str, Any] = {"ssl": options.tls or True, "server_hostname": address.host} if address.secure else {}
     failure: OSError | None = None
-    for family, target in await _look_up(loop, address):
+    host, port = _called(address, options)
+    for family, target in await _look_up(loop, host, port):
         try:
             if options.source_address is None:
                 await loop.create_connection(make, target[0], target[1], **tls)
@@ -94,7 +97,15 @@ async def dial(address: Address, options: Options, make: Callable[[], asyncio.Ba
             failure = failure or error
         else:
             return
-    raise failure or OSError(f"{address.host} has no address")
+    raise failure or OSError(f"{host} has no address")
+
+
+def _called(address: Address, options: Options) -> tuple[str, int]:
+    """Whom TCP connects to."""
+    if options.via is None:
+        return address.host, address.port
+    host, _, port = options.via.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 async def _bound_socket(loop: asyncio.AbstractEventLoop, family: int, target: Any, source: str) -> socket.socket:
@@ -111,12 +122,12 @@ async def _bound_socket(loop: asyncio.AbstractEventLoop, family: int, target: An
     return sock
 
 
-async def _look_up(loop: asyncio.AbstractEventLoop, address: Address) -> list[tuple[int, Any]]:
+async def _look_up(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[tuple[int, Any]]:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
-            socket.inet_pton(family, address.host)
+            socket.inet_pton(family, host)
         except OSError:
             continue
-        return [(family, (address.host, address.port))]
-    found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        return [(family, (host, port))]
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(family, target) for family, _, _, _, target in found]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from chaosrun.identity import Identity
+from chaosrun.records import Proxied
+from chaosrun.toxics import Link
 
 OnSpawn = Callable[[Identity], None]
 """Called with a process that exists but does not run yet: the time to write it down."""
@@ -26,6 +29,16 @@ class Restart:
     cwd: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What is added to chaosrun's own environment."""
+
+
+class Straight:
+    """A target that clients reach straight, through no proxy of ours."""
+
+    via: str | None = None
+    links: Mapping[str, Link] = MappingProxyType({})
+
+    def proxied(self) -> Proxied | None:
+        return None
 
 
 class Role(Protocol):

@@ -1,0 +1,258 @@
+"""A Toxiproxy server, spoken to safely, and the links that lead through it.
+
+Here rather than with the faults, because the target brings links about, faults disturb them, and an undo must take a
+toxic off when nothing else of the run is alive.
+
+`toxiproxy-python` does the speaking. As it comes it keeps one server's address in a class, waits without an end, obeys
+HTTP_PROXY even for loopback and takes a 500 for success. So its API consumer is replaced by one that asks the `Server`
+of the context it is called in. Every change is read back by whoever made it; `/reset` is never called, for it touches
+the proxies of others.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from chaosrun.errors import Unavailable
+from chaosrun.identity import Identity
+
+if TYPE_CHECKING:
+    import requests
+
+ROLE = "toxiproxy"
+"""The role name of a proxy server that chaosrun starts: part of the instrument, not of what is under test."""
+
+_TIMEOUT_S = (1.0, 5.0)
+"""To connect, and to wait for bytes of an answer. The real server itself gives up on a request after 25 s."""
+
+_SHOWN = 300
+"""Characters of a server's own words that an error repeats."""
+
+
+class Refused(Unavailable):
+    """The server answered with an error; `status` is its HTTP status."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Unreachable(Unavailable):
+    """Nobody listens at the server's address."""
+
+
+class Frozen(Unavailable):
+    """The server does not answer, or broke off: what was asked for may have happened, or may happen yet."""
+
+
+class Toxic(msgspec.Struct, frozen=True, kw_only=True):
+    """What disturbs a link, as the server's API has it."""
+
+    name: str
+    type: str
+    stream: str = "downstream"
+    toxicity: float = 1.0
+    attributes: dict[str, int] = {}
+
+
+class ProxyState(msgspec.Struct, frozen=True, kw_only=True):
+    """A proxy as its server tells it."""
+
+    name: str
+    listen: str
+    upstream: str
+    enabled: bool
+    toxics: list[Toxic] = []
+
+    def toxic(self, name: str) -> Toxic | None:
+        return next((toxic for toxic in self.toxics if toxic.name == name), None)
+
+
+class Link(NamedTuple):
+    """One way into a role that leads through a proxy."""
+
+    name: str
+    """The role that it leads to."""
+    api: str
+    """URL of the proxy server's API."""
+    proxy: str
+    """Its name at the server."""
+    listen: str
+    """HOST:PORT where clients find it."""
+    bind: str
+    """HOST:PORT that the server was told to listen on."""
+    upstream: str
+    """HOST:PORT that it leads to, as seen from the proxy server."""
+    url: str
+    """What clients call, a WebSocket URL; empty: plain TCP, where the service speaks first."""
+    process: Identity | None
+    """The server's, which this run started and ends; None: the server is somebody else's."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Toxiproxy server at `url`. All calls block, each bounded by `_TIMEOUT_S`.
+
+    Raises, in all methods:
+        Unreachable: nobody is there.
+        Frozen: it does not answer in time.
+        Refused: it says no.
+    """
+
+    url: str
+
+    def version(self) -> str:
+        """What it calls its version; older servers say it without JSON."""
+        text: str = self.ask("GET", "/version").text.strip()
+        try:
+            told = msgspec.json.decode(text.encode(), type=dict[str, str])
+            return str(told["version"])
+        except (msgspec.MsgspecError, KeyError):
+            return text[:_SHOWN]
+
+    def proxy(self, name: str) -> ProxyState | None:
+        """One proxy; None: there is none of that name. Others, which may be frozen, are not asked for."""
+        try:
+            answer = self.ask("GET", f"/proxies/{quote(name, safe='')}")
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+        try:
+            return msgspec.json.decode(answer.content, type=ProxyState)
+        except msgspec.MsgspecError as error:
+            raise Refused(f"what answers at {self.url} is no Toxiproxy: {error}", answer.status_code) from error
+
+    def create(self, name: str, *, listen: str, upstream: str) -> ProxyState:
+        """A new proxy, enabled. Raises `Refused` when the name or the port is taken."""
+        with self._speaking() as library:
+            library.server.Toxiproxy().create(upstream=upstream, name=name, listen=listen, enabled=True)
+        made = self.proxy(name)
+        if made is None or not made.enabled:
+            raise Refused(f"{self.url} took the proxy {name!r} and has none", 500)
+        return made
+
+    def remove(self, name: str) -> None:
+        """Ends a proxy and its connections; nothing where there is none."""
+        with self._gone_is_fine(), self._speaking() as library:
+            _named(library, name).destroy()
+
+    def switch(self, name: str, *, on: bool) -> None:
+        """Off: nobody listens any more and its connections are closed; its toxics stay."""
+        with self._speaking() as library:
+            proxy = _named(library, name)
+            (proxy.enable if on else proxy.disable)()
+
+    def add(self, proxy: str, toxic: Toxic) -> None:
+        """Puts a toxic on a proxy: on the connections that it has, and on those to come."""
+        with self._speaking() as library:
+            _named(library, proxy).add_toxic(
+                name=toxic.name,
+                type=toxic.type,
+                stream=toxic.stream,
+                toxicity=toxic.toxicity,
+                attributes=dict(toxic.attributes),
+            )
+
+    def take_off(self, proxy: str, toxic: str) -> None:
+        """Takes a toxic off; nothing where there is none.
+
+        The real server can freeze over this, and all of its API with it, when a connection's peer no longer reads.
+        """
+        with self._gone_is_fine(), self._speaking() as library:
+            _named(library, proxy).destroy_toxic(toxic)
+
+    @contextmanager
+    def _speaking(self) -> Iterator[Any]:
+        """Lets the library speak to this server, in this context and no other."""
+        library = _library()
+        token = _spoken_to.set(self)
+        try:
+            yield library
+        except library.exceptions.ProxyExists as error:
+            raise Refused(f"Toxiproxy at {self.url} has a proxy of that name", 409) from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise Refused(f"what answers at {self.url} is no Toxiproxy: {error}", 200) from error
+        finally:
+            _spoken_to.reset(token)
+
+    @contextmanager
+    def _gone_is_fine(self) -> Iterator[None]:
+        try:
+            yield
+        except Refused as error:
+            if error.status != 404:
+                raise
+
+    def ask(self, method: str, path: str, **more: Any) -> requests.Response:
+        """The answer to one request, which is no error."""
+        import requests  # noqa: PLC0415 - takes a tenth of a second, and most runs have no proxy
+
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.request(method, self.url + path, timeout=_TIMEOUT_S, allow_redirects=False, **more)
+        except requests.ConnectionError as error:
+            if _nobody_there(error):
+                raise Unreachable(f"no Toxiproxy listens at {self.url}") from error
+            raise Frozen(f"Toxiproxy at {self.url} broke off {method} {path}") from error
+        except requests.RequestException as error:
+            raise Frozen(f"Toxiproxy at {self.url} does not answer {method} {path}") from error
+        if answer.status_code >= 300:
+            said = " ".join(answer.text.split())[:_SHOWN]
+            raise Refused(
+                f"Toxiproxy at {self.url} answered {method} {path} with {answer.status_code}: {said}",
+                answer.status_code,
+            )
+        return answer
+
+
+_spoken_to: ContextVar[Server] = ContextVar("the Toxiproxy server spoken to")
+
+
+class _Consumer:
+    """In place of the library's `APIConsumer`: speaks to the `Server` of its context."""
+
+    @staticmethod
+    def get(path: str, params: Mapping[str, str] | None = None) -> requests.Response:
+        return _spoken_to.get().ask("GET", path, params=params)
+
+    @staticmethod
+    def post(path: str, data: object = None, json: object = None) -> requests.Response:
+        return _spoken_to.get().ask("POST", path, data=data, json=json)
+
+    @staticmethod
+    def delete(path: str) -> requests.Response:
+        return _spoken_to.get().ask("DELETE", path)
+
+
+def _named(library: Any, name: str) -> Any:
+    """The library's handle on a proxy; of what it knows of one it uses the name alone."""
+    return library.proxy.Proxy(name=quote(name, safe=""), upstream="", listen="", enabled=True)
+
+
+def _nobody_there(error: Exception) -> bool:
+    """Whether no connection came about at all."""
+    from urllib3.exceptions import NewConnectionError  # noqa: PLC0415 - comes with requests
+
+    return isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
+
+
+@functools.cache
+def _library() -> Any:
+    """The library, made to speak through `_Consumer`."""
+    import toxiproxy.exceptions  # noqa: PLC0415 - takes a quarter of a second, and most runs have no proxy
+    import toxiproxy.proxy  # noqa: PLC0415 - as above
+    import toxiproxy.server  # noqa: PLC0415 - as above
+
+    toxiproxy.server.APIConsumer = _Consumer
+    toxiproxy.proxy.APIConsumer = _Consumer
+    return toxiproxy

@@ -1,0 +1,221 @@
+"""The Toxiproxy of a run: which it is, its links, and that nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+
+from chaosrun import proxy
+from chaosrun.errors import Unavailable, UsageError
+from chaosrun.identity import Identity, is_alive, send_signal
+from chaosrun.targets.ports import ephemeral_range, free_port
+from chaosrun.targets.proxied import ProxiedTarget, Wanted
+from chaosrun.targets.proxying import Choice, Proxying, choose
+from chaosrun.targets.reference import ReferenceTarget
+from chaosrun.toxics import Link, Server, Unreachable
+
+EMBEDDED = Choice("embedded", sys.executable)
+
+
+class Events:
+    """What was told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.processes: list[Identity] = []
+
+    def spawned(self, role: str, identity: Identity) -> None:
+        self.processes.append(identity)
+        self.told.append(f"spawned {role}")
+
+    def exited(self, role: str, identity: Identity, code: int | None, expected: bool) -> None:
+        self.told.append(f"exited {role} {'expected' if expected else 'by itself'}")
+
+    def led(self, link: Link) -> None:
+        assert Server(link.api).proxy(link.proxy) is None, "it must be known before it is there"
+        self.told.append(f"led {link.name}")
+
+    def unled(self, link: Link, error: str) -> None:
+        self.told.append(f"unled {link.name} {error}".rstrip())
+
+
+def proxying(tmp_path: Path, events: Events, choice: Choice = EMBEDDED, **more: object) -> Proxying:
+    return Proxying(choice, run=str(tmp_path), directory=tmp_path, events=events, **more)  # type: ignore[arg-type]
+
+
+@contextmanager
+def somebody_elses() -> Iterator[Server]:
+    port = free_port()
+    with subprocess.Popen([*proxy.argv(port=port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield Server(f"http://127.0.0.1:{port}")
+        finally:
+            process.kill()
+
+
+# ---- which one -------------------------------------------------------------------------------------------------------
+
+
+def test_auto_takes_what_is_configured_then_what_is_installed_then_its_own(tmp_path: Path) -> None:
+    program = tmp_path / "toxiproxy-server"
+    program.write_text("")
+    program.chmod(0o755)
+    here = {"PATH": str(tmp_path)}
+    assert choose("auto", here | {"TOXIPROXY_URL": "http://127.0.0.1:8474/"}) == Choice(
+        "server", "http://127.0.0.1:8474"
+    )
+    assert choose("auto", here) == Choice("binary", str(program))
+    assert choose("auto", {"PATH": ""}) == EMBEDDED
+
+
+def test_what_is_named_is_taken_and_nothing_else(tmp_path: Path) -> None:
+    configured = {"PATH": "", "TOXIPROXY_URL": "http://127.0.0.1:8474"}
+    assert choose("embedded", configured) == EMBEDDED
+    assert choose("http://127.0.0.1:1/", configured) == Choice("server", "http://127.0.0.1:1")
+    with pytest.raises(Unavailable, match=r"no toxiproxy-server is on PATH; .*`toxiproxy: embedded`"):
+        choose("binary", configured)
+
+
+def test_a_server_of_a_stranger_is_refused(tmp_path: Path) -> None:
+    choice = Choice("server", "http://toxiproxy.example:8474")
+    with pytest.raises(UsageError, match=r"allow: \[toxiproxy.example\]"):
+        proxying(tmp_path, Events(), choice)
+    proxying(tmp_path, Events(), choice, allow=("toxiproxy.example",))
+
+
+def test_a_server_that_is_not_there_is_refused_before_anything_else(tmp_path: Path) -> None:
+    one = proxying(tmp_path, Events(), Choice("server", f"http://127.0.0.1:{free_port()}"))
+    with pytest.raises(Unreachable, match="no Toxiproxy listens"):
+        asyncio.run(one.start())
+
+
+# ---- ours, and somebody else's ---------------------------------------------------------------------------------------
+
+
+def test_one_of_ours_is_written_down_and_ends_with_the_run(tmp_path: Path) -> None:
+    events = Events()
+
+    async def scenario() -> None:
+        one = proxying(tmp_path, events)
+        took_ns = await one.start()
+        assert took_ns["toxiproxy"] > 0
+        assert one.version
+        link = await one.lead("server", upstream="127.0.0.1:9", url="ws://127.0.0.1:9/")
+        assert link.process == events.processes[0]
+        assert link.api == one.url
+        low, high = ephemeral_range()
+        assert not low <= int(link.listen.rpartition(":")[2]) <= high, "it must get its port back after it was off"
+        await one.stop()
+
+    asyncio.run(scenario())
+    assert not is_alive(events.processes[0])
+    assert events.told == ["spawned toxiproxy", "exited toxiproxy expected"], "no undo for what ends with the run"
+
+
+def test_at_somebody_elses_every_link_is_told_before_it_is_made_and_taken_away_again(tmp_path: Path) -> None:
+    events = Events()
+    with somebody_elses() as server:
+        server.create("theirs", listen="127.0.0.1:0", upstream="127.0.0.1:9")
+
+        async def scenario() -> Link:
+            one = proxying(tmp_path, events, Choice("server", server.url))
+            assert await one.start() == {}
+            link = await one.lead("server", upstream="127.0.0.1:9")
+            assert link.process is None
+            assert server.proxy(link.proxy) is not None
+            await one.stop()
+            return link
+
+        link = asyncio.run(scenario())
+        assert server.proxy(link.proxy) is None
+        assert server.proxy("theirs") is not None
+    assert events.told == ["led server", "unled server"]
+
+
+def test_a_link_that_cannot_be_taken_away_is_told_with_the_reason(tmp_path: Path) -> None:
+    events = Events()
+
+    async def scenario() -> None:
+        with somebody_elses() as server:
+            one = proxying(tmp_path, events, Choice("server", server.url))
+            await one.start()
+            await one.lead("server", upstream="127.0.0.1:9")
+        await one.stop()
+
+    asyncio.run(scenario())
+    assert events.told[1].startswith("unled server no Toxiproxy listens at")
+
+
+def test_a_port_that_is_taken_is_the_servers_to_refuse(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        one = proxying(tmp_path, Events())
+        await one.start()
+        try:
+            first = await one.lead("server", upstream="127.0.0.1:9")
+            with pytest.raises(Unavailable, match="answered POST /proxies"):
+                await one.lead("terminal", upstream="127.0.0.1:9", listen=first.listen)
+        finally:
+            await one.stop()
+
+    asyncio.run(scenario())
+
+
+def test_one_that_ends_by_itself_is_told_as_such(tmp_path: Path) -> None:
+    events = Events()
+
+    async def scenario() -> None:
+        one = proxying(tmp_path, events)
+        await one.start()
+        send_signal(events.processes[0], signal.SIGKILL)
+        while len(events.told) < 2:
+            await asyncio.sleep(0.01)
+        await one.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+    assert events.told[1] == "exited toxiproxy by itself"
+
+
+# ---- the way to a reference service ----------------------------------------------------------------------------------
+
+
+def test_clients_and_bridge_both_go_through_their_links(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        one = proxying(tmp_path, Events())
+        inner = ReferenceTarget("mt5-bridge", run=str(tmp_path), directory=tmp_path, observer=Events())
+        target = ProxiedTarget(inner, one, [Wanted("server"), Wanted("terminal")])
+        took_ns = await target.start()
+        try:
+            assert list(took_ns) == ["toxiproxy", "terminal", "server"]
+            assert list(target.roles) == ["toxiproxy", "terminal", "server"]
+            assert target.url == inner.url
+            assert target.via == target.links["server"].listen != f"127.0.0.1:{inner.ports['server']}"
+            told = target.links["terminal"].listen
+            assert told in inner.roles["server"].argv
+            assert str(inner.ports["terminal"]) in inner.roles["terminal"].argv
+            host, _, port = str(target.via).rpartition(":")
+            async with connect(target.url, host=host, port=int(port), proxy=None):
+                pass
+            proxied = target.proxied()
+            assert proxied is not None
+            assert proxied.kind == "embedded"
+            assert proxied.links["server"] == f"{target.via} -> 127.0.0.1:{inner.ports['server']}"
+        finally:
+            await target.stop()
+
+    asyncio.run(scenario())
+
+
+def test_the_folder_names_the_log_of_the_server(tmp_path: Path) -> None:
+    proxying(tmp_path, Events())
+    assert "toxiproxy.log" in os.listdir(tmp_path)  # noqa: PTH208 - a name is all that is asked
