@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
+
+from msgspec import structs
 
 import chaosrun
+from chaosrun import method, registry
+from chaosrun.effect import Probe, at_target
 from chaosrun.errors import UsageError
 from chaosrun.faults._base import Fault
 from chaosrun.identity import Identity, boot_id
@@ -30,13 +33,9 @@ from chaosrun.spec.conditions import conditions_of
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.model import reveal
 from chaosrun.spec.plan import make_plan
-from chaosrun.undertest import RoleEvents, make_target
-
-
-class Pause(NamedTuple):
-    """A step of the method that only waits."""
-
-    length_ns: int
+from chaosrun.targets.command import CommandRole
+from chaosrun.targets.output import Output
+from chaosrun.undertest import RoleEvents, make_target, sign_of
 
 
 def beginning(loaded: Loaded, folder: Path, profile: str | None, *, offset_ns: int = 0) -> Began:
@@ -77,11 +76,14 @@ class Assembly:
         self._began = began
         self._journal = journal
         self._experiment = experiment
-        self.method: Sequence[Fault | Pause] = [_step(step) for step in experiment.method]
         self.guards = [_guard(guard) for guard in experiment.stop_when]
         if experiment.target.url is not None:
             refuse_strangers(experiment.target.url, experiment.target.allow)
         self.target = make_target(experiment.target, run=str(folder), folder=folder, events=events)
+        ids = iter([fault.id for fault in began.plan.faults])
+        self.method = tuple(self._steps(experiment.method, ids))
+        ids = iter([f"rollback-{number}" for number in range(1, 1 + len(experiment.rollbacks))])
+        self.rollbacks = tuple(self._steps(experiment.rollbacks, ids))
         groups = experiment.steady_state.load
         self._rows = {
             name: read_accounts(group.accounts) if group.accounts is not None else () for name, group in groups.items()
@@ -101,6 +103,20 @@ class Assembly:
         """For the sampler of resources."""
         return {name: role.pids for name, role in self.target.roles.items()}
 
+    def address(self, role: str | None) -> str:
+        """Base URL of a role's switches; where it has none of its own, that of the target by HTTP."""
+        admin = None if role is None else self._admin(role)
+        if admin is not None:
+            return admin.rstrip("/")
+        return at_target(self.target.url, "http")
+
+    def _admin(self, role: str) -> str | None:
+        declared = self._experiment.target.roles.get(role)
+        if declared is not None:
+            return declared.admin
+        part = self.target.roles.get(role)
+        return part.admin if isinstance(part, CommandRole) else None
+
     async def start(self) -> None:
         """Start what is ours and find what is not, then make load and prober ready.
 
@@ -110,6 +126,9 @@ class Assembly:
         for role, took_ns in (await self.target.start()).items():
             now = time.monotonic_ns() - self._began.origin_ns
             self._journal.append(Ready(t=now, role=role, took_ns=took_ns))
+        proxied = self.target.proxied()
+        if proxied is not None:
+            self._journal.append(structs.replace(proxied, t=time.monotonic_ns() - self._began.origin_ns))
         groups = self._experiment.steady_state.load
         loads = [self._group_load(index, plan, groups[plan.name]) for index, plan in enumerate(self._began.plan.groups)]
         self._fleet = Fleet(
@@ -146,12 +165,47 @@ class Assembly:
         for record in published:
             self._journal.append(record)
 
+    def _steps(self, steps: Sequence[model.Step], ids: Iterator[str]) -> Iterator[method.Step]:
+        """The steps as they are taken, numbered in the order in which the plan has them."""
+        for step in steps:
+            if isinstance(step, model.PauseStep):
+                yield method.Pause(step.pause)
+            elif isinstance(step, model.ParallelStep):
+                yield method.Parallel(tuple(self._steps(step.parallel, ids)), at_ns=step.at or 0)
+            else:
+                times, every_ns = step.repeats()
+                yield method.Inject(
+                    cast(Fault, registry.load("faults", step.fault).make(step)),
+                    next(ids),
+                    at_ns=step.at or 0,
+                    for_ns=step.for_,
+                    planned_ns=step.lasts_ns(),
+                    times=times,
+                    every_ns=every_ns,
+                    probe=self._probe(step),
+                )
+
+    def _probe(self, step: model.FaultStep) -> Probe | None:
+        if step.probe is None:
+            return None
+        sign = sign_of(step.probe)
+        assert sign is not None
+        output = self._output(step) if step.probe.log is not None else None
+        return Probe(sign, step.probe.expect, base=lambda: self.target.url, output=output)
+
+    def _output(self, step: model.FaultStep) -> Callable[[], Output]:
+        """Of the role that the fault acts on, where the run has it; the loader refuses others."""
+        role = self.target.roles[str(step.target_role())]
+        assert isinstance(role, CommandRole)
+        return lambda: role.output
+
     def _group_load(self, index: int, plan: GroupPlan, group: model.Group) -> GroupLoad:
         back = group.reconnect
         return GroupLoad(
             index=index,
             plan=plan,
             url=self.target.url,
+            via=self.target.via,
             protocol=group.protocol if isinstance(group.protocol, str) else group.protocol.wire(),
             reconnect=Backoff(
                 first_ns=back.first, max_ns=back.max, factor=back.factor, jitter=back.jitter, seed=back.seed
@@ -177,6 +231,7 @@ class Assembly:
             origin_ns=self._began.origin_ns,
             wall_offset_ns=self._began.wall_offset_ns,
             url=load.url,
+            via=load.via,
             protocol=load.protocol,
             account={"account": own} if own is not None else dict(somebody.account),
             channels=somebody.channels,
@@ -184,13 +239,6 @@ class Assembly:
             every_ns=prober.every,
             connect_every_ns=prober.connect_every,
         )
-
-
-def _step(step: model.Step) -> Fault | Pause:
-    if isinstance(step, model.PauseStep):
-        return Pause(step.pause)
-    module = import_module(f"chaosrun.faults.{cast(model.FaultStep, step).fault}")
-    return cast(Fault, module.make(step))
 
 
 def _guard(guard: model.Guard) -> Guard:

@@ -1,4 +1,4 @@
-"""The order of a run: start, ramp, warmup, baseline, fault, recovery, after, verify, drain, and then the score.
+"""The order of a run: start, ramp, warmup, baseline, fault, recovery, after, rollback, verify, drain; then the score.
 
 The engine knows no kinds of fault, target or protocol. What it promises: nothing is injected into a system that was not
 steady; every undo is on disk before its injection; whatever ends the run, the undos run, what was measured is kept, and
@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from chaosrun.assembly import Assembly, Pause, beginning
+from chaosrun.assembly import Assembly, beginning
 from chaosrun.errors import ChaosrunError, Dirty, Exit, Unavailable, Unwritable, UsageError
-from chaosrun.faults._base import Role
+from chaosrun.faults._base import Clients, Role
 from chaosrun.journal import Journal
 from chaosrun.judge import baseline_holds, judge
 from chaosrun.live import Guards, LiveTolerance
@@ -26,6 +26,7 @@ from chaosrun.load.fleet import WorkerLost
 from chaosrun.load.live import FleetNow
 from chaosrun.load.silence import Silence
 from chaosrun.machine import Clocks, Observation
+from chaosrun.method import Method, faults_of
 from chaosrun.plan import Plan
 from chaosrun.recorded import ENGINE, read_run
 from chaosrun.records import Ended, LoadStopped, Note, Phase, Resource, Stop, Unsteady
@@ -34,7 +35,9 @@ from chaosrun.runfolder import make_run_folder, write_whole
 from chaosrun.safety.standing import StandingFaults
 from chaosrun.scoring.result import Result, encode
 from chaosrun.spec.loader import Loaded
+from chaosrun.spec.secret import mask
 from chaosrun.stopping import Signals, Stopped, Stopping
+from chaosrun.toxics import Link
 
 _LOOK_NS = 200_000_000
 _SETTLE_NS = 100_000_000
@@ -134,9 +137,11 @@ class _Run:
         began = beginning(loaded, folder, options.profile, offset_ns=options.offset_ns)
         self._journal.append(began)
         self._plan = began.plan
+        self._secrets = loaded.secrets
         self._offset_ns = began.offset_ns
         self._broken: ChaosrunError | None = None
         self._prober_missed = False
+        self._rolled_back = False
         self._silence = Silence()
         self.stopping = Stopping(began.origin_ns, self._on_stop)
         self._roles = RoleWatch(
@@ -156,6 +161,28 @@ class _Run:
     @property
     def roles(self) -> Mapping[str, Role]:
         return self._assembly.target.roles
+
+    @property
+    def clients(self) -> Clients:
+        return self._assembly.fleet
+
+    @property
+    def url(self) -> str:
+        return self._assembly.target.url
+
+    @property
+    def links(self) -> Mapping[str, Link]:
+        return self._assembly.target.links
+
+    @property
+    def folder(self) -> Path:
+        return self._assembly.folder
+
+    def address(self, role: str | None) -> str:
+        return self._assembly.address(role)
+
+    def mask(self, text: str) -> str:
+        return mask(text, self._secrets)
 
     def now(self) -> int:
         return self.stopping.now()
@@ -179,6 +206,7 @@ class _Run:
         self._phase("start", None)
         try:
             await self.stopping.or_stop(self._assembly.start())
+            await self.stopping.or_stop(self._check())
         except Stopped:
             return
         if self._roles.dead_at_start is not None:
@@ -193,7 +221,13 @@ class _Run:
                 self._fail(error)
             finally:
                 await asyncio.shield(self._undo_all())
+                await asyncio.shield(self._roll_back())
             await self._drain()
+
+    async def _check(self) -> None:
+        """What a fault cannot do here is known before there is any load."""
+        for fault in faults_of((*self._assembly.method, *self._assembly.rollbacks)):
+            await fault.check(self)
 
     async def _phases(self) -> None:
         timing = self._plan.phases_ns
@@ -207,6 +241,7 @@ class _Run:
             await self._method()
             await self._recovery(timing["recovery"])
             await self._hold("after", timing["after"])
+            await asyncio.shield(self._roll_back())
         await self._hold("verify", timing["verify"])
 
     async def _ramp(self) -> None:
@@ -240,16 +275,19 @@ class _Run:
 
     async def _method(self) -> None:
         self._phase("fault", None)
-        planned = iter(self._plan.faults)
-        for step in self._assembly.method:
-            if isinstance(step, Pause):
-                await self.stopping.sleep_until(self.now() + step.length_ns)
-            else:
-                await self.stopping.or_stop(self._faults.inject(step, next(planned).id))
+        await self.stopping.or_stop(Method(self._faults, self.now).run(self._assembly.method))
         await asyncio.shield(self._undo_all())
 
     async def _undo_all(self) -> None:
         await self._faults.remove_all(alive=self.stopping.why is None)
+
+    async def _roll_back(self) -> None:
+        """Once, where a fault was let in, whatever became of it and of the run. A stop does not cut it short."""
+        if self._rolled_back or not self._assembly.rollbacks or not self._faults.any_called:
+            return
+        self._rolled_back = True
+        self._phase("rollback", None)
+        await Method(self._faults, self.now).roll_back(self._assembly.rollbacks)
 
     async def _recovery(self, timeout_ns: int) -> None:
         """Until tolerance has held for `stable_for`, or to the time-out; which of the two, scoring finds out."""
@@ -293,7 +331,7 @@ class _Run:
         self._journal.append(Phase(t=self.now() if at is None else at, name=name))
         self._watcher.phase(name, planned_ns)
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
         self._journal.append(Note(t=self.now(), text=text))
         self._watcher.note(text)
 
@@ -351,7 +389,7 @@ class _Run:
                 if silent.given_up:
                     self._assembly.fleet.give_up(silent.name)
                 else:
-                    self._note(
+                    self.note(
                         f"{silent.name} has said nothing for a second; what it measures meanwhile will not count"
                     )
             trouble = self._assembly.fleet.trouble
@@ -359,7 +397,7 @@ class _Run:
                 self._fail(trouble)
             if not self._assembly.prober_is_alive and not self._prober_missed:
                 self._prober_missed = True
-                self._note("the prober ended by itself; nothing that needs a second witness can be told of this run")
+                self.note("the prober ended by itself; nothing that needs a second witness can be told of this run")
             if self._max_duration_ns is not None and self.now() > self._max_duration_ns:
                 self.stopping.ask(f"the run took longer than its limit of {self._max_duration_ns / 1e9:g} s")
             await asyncio.sleep(_LOOK_NS / 1e9)

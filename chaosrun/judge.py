@@ -225,7 +225,7 @@ def obstacles(evidence: Evidence, checks: Sequence[Check]) -> list[str]:
 
 
 def dirt(history: History) -> list[str]:
-    """Undos that failed, could not be verified, or never ran."""
+    """Undos that failed, could not be verified, or never ran, and rollbacks that failed."""
     undone = {line.id: line for line in history.undone}
     found = []
     for intent in history.intents:
@@ -235,4 +235,5 @@ def dirt(history: History) -> list[str]:
         elif not (line.done and line.verified):
             told = line.error or ("its undo could not be verified" if line.done else "its undo failed")
             found.append(f"{intent.undo.what}: {told}")
+    found += [f"rollback {line.name!r}: {line.error}" for line in history.rolled_back if line.error]
     return found

@@ -28,11 +28,14 @@ class Selector:
     """What a process must look like. All that is given must hold."""
 
     name: str | None = None
-    """As psutil tells it, or the last part of its first argument: under Wine, `terminal64.exe`."""
+    """As psutil tells it, or the last part of its first argument: under Wine, `terminal64.exe`. What ends in `.exe` is
+    a name of Windows, which knows no case."""
     cmdline_contains: tuple[str, ...] = ()
     cmdline_excludes: tuple[str, ...] = ()
     wineprefix: str | None = None
     expect: int = 1
+    container: str | None = None
+    """The id of the container in which it is."""
 
     def __str__(self) -> str:
         parts = [
@@ -40,15 +43,18 @@ class Selector:
             *(f"with {each!r}" for each in self.cmdline_contains),
             *(f"without {each!r}" for each in self.cmdline_excludes),
             f"WINEPREFIX={self.wineprefix}" if self.wineprefix is not None else "",
+            f"in container {self.container[:12]}" if self.container is not None else "",
         ]
         return ", ".join(filter(None, parts))
 
     def matches(self, process: psutil.Process) -> bool:
         """Whether this process is meant. Raises psutil's errors when it is gone or may not be looked at."""
+        if self.container is not None and not is_in_container(process.pid, self.container):
+            return False
         argv = [each for each in process.cmdline() if each]
         if not argv:
             return False
-        if self.name is not None and self.name not in (process.name(), re.split(r"[/\\]", argv[0])[-1]):
+        if self.name is not None and not _is_named(self.name, process.name(), re.split(r"[/\\]", argv[0])[-1]):
             return False
         line = " ".join(argv)
         if not all(each in line for each in self.cmdline_contains) or any(
@@ -61,6 +67,12 @@ class Selector:
         return prefix is not None and PurePosixPath(prefix) == PurePosixPath(self.wineprefix)
 
 
+def _is_named(wanted: str, *names: str) -> bool:
+    if wanted.lower().endswith(".exe"):
+        return wanted.lower() in (name.lower() for name in names)
+    return wanted in names
+
+
 def environment(pid: int) -> dict[str, str]:
     """What `pid` was started with; empty when it is gone or another user's."""
     try:
@@ -69,6 +81,15 @@ def environment(pid: int) -> dict[str, str]:
         return {}
     pairs = (entry.partition(b"=") for entry in raw.split(b"\0"))
     return {os.fsdecode(key): os.fsdecode(value) for key, _, value in pairs if key}
+
+
+def is_in_container(pid: int, container: str) -> bool:
+    """Whether the kernel counts a process to the control group of the container with this full id; by whatever driver
+    that was made, its path holds the id."""
+    try:
+        return container in Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        return False
 
 
 def find(selector: Selector) -> list[Identity]:

@@ -47,6 +47,7 @@ from chaosrun.records import (
     Opened,
     Phase,
     Probe,
+    Proxied,
     Published,
     Push,
     Ready,
@@ -54,6 +55,8 @@ from chaosrun.records import (
     Refused,
     Removed,
     Resource,
+    RolledBack,
+    Silenced,
     Slot,
     Started,
     Status,
@@ -81,11 +84,14 @@ Line = (
     | Note
     | Opened
     | Phase
+    | Proxied
     | Published
     | Ready
     | Refused
     | Removed
     | Resource
+    | RolledBack
+    | Silenced
     | Started
     | Stop
     | Stream
@@ -203,6 +209,7 @@ def read_run(run_dir: Path, *, until: int | None = None) -> Recording:
         removed=lines.of(Removed),
         intents=lines.of(Intent),
         undone=lines.of(Undone),
+        rolled_back=lines.of(RolledBack),
         stop=stops[0] if stops else None,
         attempts=lines.of(Attempt),
         refused=lines.of(Refused),
@@ -222,6 +229,7 @@ def read_run(run_dir: Path, *, until: int | None = None) -> Recording:
         lost_records=lost.total() - lost[PROBER],
         lost_probes=lost[PROBER],
         unsteady=lines.of(Unsteady),
+        proxied=next(iter(lines.of(Proxied)), None),
     )
     return Recording(began[0], history, lines)
 

@@ -113,6 +113,14 @@ class Undone(Record, frozen=True, kw_only=True):
     error: str = ""
 
 
+class RolledBack(Record, frozen=True, kw_only=True):
+    """A step of the rollbacks was taken; `error`: it could not be, and the system is not as its author wants it."""
+
+    id: str
+    name: str
+    error: str = ""
+
+
 class Started(Record, frozen=True, kw_only=True):
     """chaosrun started a process for a role."""
 
@@ -146,6 +154,17 @@ class Stop(Record, frozen=True, kw_only=True):
 
 class LoadStopped(Record, frozen=True, kw_only=True):
     """No slot is due at or after `t`: the end of every client's planned life."""
+
+
+class Proxied(Record, frozen=True, kw_only=True):
+    """Load and prober go through a Toxiproxy for the whole run."""
+
+    kind: str
+    """server: one that was there; binary: `toxiproxy-server`, embedded: chaosrun's own, each started by the run."""
+    version: str
+    api: str
+    links: dict[str, str] = {}
+    """By role, from where to where."""
 
 
 class Note(Record, frozen=True, kw_only=True):
@@ -198,7 +217,17 @@ class Closed(Record, frozen=True, kw_only=True):
     cause: str
     code: int | None = None
     planned: bool = False
-    """Our own close, or one that a fault injected: not an unexpected disconnect."""
+    """Our own close, or the doing of a fault of the load (a cut, or what came of a silence): not an unexpected
+    disconnect."""
+
+
+class Silenced(Record, frozen=True, kw_only=True):
+    """A fault made an open connection half-open: `how`: silent, vanished. From `t` on nothing passes."""
+
+    g: int
+    c: int
+    conn: int
+    how: str
 
 
 class Subscribed(Record, frozen=True, kw_only=True):
@@ -375,6 +404,7 @@ class History:
     removed: Sequence[Removed] = ()
     intents: Sequence[Intent] = ()
     undone: Sequence[Undone] = ()
+    rolled_back: Sequence[RolledBack] = ()
     stop: Stop | None = None
     attempts: Sequence[Attempt] = ()
     refused: Sequence[Refused] = ()
@@ -397,3 +427,5 @@ class History:
     lost_probes: int = 0
     """The same of the prober; its missing last line counts as one."""
     unsteady: Sequence[Unsteady] = ()
+    proxied: Proxied | None = None
+    """None: the load went straight to the service."""

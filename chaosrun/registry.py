@@ -30,7 +30,14 @@ class _Source(NamedTuple):
     entry_point: EntryPoint | None = None
 
     def load(self) -> Any:
-        return import_module(self.where) if self.entry_point is None else self.entry_point.load()
+        if self.entry_point is None:
+            return import_module(self.where)
+        try:
+            return self.entry_point.load()
+        except (ImportError, AttributeError) as error:
+            of = f" of {self.entry_point.dist.name}" if self.entry_point.dist is not None else ""
+            text = f"{self.name!r}{of} cannot be loaded from {self.where}: {error}; mend or uninstall its package"
+            raise UsageError(text) from error
 
 
 def kinds(family: Family) -> tuple[str, ...]:

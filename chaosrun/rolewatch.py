@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from chaosrun.identity import Identity
 from chaosrun.journal import Journal
-from chaosrun.records import Exited, Note, Started
+from chaosrun.records import Exited, Intent, Note, Started, Undone
 from chaosrun.stopping import Stopping
+from chaosrun.toxics import ROLE as PROXY_ROLE
+from chaosrun.toxics import Link
 
 
 class RoleWatch:
@@ -54,6 +56,19 @@ class RoleWatch:
         )
         self._journal.sync()
 
+    def led(self, link: Link) -> None:
+        """A link is about to be made at a proxy server that outlives the run: how to take it away is on disk first."""
+        from chaosrun.faults.toxiproxy import link_record  # noqa: PLC0415 - most runs have no proxy
+
+        self._journal.append(Intent(t=self._stopping.now(), undo=link_record(link)))
+        self._journal.sync()
+
+    def unled(self, link: Link, error: str) -> None:
+        """It was taken away, or could not be."""
+        self._journal.append(
+            Undone(t=self._stopping.now(), id=link.proxy, done=not error, verified=not error, error=error)
+        )
+
     def exited(self, role: str, identity: Identity, code: int | None, expected: bool) -> None:
         """A process of a role ended."""
         now = self._stopping.now()
@@ -67,6 +82,8 @@ class RoleWatch:
         self._note(told)
         if not self._loaded:
             self.dead_at_start = self.dead_at_start or told
+        elif role == PROXY_ROLE:
+            self._stopping.ask(f"{text}, and the load goes through it", trouble=True)
         elif self._spoils():
             self._stopping.ask(f"{text}, before any fault was injected", trouble=True)
 

@@ -7,24 +7,29 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from chaosrun.containers import Sought
 from chaosrun.errors import UsageError
 from chaosrun.identity import Identity
 from chaosrun.processes import Selector
-from chaosrun.records import Published
+from chaosrun.records import Proxied, Published
 from chaosrun.spec import model
 from chaosrun.spec.model import reveal
 from chaosrun.spec.secret import Secret
 from chaosrun.targets.command import CommandRole
+from chaosrun.targets.container import ContainerRole, InsideRole
 from chaosrun.targets.output import Output
-from chaosrun.targets.own import OwnTarget
+from chaosrun.targets.own import OwnRole, OwnTarget
 from chaosrun.targets.process import ProcessRole
+from chaosrun.targets.proxied import ProxiedTarget, Wanted
+from chaosrun.targets.proxying import Proxying, choose
 from chaosrun.targets.readiness import Ready
 from chaosrun.targets.reference import ReferenceTarget
+from chaosrun.toxics import Link
 
 ROLES = "roles"
 """The folder of a run in which the output of its roles is kept."""
 
-Role = CommandRole | ProcessRole
+Role = OwnRole
 
 
 class RoleEvents(Protocol):
@@ -33,6 +38,10 @@ class RoleEvents(Protocol):
     def spawned(self, role: str, identity: Identity) -> None: ...
 
     def exited(self, role: str, identity: Identity, code: int | None, expected: bool) -> None: ...
+
+    def led(self, link: Link) -> None: ...
+
+    def unled(self, link: Link, error: str) -> None: ...
 
 
 class Target(Protocol):
@@ -44,6 +53,20 @@ class Target(Protocol):
     @property
     def url(self) -> str:
         """Where clients connect to; known for certain once it was started."""
+        ...
+
+    @property
+    def via(self) -> str | None:
+        """HOST:PORT of a TCP proxy to reach `url` through; None: there is none. Known once it was started."""
+        ...
+
+    @property
+    def links(self) -> Mapping[str, Link]:
+        """The ways into roles that lead through that proxy, by role."""
+        ...
+
+    def proxied(self) -> Proxied | None:
+        """Which proxy that is, once it was started."""
         ...
 
     @property
@@ -64,31 +87,38 @@ def make_target(spec: model.Target, *, run: str, folder: Path, events: RoleEvent
     Raises:
         UsageError: there is no such reference service, or it has no such option.
     """
+    target = _straight(spec, run, folder, events)
+    if spec.proxy is None:
+        return target
+    proxying = Proxying(
+        choose(spec.proxy.toxiproxy), run=run, directory=folder / ROLES, events=events, allow=spec.allow
+    )
+    wanted = [Wanted(link.role, link.listen, link.upstream) for link in spec.proxy.all_links()]
+    return ProxiedTarget(target, proxying, wanted)
+
+
+def _straight(spec: model.Target, run: str, folder: Path, events: RoleEvents) -> ReferenceTarget | OwnTarget:
+    """The target without its proxy."""
     if spec.reference is not None:
         return ReferenceTarget(spec.reference, run=run, directory=folder / ROLES, observer=events, options=spec.options)
     assert spec.url is not None
     roles = {name: _role(name, role, run, folder, events) for name, role in spec.roles.items()}
-    return OwnTarget(spec.url, roles, _ready(spec.ready))
+    return OwnTarget(spec.url, roles, sign_of(spec.ready))
 
 
 def _role(name: str, role: model.Role, run: str, folder: Path, events: RoleEvents) -> Role:
+    if role.is_container:
+        return _container(name, role)
     output = Output(folder / ROLES / f"{name}.log")
     spawned: Callable[[Identity], None] = partial(events.spawned, name)
     exited: Callable[[Identity, int | None, bool], None] = partial(events.exited, name)
     if role.process is not None:
-        selector = Selector(
-            name=role.process.name,
-            cmdline_contains=role.process.cmdline_contains,
-            cmdline_excludes=role.process.cmdline_excludes,
-            wineprefix=role.process.wineprefix,
-            expect=role.process.expect,
-        )
         return ProcessRole(
             name,
-            selector,
+            _selector(role.process),
             output=output,
             start=_plain(name, role.process.start) or None,
-            ready=_ready(role.ready),
+            ready=sign_of(role.ready),
             on_spawn=spawned,
             on_exit=exited,
         )
@@ -99,9 +129,34 @@ def _role(name: str, role: model.Role, run: str, folder: Path, events: RoleEvent
         output=output,
         cwd=Path(role.cwd) if role.cwd is not None else None,
         env={key: reveal(text) for key, text in role.env.items()},
-        ready=_ready(role.ready),
+        ready=sign_of(role.ready),
         on_spawn=spawned,
         on_exit=exited,
+    )
+
+
+def _container(name: str, role: model.Role) -> ContainerRole:
+    sought = sought_container(role)
+    if role.process is None:
+        return ContainerRole(name, sought, ready=sign_of(role.ready))
+    return InsideRole(name, sought, _selector(role.process), ready=sign_of(role.ready))
+
+
+def sought_container(role: model.Role) -> Sought:
+    """The container that a role names, by its own name or as a service of a compose project."""
+    if role.compose is not None:
+        return Sought(service=role.compose.service, project=role.compose.project)
+    assert role.container is not None
+    return Sought(name=role.container)
+
+
+def _selector(process: model.ProcessSelector) -> Selector:
+    return Selector(
+        name=process.name,
+        cmdline_contains=process.cmdline_contains,
+        cmdline_excludes=process.cmdline_excludes,
+        wineprefix=process.wineprefix,
+        expect=process.expect,
     )
 
 
@@ -115,7 +170,8 @@ def _plain(role: str, start: Sequence[str | Secret]) -> list[str]:
     return [reveal(word) for word in start]
 
 
-def _ready(ready: model.Ready | None) -> Ready | None:
+def sign_of(ready: model.Ready | model.Probe | None) -> Ready | None:
+    """How a part of the system, or of its failing, shows."""
     if ready is None:
         return None
     within_s = ready.within / 1e9

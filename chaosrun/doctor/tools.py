@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import platform
 import shutil
 import socket
-import subprocess
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,12 +13,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from chaosrun.doctor._base import Finding
+from chaosrun.shaping.tc import why_not
 
 _PACKAGES: Final = ("uvloop", "picows", "websockets", "msgspec")
 _TOOL_WITHIN_S: Final = 5.0
 _DOCKER_SOCKET: Final = "unix:///var/run/docker.sock"
-_SHAPE: Final = ("tc", "qdisc", "add", "dev", "lo", "root", "handle", "504c:", "netem", "delay", "1ms")
-"""Done in a network namespace that exists for this one command, and never to a device of the machine's own."""
 
 
 def python() -> Finding:
@@ -39,43 +36,10 @@ def python() -> Finding:
 def netem() -> Finding:
     """Whether the kernel can delay and drop packets, and whether we may ask it to."""
     needed_for = "slow and lossy networks"
-    absent = [tool for tool in ("tc", "unshare") if shutil.which(tool) is None]
-    if absent:
-        told = f"no {' and no '.join(absent)} on PATH; install iproute2 and util-linux"
-        return Finding("netem", "missing", told, needed_for)
-    said = _run("unshare", "--net", *_SHAPE)
-    if said is None:
-        return Finding("netem", "ok", "netem works here (tried in a network namespace of its own)", needed_for)
-    if not _is_refusal(said):
-        return Finding("netem", "missing", _why_no_netem(said), needed_for)
-    # Not allowed as this user: a user namespace still tells whether the kernel could.
-    said = _run("unshare", "--user", "--map-root-user", "--net", *_SHAPE)
-    if said is None:
-        told = "the kernel has netem, this user may not use it; needs CAP_NET_ADMIN (root)"
-    elif _is_refusal(said):
-        told = "not permitted; needs CAP_NET_ADMIN (root)"
-    else:
-        told = f"{_why_no_netem(said)}; CAP_NET_ADMIN (root) would be needed too"
-    return Finding("netem", "missing", told, needed_for)
-
-
-def _run(*command: str) -> str | None:
-    """What a command that failed said; None: it succeeded."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TOOL_WITHIN_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return None if done.returncode == 0 else (done.stderr or done.stdout or f"exit code {done.returncode}")
-
-
-def _is_refusal(said: str) -> bool:
-    return any(os.strerror(number) in said for number in (errno.EPERM, errno.EACCES))
-
-
-def _why_no_netem(said: str) -> str:
-    if "kind is unknown" in said:
-        return f"kernel {platform.release()} has no netem (sch_netem)"
-    return f"tc failed: {' '.join(said.split())}"
+    reason = why_not()
+    if reason is not None:
+        return Finding("netem", "missing", reason, needed_for)
+    return Finding("netem", "ok", "netem works here (tried in a network namespace of its own)", needed_for)
 
 
 def docker() -> Finding:

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
+from chaosrun.cutting import CutOff, CutOrder
 from chaosrun.identity import Identity
 from chaosrun.processes import Selector
 from chaosrun.records import Undo
+from chaosrun.toxics import Link
 
 
 class Confirmation(NamedTuple):
@@ -25,6 +28,8 @@ class Confirmation(NamedTuple):
 
     verified: bool
     how: str
+    at: int | None = None
+    """When the effect was there, in run time, where that is known better than by when it was seen."""
 
 
 class Start(Protocol):
@@ -73,11 +78,67 @@ class Role(Protocol):
         ...
 
 
+class Clients(Protocol):
+    """The clients of the load."""
+
+    @property
+    def processes(self) -> Sequence[Identity]:
+        """Those that play them, and end with the run."""
+        ...
+
+    async def cut(self, call: str, order: CutOrder, wave: int) -> int:
+        """Cut clients off; returns how many were meant, when the last of them was due.
+
+        Args:
+            call: names this call for `cuts` and `mend`.
+            wave: of an order that is given again and again, which time it is, from 0.
+        """
+        ...
+
+    async def cuts(self, call: str) -> Sequence[CutOff]:
+        """What has become of a cut so far; a client that had no open connection is not in it."""
+        ...
+
+    async def mend(self, call: str) -> None:
+        """Take a cut back: the silent read and write on, and who is not yet cut off will not be."""
+        ...
+
+
 class World(Protocol):
     """All that a fault may touch."""
 
     @property
+    def clients(self) -> Clients: ...
+
+    @property
     def roles(self) -> Mapping[str, Role]: ...
+
+    @property
+    def links(self) -> Mapping[str, Link]:
+        """The ways into roles that lead through a proxy, by role; mostly there are none."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to; known once the target is up."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Of the run, for what a fault leaves to be read."""
+        ...
+
+    def address(self, role: str | None) -> str:
+        """Base URL, without a path, of the switches of a role; of the target itself where it has none of its own."""
+        ...
+
+    def mask(self, text: str) -> str:
+        """The text without the experiment's secrets."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say something that happened on the way, for the journal and whoever draws the run."""
+        ...
 
     def now(self) -> int:
         """Run time in ns."""
@@ -102,6 +163,16 @@ class Fault(ABC):
         Raises:
             Unavailable: what it would hit is not there, or is more than was expected.
         """
+
+    async def check(self, world: World) -> None:  # noqa: B027 - most need nothing but what was written
+        """Refuse what cannot be done on this machine: the target is up, and there is no load yet. Touches nothing.
+
+        Raises:
+            Unavailable: with the remedy.
+        """
+
+    async def prepare(self, world: World) -> None:  # noqa: B027 - most effects show by themselves
+        """Look at what the effect will have to be told from. Bounded, touches nothing, and nothing is owed for it."""
 
     @abstractmethod
     async def inject(self, world: World) -> None: ...

@@ -23,7 +23,7 @@ class Noop(Fault):
 
 
 def make(step: NoopStep) -> Fault:
-    return Noop(step.name or step.fault)
+    return Noop(step.name or step.fault, sustained=step.is_sustained())
 
 
 def undo(record: Undo) -> None:

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from chaosrun.cutting import How
 from chaosrun.errors import Unwritable
 from chaosrun.load.backoff import delay_ns
 from chaosrun.load.requests import Requests
+from chaosrun.load.severing import Severed
 from chaosrun.load.transport import Connection, Refusal
 from chaosrun.protocols._base import ClientIdentity, Conversation
 from chaosrun.records import (
@@ -26,6 +28,7 @@ from chaosrun.records import (
     Opened,
     Record,
     Refused,
+    Silenced,
     Status,
     Stream,
     Subscribed,
@@ -56,6 +59,7 @@ class Client:
     __slots__ = (
         "_began",
         "_conversation",
+        "_cut",
         "_early",
         "_group",
         "_identity",
@@ -90,6 +94,8 @@ class Client:
         self._identity = identity
         self._origin_ns = group.clocks.origin_ns
         self._conversation: Conversation | None = None
+        self._cut: Severed | None = None
+        """The last cut of the connection that is open, or that was; it is a fault's doing from then on."""
         self._sids: dict[tuple[str, str, str | None], int] = {}
         self._early: list[Subscribed | _Push] = []
         self._tries = 0
@@ -138,6 +144,28 @@ class Client:
         if self.connection is not None:
             self.connection.close()
 
+    def sever(self, how: How, code: int | None, due: int) -> Severed | None:
+        """A fault cuts the connection off; None: there is none that is open."""
+        connection = self.connection
+        if self.state is not State.OPEN or connection is None or not connection.is_open:
+            return None
+        severed = self._cut = Severed(self.c, connection, due)
+        match how:
+            case "rst":
+                connection.reset()
+            case "fin":
+                connection.fin()
+            case "close":
+                self._tick()
+                self._end("injected", None, planned=True)
+                connection.close(code or 1000)
+            case "silent" | "vanished":
+                connection.silence(vanished=how == "vanished")
+                now = self._tick()
+                severed.fell_silent(now)
+                self._record(Silenced(t=now, g=self._group.index, c=self.c, conn=self.conn, how=how))
+        return severed
+
     def retry(self, _: None = None) -> None:
         """The planned start, or the wait between two attempts, is over."""
         if self._group.connecting and self.state is State.AWAY:
@@ -160,6 +188,7 @@ class Client:
             group.gate.leave(self)
         self._shaken = self._tick()
         self.state = State.OPENING
+        self._cut = None
         self._malformed = 0
         self._early.clear()
         self._sids.clear()
@@ -209,7 +238,7 @@ class Client:
     def on_closed(self, cause: str, code: int | None) -> None:
         self._tick()
         if self.state is State.OPEN:
-            self._end(cause, code, planned=cause in ("ours", "injected"))
+            self._end(cause, code, planned=cause in ("ours", "injected") or self._cut is not None)
         elif self.state is State.OPENING:
             self._note_refused("conversation", None, f"{cause}{f' {code}' if code else ''} during the opening")
         self._away()
@@ -220,6 +249,8 @@ class Client:
         self.state = State.CLOSING
         self.changed_at = self._now
         self._waits = 0
+        if self._cut is not None:
+            self._cut.ended(self._now)
         group.counts.open -= 1
         if not planned:
             group.counts.disconnects += 1
@@ -256,12 +287,13 @@ class Client:
     def failed(self, why: str) -> None:
         cause = "deadline" if why.startswith("deadline") else "protocol"
         if self.state is State.OPEN:
-            self._end(cause, None, planned=False)
+            self._end(cause, None, planned=self._cut is not None)
         elif self.state is State.OPENING:
             self._note_refused("conversation", None, why)
             self.state = State.CLOSING
         if self.connection is not None:
-            self.connection.close(1000 if cause == "deadline" else 1002)
+            code, by = (1000, "deadline") if cause == "deadline" else (1002, "ours")
+            self.connection.close(code, cause=by)
 
     def finished(self) -> None:
         self.cut()

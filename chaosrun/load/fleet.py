@@ -15,13 +15,18 @@ import time
 from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from chaosrun.cutting import CutOff, CutOrder, chosen
 from chaosrun.errors import ChaosrunError, Exit, Unavailable, Unwritable
+from chaosrun.identity import Identity, identify
 from chaosrun.load.config import GroupLoad
 from chaosrun.load.live import FleetNow, merge
 from chaosrun.load.wire import (
     MAX_LINE,
+    Account,
+    Cut,
+    Cuts,
     Done,
     Drain,
     Failed,
@@ -29,8 +34,10 @@ from chaosrun.load.wire import (
     Finish,
     Flush,
     Live,
+    Mend,
     Order,
     Ramp,
+    Report,
     Sentinels,
     Setup,
     StopLoad,
@@ -47,6 +54,8 @@ END_WITHIN_S: Final = 5.0
 STOP_AHEAD_NS: Final = 50_000_000
 """How far ahead the end of the load is set, so that every worker hears of it before it comes."""
 TAIL_BYTES: Final = 4096
+
+T = TypeVar("T")
 
 
 class WorkerLost(ChaosrunError):
@@ -67,7 +76,7 @@ class _Worker:
         self.trouble: ChaosrunError | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[Done | Cuts]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._tail = bytearray()
         self._finished = False
@@ -111,8 +120,8 @@ class _Worker:
         self._tasks = [asyncio.create_task(self._listen(reader)), asyncio.create_task(self._keep_tail())]
         await self.order(self.setup, START_WITHIN_S)
 
-    async def order(self, order: Order, within_s: float) -> None:
-        """Have an order carried out.
+    async def order(self, order: Order, within_s: float) -> Done | Cuts:
+        """Have an order carried out; the answer to it.
 
         Raises:
             WorkerLost: the process ended, or did not answer in time.
@@ -123,12 +132,12 @@ class _Worker:
         if self._gone:
             raise WorkerLost(f"{self.name} has ended")
         assert self._writer is not None
-        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Done | Cuts] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         self._writer.write(line(order))
         try:
             async with asyncio.timeout(within_s):
-                await answer
+                return await answer
         except TimeoutError:
             self._fail(WorkerLost(f"{self.name} did not answer {type(order).__name__} within {within_s:g} s"))
             assert self.trouble is not None
@@ -182,14 +191,14 @@ class _Worker:
             how = "closed its line" if code is None else f"ended with {code}"
             self._fail(WorkerLost(f"{self.name} (pid {self.pid}) {how}{': ' + tail if tail else ''}"))
 
-    def _hear(self, report: Done | Failed | Fatal | Live) -> None:
+    def _hear(self, report: Report) -> None:
         match report:
             case Live():
                 self.snapshots.append(report)
                 self.heard = report.t
                 self.now(report.t - LIVE_SPAN_NS)
-            case Done():
-                self._answer(None)
+            case Done() | Cuts():
+                self._answer(report)
             case Failed(why=why, unavailable=unavailable):
                 self._answer(Unavailable(why) if unavailable else ChaosrunError(why))
             case Fatal(kind="unwritable", why=why):
@@ -197,14 +206,14 @@ class _Worker:
             case Fatal(why=why):
                 self._note(WorkerLost(f"{self.name}: {why}"))
 
-    def _answer(self, error: ChaosrunError | None) -> None:
+    def _answer(self, report: Done | Cuts | ChaosrunError) -> None:
         answer = self._waiting.popleft()
         if answer.done():
             return
-        if error is None:
-            answer.set_result(None)
+        if isinstance(report, ChaosrunError):
+            answer.set_exception(report)
         else:
-            answer.set_exception(error)
+            answer.set_result(report)
 
     def _note(self, error: ChaosrunError) -> None:
         self.trouble = self.trouble or error
@@ -237,6 +246,7 @@ class Fleet:
         self, groups: Sequence[GroupLoad], *, run_dir: Path, origin_ns: int, wall_offset_ns: int, workers: int = 1
     ) -> None:
         self._origin_ns = origin_ns
+        self._groups = tuple(groups)
         self._reply_timeout_ns = max((group.plan.reply_timeout_ns for group in groups), default=0)
         self._workers = [
             _Worker(
@@ -257,6 +267,11 @@ class Fleet:
     @property
     def pids(self) -> tuple[int, ...]:
         return tuple(worker.pid for worker in self._workers if worker.pid is not None)
+
+    @property
+    def processes(self) -> tuple[Identity, ...]:
+        """Those of them that run."""
+        return tuple(found for pid in self.pids if (found := identify(pid)) is not None)
 
     @property
     def trouble(self) -> ChaosrunError | None:
@@ -312,6 +327,36 @@ class Fleet:
         total_ns = order.within_ns + order.heads_within_ns + order.close_within_ns
         await self._rest(order, total_ns / S + ORDER_WITHIN_S)
 
+    async def cut(self, call: str, order: CutOrder, wave: int) -> int:
+        """Cut clients off as ordered; returns how many were meant, when the last of them was due.
+
+        Args:
+            call: names this call for `cuts` and `mend`.
+            wave: of an order that is given again and again, which time it is, from 0.
+        """
+        group = next(each for each in self._groups if order.group in (None, each.plan.name))
+        clients = chosen(order, wave, group.plan.clients)
+        began = self._now()
+        due = [(c, began + order.over_ns * place // len(clients)) for place, c in enumerate(clients)]
+        shares = [
+            tuple(each for each in due if each[0] % len(self._workers) == shard) for shard in range(len(self._workers))
+        ]
+        await _together(
+            worker.order(Cut(id=call, group=group.index, how=order.how, code=order.code, clients=share), ORDER_WITHIN_S)
+            for worker, share in zip(self._workers, shares, strict=True)
+        )
+        await asyncio.sleep(max(0, due[-1][1] - self._now()) / S)
+        return len(clients)
+
+    async def cuts(self, call: str) -> list[CutOff]:
+        """What has become of a cut so far; a client that had no open connection is not in it."""
+        answers = await self._all(Account(id=call))
+        return [cut for answer in answers if isinstance(answer, Cuts) for cut in answer.cuts]
+
+    async def mend(self, call: str) -> None:
+        """Take a cut back: the silent read and write on, and who is not yet cut off will not be."""
+        await self._all(Mend(id=call))
+
     async def flush(self) -> None:
         """All rows and lines so far are on disk; slots not yet decided are in their own `pending` file."""
         await self._all(Flush())
@@ -339,8 +384,8 @@ class Fleet:
                 await worker.order(Finish(), ORDER_WITHIN_S)
         await worker.end(END_WITHIN_S)
 
-    async def _all(self, order: Order, within_s: float = ORDER_WITHIN_S) -> None:
-        await _together(worker.order(order, within_s) for worker in self._workers)
+    async def _all(self, order: Order, within_s: float = ORDER_WITHIN_S) -> list[Done | Cuts]:
+        return await _together(worker.order(order, within_s) for worker in self._workers)
 
     async def _rest(self, order: Order, within_s: float = ORDER_WITHIN_S) -> None:
         """As `_all`, to those that are left: what they measured is ended in order, though one of them was lost."""
@@ -350,8 +395,10 @@ class Fleet:
         return time.monotonic_ns() - self._origin_ns
 
 
-async def _together(calls: Iterable[Coroutine[None, None, None]]) -> None:
+async def _together(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:
     """Carry out all of them; what the first of them raised is raised when all have ended."""
-    for outcome in await asyncio.gather(*calls, return_exceptions=True):
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]

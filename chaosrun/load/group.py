@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from chaosrun.cutting import How
 from chaosrun.errors import UsageError
 from chaosrun.load.agenda import Agenda
 from chaosrun.load.client import Client, State
@@ -15,6 +16,7 @@ from chaosrun.load.config import GroupLoad
 from chaosrun.load.gate import Gate
 from chaosrun.load.recorder import PendingSlot, Recorder
 from chaosrun.load.schedule import SentinelCursor, SlotCursor
+from chaosrun.load.severing import Severed
 from chaosrun.load.transport import Connection, Options, Refusal, transport
 from chaosrun.load.wire import GroupLive
 from chaosrun.protocols import find
@@ -113,6 +115,10 @@ class Group:
         """No slot is due at or after `at`; from then on nobody connects any more."""
         self._stop_at = at
         self.agenda.at(at, self._stop_connecting, None)
+
+    def sever(self, c: int, how: How, code: int | None, due: int) -> Severed | None:
+        """A fault cuts one client off; None: it has no open connection."""
+        return self.clients[c // self._shards].sever(how, code, due)
 
     def settle_slots(self) -> None:
         """Every slot that was due before the end of the load is sent or skipped now."""
@@ -266,6 +272,7 @@ class Group:
             options = Options(
                 headers=(*load.headers.items(), *shake.headers.items()),
                 subprotocols=shake.subprotocols,
+                via=load.via,
                 open_timeout_s=load.open_timeout_s,
                 max_size=load.max_size,
                 heartbeat_every_s=load.heartbeat_every_s,

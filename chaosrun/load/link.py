@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 from chaosrun.load.transport import Handler, Options
+from chaosrun.sockets import Name, Passed, name_of, passed
 
 NO_CODE = 1005
 """RFC 6455 7.1.5: what a close frame without a code is said to have."""
@@ -17,6 +20,18 @@ NO_CODE = 1005
 _PING = struct.Struct("!I")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _BY_US = frozenset({"ours", "deadline", "injected"})
+_ON_THE_WIRE = frozenset({"ours", "injected"})
+"""Ends that chaosrun makes, though the connection be silent; any other is a client's giving up, which nobody hears."""
+
+_LOOK_AGAIN_S = 0.001
+"""uvloop runs timers before it reads: after a stall the pong may lie unread when the time is over."""
+
+# <asm-generic/socket.h>; the socket module has neither.
+_SO_ATTACH_FILTER = 26
+_SO_DETACH_FILTER = 27
+_DROP_ALL = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+"""One instruction of the kernel's packet filter (<linux/filter.h>): return 0, keep nothing of the segment."""
+_FILTER = struct.pack("HL", 1, ctypes.addressof(_DROP_ALL))
 
 Deliver = Callable[[memoryview | bytes, bool], None]
 
@@ -31,8 +46,8 @@ class Link(ABC):
     A link begins held: what arrives before `connect` has returned is kept, and delivered right after it.
     """
 
-    __slots__ = ("_cause", "_code", "_handler", "_held", "_loop", "_options", "_pinged", "_pings", "_silent", "_timer",
-                 "_told", "deliver")  # fmt: skip
+    __slots__ = ("_cause", "_code", "_deaf", "_handler", "_held", "_loop", "_options", "_pinged", "_pings", "_timer",
+                 "_told", "_unsent", "deliver")  # fmt: skip
 
     deliver: Deliver
     """Where a whole message goes."""
@@ -44,7 +59,10 @@ class Link(ABC):
         self._cause: str | None = None
         self._code: int | None = None
         self._told = False
-        self._silent = False
+        self._unsent: list[tuple[bytes, bool]] | None = None
+        """What was sent since the connection fell silent; None: it is not silent."""
+        self._deaf = False
+        """The kernel takes nothing for it either."""
         self._timer: asyncio.TimerHandle | None = None
         """The next heartbeat, its deadline, or the end of the closing handshake: never two at once."""
         self._pings = 0
@@ -70,16 +88,25 @@ class Link(ABC):
     def is_open(self) -> bool:
         return self._cause is None
 
+    @property
+    def name(self) -> Name:
+        return name_of(self._socket)
+
+    @property
+    def passed(self) -> Passed | None:
+        return None if self._tcp.is_closing() else passed(self._socket)
+
     def close(self, code: int = 1000, reason: str = "", *, cause: str = "ours") -> None:
         if self._end(cause, None):
-            self._write_close(code, reason)
-            self._linger()
+            if self._unsent is None:
+                self._write_close(code, reason)
+                self._linger()
+            else:
+                self._loop.call_soon(self._tell)
 
     def reset(self) -> None:
         if self._end("injected", None):
-            sock: socket.socket = self._tcp.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self._tcp.abort()
+            self._reset()
 
     def fin(self) -> None:
         if self._end("injected", None):
@@ -88,21 +115,39 @@ class Link(ABC):
                 self._tcp.write_eof()
             else:
                 # TLS would first say goodbye and wait for the answer; a process that crashes does not.
-                with socket.socket(fileno=os.dup(self._tcp.get_extra_info("socket").fileno())) as beneath:
+                with socket.socket(fileno=os.dup(self._socket.fileno())) as beneath:
                     beneath.shutdown(socket.SHUT_WR)
             self._linger()
             self._loop.call_soon(self._tell)
 
-    def silence(self) -> None:
-        if self._cause is None and not self._silent:
-            self._silent = True
+    def silence(self, *, vanished: bool = False) -> None:
+        if self._cause is None and self._unsent is None:
+            self._unsent = []
             self._tcp.pause_reading()
+            if vanished:
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _FILTER)
+                self._deaf = True
 
     def unsilence(self) -> None:
-        if self._silent:
-            self._silent = False
-            if not self._tcp.is_closing():
-                self._tcp.resume_reading()
+        if self._unsent is None:
+            return
+        unsent, self._unsent = self._unsent, None
+        if self._tcp.is_closing():
+            return
+        if self._deaf:
+            self._deaf = False
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+        if self._cause is not None and self._cause not in _ON_THE_WIRE:
+            self._reset()  # as the machine does that is there again and knows nothing of the connection any more
+            return
+        if self._pinged and self._cause is None:
+            self._write_ping(_PING.pack(self._pings))
+        for data, binary in unsent:
+            self.send(data, binary)
+        self._tcp.resume_reading()
+
+    @abstractmethod
+    def send(self, data: bytes, binary: bool = False, /) -> bool: ...
 
     # ---- from connect
 
@@ -140,8 +185,17 @@ class Link(ABC):
         self._cause, self._code = cause, code
         self.deliver = _discard
         self._cancel_timer()
-        self.unsilence()
+        if cause in _ON_THE_WIRE:
+            self.unsilence()
         return True
+
+    def _reset(self) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._tcp.abort()
+
+    @property
+    def _socket(self) -> Any:
+        return self._tcp.get_extra_info("socket")
 
     def _tell(self) -> None:
         """Tell the handler, once, and not before `connect` has returned."""
@@ -194,8 +248,9 @@ class Link(ABC):
     def _beat(self) -> None:
         self._pings += 1
         self._pinged = self._loop.time()
-        self._timer = self._loop.call_later(self._options.heartbeat_timeout_s, self._unanswered)
-        self._write_ping(_PING.pack(self._pings))
+        self._timer = self._loop.call_later(self._options.heartbeat_timeout_s, self._overdue)
+        if self._unsent is None:
+            self._write_ping(_PING.pack(self._pings))
 
     def ponged(self, payload: bytes) -> None:
         """A pong came. Only the answer to the newest ping counts (RFC 6455 5.5.3 lets a peer answer only that)."""
@@ -206,12 +261,14 @@ class Link(ABC):
         self._timer = self._loop.call_later(max(0.0, self._pinged + every - self._loop.time()), self._beat)
         self._pinged = 0.0
 
+    def _overdue(self) -> None:
+        self._timer = self._loop.call_later(_LOOK_AGAIN_S, self._unanswered)
+
     def _unanswered(self) -> None:
-        if self._silent:  # we do not read, so an answer cannot come: not the peer's fault
-            self._beat()
-        elif self._end("ping_timeout", None):
-            self._write_close(1011, "heartbeat timed out")
-            self._tcp.abort()
+        if self._end("ping_timeout", None):
+            if self._unsent is None:
+                self._write_close(1011, "heartbeat timed out")
+                self._tcp.abort()
             self._tell()
 
     def _cancel_timer(self) -> None:

@@ -217,6 +217,9 @@ class PicowsLink(Link):
         ws = self._ws
         if self._cause is not None or ws.is_close_frame_sent:  # picows would accept and drop it
             return False
+        if self._unsent is not None:
+            self._unsent.append((data, binary))
+            return True
         ws.send(BINARY if binary else TEXT, data)
         return True
 

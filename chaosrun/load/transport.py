@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
+from chaosrun.sockets import Name, Passed
+
 NAMES = ("picows", "websockets")
 
 CAUSES = frozenset({"rst", "fin", "close", "ping_timeout", "deadline", "protocol", "ours", "injected", "other"})
@@ -37,6 +39,8 @@ class Options:
     """A ping not answered by then ends the connection: `ping_timeout`."""
     tls: ssl.SSLContext | None = None
     """For wss; None: the system's trust store."""
+    via: str | None = None
+    """HOST:PORT of a TCP proxy to connect to in place of the URL's own; what is said there stays the URL's."""
     source_address: str | None = None
     """Local address to connect from, e.g. 127.0.0.2, to go beyond 28,232 ports per destination."""
     read_buffer: int = 2048
@@ -59,7 +63,8 @@ class Handler(Protocol):
         stayed unanswered), `deadline` (the kernel gave up on unacknowledged data, or `close(cause="deadline")`),
         `protocol` (the peer broke RFC 6455 or the size limit; `code` is what we sent), `ours` (`close()`),
         `injected` (`reset()` or `fin()`), `other`. Called in the instant in which a peer's part is seen; for our own
-        `close()` when the peer has answered it or `close_timeout_s` is over.
+        `close()` when the peer has answered it or `close_timeout_s` is over, and at once where the connection is
+        silent.
         """
 
 
@@ -74,6 +79,14 @@ class Connection(Protocol):
     def subprotocol(self) -> str | None:
         """The subprotocol that the server chose."""
 
+    @property
+    def name(self) -> Name:
+        """What the kernel calls it. Raises OSError when the connection is gone."""
+
+    @property
+    def passed(self) -> Passed | None:
+        """How much has passed so far, by the kernel's own count; None: it is not established any more."""
+
     def send(self, data: bytes, binary: bool = False, /) -> bool:
         """Write one message. False: the connection is gone or closing, and nothing was written."""
 
@@ -86,11 +99,17 @@ class Connection(Protocol):
     def fin(self) -> None:
         """End it with a TCP FIN and no close frame, as a crashing process does: `injected`."""
 
-    def silence(self) -> None:
-        """Read nothing more, and expect no heartbeat: a half-open peer. What the peer sends waits in the kernel."""
+    def silence(self, *, vanished: bool = False) -> None:
+        """Let nothing pass in either direction, and tell neither side: the connection is half-open.
+
+        What the peer sends waits in our kernel, which acknowledges it until its buffer is full, as it does for a
+        program that hangs; with `vanished` the kernel drops every segment, as if the machine were gone. What is sent
+        here waits to be written. The heartbeat goes on, unanswered. A client that gives the connection up (by its
+        heartbeat, or `close(cause="deadline")`) is told of its end, and TCP stays as it is: nobody else hears of it.
+        """
 
     def unsilence(self) -> None:
-        """Read again; everything that waited arrives."""
+        """Read and write again; everything that waited passes. A connection that was given up meanwhile is reset."""
 
 
 class Refusal(Exception):

@@ -79,6 +79,9 @@ class WebsocketsLink(Link, asyncio.Protocol):
         client = self._client
         if self._cause is not None or client.state is not State.OPEN:
             return False
+        if self._unsent is not None:
+            self._unsent.append((data, binary))
+            return True
         if binary:
             client.send_binary(data)
         else:

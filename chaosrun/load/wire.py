@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from chaosrun.cutting import CutOff, How
 from chaosrun.load.config import GroupLoad
 
 MAX_LINE = 256 * 1024 * 1024
@@ -58,6 +59,29 @@ class Drain(Message, frozen=True, kw_only=True):
     close_within_ns: int
 
 
+class Cut(Message, frozen=True, kw_only=True):
+    """Cut clients of group number `group` off. Done when it is understood; what became of it is told by `Account`."""
+
+    id: str
+    group: int
+    how: How
+    code: int | None = None
+    clients: tuple[tuple[int, int], ...]
+    """Each with the run time at which it is due."""
+
+
+class Account(Message, frozen=True, kw_only=True):
+    """Tell what has become of the cut `id`; answered by `Cuts`."""
+
+    id: str
+
+
+class Mend(Message, frozen=True, kw_only=True):
+    """Take the cut `id` back: what is silent reads and writes on, and what is not yet cut will not be."""
+
+    id: str
+
+
 class Flush(Message, frozen=True, kw_only=True):
     """Bring all rows and lines so far to the disk, the undecided slots to their own file."""
 
@@ -66,13 +90,19 @@ class Finish(Message, frozen=True, kw_only=True):
     """Decide what is undecided, write `Ended` and exit."""
 
 
-Order = Setup | Ramp | Sentinels | StopLoad | Drain | Flush | Finish
+Order = Setup | Ramp | Sentinels | Cut | Account | Mend | StopLoad | Drain | Flush | Finish
 
 # ---- worker to engine -----------------------------------------------------------------------------------------------
 
 
 class Done(Message, frozen=True, kw_only=True):
     """The oldest unanswered order is carried out."""
+
+
+class Cuts(Message, frozen=True, kw_only=True):
+    """The oldest unanswered order is carried out: what has become of a cut so far."""
+
+    cuts: tuple[CutOff, ...]
 
 
 class Failed(Message, frozen=True, kw_only=True):
@@ -124,7 +154,7 @@ class Live(Message, frozen=True, kw_only=True):
     """Since the last snapshot."""
 
 
-Report = Done | Failed | Fatal | Live
+Report = Done | Cuts | Failed | Fatal | Live
 
 _encode = msgspec.json.Encoder().encode
 decode_order = msgspec.json.Decoder(Order).decode

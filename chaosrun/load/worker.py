@@ -25,8 +25,11 @@ from chaosrun.load.group import Group
 from chaosrun.load.lag import LagTicker
 from chaosrun.load.limits import shortage
 from chaosrun.load.recorder import Recorder
+from chaosrun.load.severing import Severing
 from chaosrun.load.wire import (
     MAX_LINE,
+    Account,
+    Cut,
     Done,
     Drain,
     Failed,
@@ -34,6 +37,7 @@ from chaosrun.load.wire import (
     Finish,
     Flush,
     Live,
+    Mend,
     Message,
     Order,
     Ramp,
@@ -76,14 +80,15 @@ class Worker:
             )
             for load in setup.groups
         ]
+        self._severing = Severing(self._agenda)
         self._longest_ramp_ns = max((load.plan.ramp_over_ns for load in setup.groups), default=0)
         self._ended = False
         self._lag = LagTicker(self._agenda, self._recorder.append)
         self._say_live(None)
         self._flush_rows(None)
 
-    async def obey(self, order: Order) -> None:
-        """Carry out one order of the engine."""
+    async def obey(self, order: Order) -> Message:
+        """Carry out one order of the engine; the answer to it."""
         match order:
             case Ramp(at=at):
                 for group in self._groups:
@@ -92,7 +97,10 @@ class Worker:
             case Sentinels(at=at):
                 for group in self._groups:
                     group.sentinels(at)
+            case Cut() | Account() | Mend():
+                return self._severing.obey(order, self._groups)
             case StopLoad(at=at):
+                self._severing.mend_all()  # of a run that was stopped: what it still silences is owed its replies
                 for group in self._groups:
                     group.stop(at)
             case Drain():
@@ -104,6 +112,7 @@ class Worker:
                 await self.end()
             case Setup():
                 raise ChaosrunError("a worker is set up once")
+        return Done()
 
     async def end(self) -> None:
         """Decide what is undecided, write the last line. Safe to call twice."""
@@ -111,6 +120,7 @@ class Worker:
             return
         self._ended = True
         self._lag.stop()
+        self._severing.mend_all()
         for group in self._groups:
             group.cut()
         await _until(lambda: not any(group.connected for group in self._groups), 1.5)
@@ -209,11 +219,10 @@ async def _obey_all(worker: Worker, orders: asyncio.Queue[Order], tell: Callable
     while True:
         order = await orders.get()
         try:
-            await worker.obey(order)
+            answer = await worker.obey(order)
         except Exception as error:
-            tell(Failed(why=f"{type(order).__name__}: {type(error).__name__}: {error}"))
-        else:
-            tell(Done())
+            answer = Failed(why=f"{type(order).__name__}: {type(error).__name__}: {error}")
+        tell(answer)
 
 
 def main() -> None:

@@ -8,10 +8,14 @@ from chaosrun.scoring.verdict import Reading, exact
 
 
 def read(episode: Episode) -> Reading | None:
+    """An impact that was named late makes it too short, never too long."""
     if episode.absorbed:
         return exact(0.0)
     if episode.outage is not None:
-        return lasting(episode.outage, episode.error)
+        if episode.error is None or episode.impact_error is None:
+            return lasting(episode.outage, None)
+        low, high = episode.outage - episode.error, episode.outage + episode.error + episode.impact_error
+        return Reading(episode.outage / 1e9, low / 1e9, high / 1e9)
     return unfinished(episode, episode.impact)
 
 

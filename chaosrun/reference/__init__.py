@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from chaosrun.errors import UsageError
-from chaosrun.reference._service import PORT_TAKEN, READY, Service
+from chaosrun.reference._service import PORT_TAKEN, READY, Service, admin_port
 from chaosrun.reference.mt5 import Mt5Bridge
 
-__all__ = ["PORT_TAKEN", "READY", "Service", "names", "service"]
+__all__ = ["PORT_TAKEN", "READY", "Service", "admin_port", "names", "service"]
 
 _SERVICES: dict[str, Service] = {each.name: each for each in (Mt5Bridge(),)}
 

@@ -16,6 +16,11 @@ READY = '"ready": ?true'
 """Pattern of the line that a part writes when it listens. An answer on its port could be another program's."""
 
 
+def admin_port(role: str) -> str:
+    """What the port of a role's switches goes by."""
+    return f"{role} admin"
+
+
 class Service(ABC):
     """A reference service."""
 
@@ -26,6 +31,8 @@ class Service(ABC):
     """The role that clients connect to."""
     path: str
     """Of its WebSocket."""
+    switched: tuple[str, ...] = ()
+    """Those of its parts that offer switches, at a port of their own: `admin_port(role)` among the ports."""
     prober_account: str
     """An account that the prober may use, apart from those of the load."""
 

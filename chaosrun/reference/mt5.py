@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chaosrun.errors import UsageError
 from chaosrun.records import Published
-from chaosrun.reference._service import Service
+from chaosrun.reference._service import Service, admin_port
 from chaosrun.reference.mt5_misbehaviour import Misbehaviour
 
 _LOG = "terminal.published"
@@ -28,6 +28,7 @@ class Mt5Bridge(Service):
     roles = ("terminal", "server")
     entry = "server"
     path = "/ws"
+    switched = ("server",)
     prober_account = "prober"
 
     def options(self, given: Mapping[str, object]) -> Mapping[str, str]:
@@ -43,6 +44,7 @@ class Mt5Bridge(Service):
         else:
             module, known, own = "mt5_bridge", _OF_BRIDGE, ["--terminal", f"127.0.0.1:{ports['terminal']}"]
             own += ["--events", str(directory / _EVENTS)]
+            own += ["--admin-port", str(ports[admin_port(role)])] if admin_port(role) in ports else []
         switches = [word for key in known if key in options for word in _switch(key, options[key])]
         program = [sys.executable, "-m", f"chaosrun.reference.{module}", "--port", str(ports[role])]
         return [*program, "--die-with-stdin", *own, *switches]

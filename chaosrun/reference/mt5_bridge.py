@@ -6,6 +6,8 @@ WebSocket at /ws, GET /healthz and GET /metrics on the same port; the messages a
 a tick reaches a client only if it came from the terminal just before, and then as the terminal's own bytes. While the
 terminal is away the bridge stays up, says so, and looks for the terminal until it is back.
 
+With `--admin-port` there are switches that make it misbehave while it runs: at /switches of that port, on loopback.
+
 If the environment variable CHAOSRUN_TOKEN is set, every account must give it; as an option it could be read by every
 user of the machine. `--events FILE` is the server's own log, to hold a run's numbers against.
 """
@@ -27,12 +29,16 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from chaosrun.reference import _program, mt5_wire
+from chaosrun.reference._admin import Admin
 from chaosrun.reference.mt5_metrics import Counters
-from chaosrun.reference.mt5_misbehaviour import Misbehaviour, Sending
+from chaosrun.reference.mt5_misbehaviour import Misbehaviour, Sending, Switches
 from chaosrun.reference.mt5_wire import DEFAULT_SYMBOLS
 
 AUTH_REFUSED = 4401
 """Close code of a connection whose account was refused."""
+
+TRY_AGAIN_LATER = 1013
+"""Close code of a connection that a switch refuses; in the registry of RFC 6455's codes."""
 
 _CLIENT_BUFFER = 1 << 20
 """Bytes a client may leave unread; it is cut off then, for ticks that nobody reads must not fill the memory."""
@@ -78,8 +84,8 @@ class Bridge:
         self.counters = Counters()
         self._token = token
         self._events = events
-        self._refuses = misbehaviour.refuse
-        self._sending = Sending(misbehaviour, broadcast)
+        self.switches = Switches(refuse=503 if misbehaviour.refuse else None)
+        self._sending = Sending(misbehaviour, self.switches, broadcast)
         self._clients: set[Client] = set()
         self._subscribers: dict[str, set[ServerConnection]] = {symbol: set() for symbol in symbols}
 
@@ -87,6 +93,12 @@ class Bridge:
 
     async def serve_client(self, socket: ServerConnection) -> None:
         """One client, from its handshake to its end."""
+        if self.switches.drop:
+            socket.transport.abort()
+            return
+        if self.switches.refuse == TRY_AGAIN_LATER:
+            await socket.close(TRY_AGAIN_LATER, "try again later")
+            return
         client = Client(self.counters.accepted, socket)
         self.counters.accepted += 1
         self._clients.add(client)
@@ -155,6 +167,14 @@ class Bridge:
             return
         self.counters.sent += 1
         self._sending.send([client.socket], _text(message))
+
+    def turn(self, body: bytes) -> None:
+        """Turn switches. Raises `msgspec.MsgspecError` for those that there are not."""
+        self.switches.turn(body)
+        self._events.write("switched", **msgspec.to_builtins(self.switches))
+        if self.switches.drop:
+            for client in self._clients:
+                client.socket.transport.abort()
 
     def _cut_off(self, client: Client) -> None:
         self.counters.cut_off += 1
@@ -234,7 +254,7 @@ class Bridge:
     def serve_http(self, _socket: ServerConnection, request: Request) -> Response | None:
         """The answer to a plain request, or None for a WebSocket handshake at /ws."""
         path = request.path.partition("?")[0]
-        if path == "/ws" and self._refuses:
+        if path == "/ws" and self.switches.refuse == 503:
             return _response(503, "Service Unavailable", "text/plain; charset=utf-8", b"refusing, as told\n")
         if path == "/ws":
             return None
@@ -258,6 +278,7 @@ async def main() -> None:
     options.add_argument("--terminal", type=_program.address, required=True, help="HOST:PORT of the terminal")
     options.add_argument("--symbols", type=_program.symbols, default=DEFAULT_SYMBOLS, help="as in EURUSD,XAUUSD")
     options.add_argument("--events", type=Path, help="the server's own log")
+    options.add_argument("--admin-port", type=int, help="loopback port of the switches; without it there are none")
     Misbehaviour.add_options(options)
     given = options.parse_args()
     misbehaviour = Misbehaviour.given(given)
@@ -267,6 +288,10 @@ async def main() -> None:
     events = _program.EventLog(given.events)
     bridge = Bridge(given.symbols, os.environ.get("CHAOSRUN_TOKEN", ""), events, misbehaviour)
     await asyncio.sleep(misbehaviour.start_delay_s)
+    if given.admin_port is not None:
+        await Admin(lambda: bridge.switches, bridge.turn).serve(
+            _program.listening_socket("127.0.0.1", given.admin_port)
+        )
     sock = _program.listening_socket(given.host, given.port)
     async with serve(
         bridge.serve_client,

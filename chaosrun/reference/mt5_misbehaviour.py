@@ -7,7 +7,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
+
+import msgspec
 
 if TYPE_CHECKING:
     # What chaosrun imports of this service needs no WebSocket server.
@@ -50,16 +52,40 @@ class Misbehaviour:
         return cls(**{name: getattr(options, name) for name in cls.__dataclass_fields__})
 
 
+class Switches(msgspec.Struct, forbid_unknown_fields=True):
+    """What can be turned while the bridge runs. Nothing is on unless it was turned."""
+
+    refuse: Literal[503, 1013] | None = None
+    """Handshakes are answered with 503, or let in and closed with 1013, "try again later". Who is in stays in."""
+    drop: bool = False
+    """Every connection is cut off, without a close; so is each that comes, right after its handshake."""
+    stall: bool = False
+    """Nothing is sent; connections stay, and are read."""
+
+    def turn(self, body: bytes) -> None:
+        """Turn what a JSON object names; the others stay as they are.
+
+        Raises:
+            msgspec.MsgspecError: it is none, or names a switch or a position that there is not; nothing was turned.
+        """
+        asked = msgspec.json.decode(body, type=dict[str, object])
+        turned = msgspec.convert({**msgspec.to_builtins(self), **asked}, Switches)
+        self.refuse, self.drop, self.stall = turned.refuse, turned.drop, turned.stall
+
+
 class Sending:
     """How the bridge sends: at once and in order, unless it was told to misbehave."""
 
-    def __init__(self, misbehaviour: Misbehaviour, broadcast: Broadcast) -> None:
+    def __init__(self, misbehaviour: Misbehaviour, switches: Switches, broadcast: Broadcast) -> None:
         self._asked = misbehaviour
+        self._switches = switches
         self._broadcast = broadcast
         self._began = time.monotonic()
 
     def send(self, sockets: Iterable[ServerConnection], text: str) -> None:
         """Writes one message to each of `sockets` that is open."""
+        if self._switches.stall:
+            return
         if self._asked.stall_after_s and time.monotonic() - self._began > self._asked.stall_after_s:
             return
         if self._asked.delay_ms:

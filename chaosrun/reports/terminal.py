@@ -20,6 +20,7 @@ from rich.text import Text
 
 from chaosrun.reports._criteria import criteria
 from chaosrun.reports._prose import prose, unglued
+from chaosrun.reports._proxy import proxy_line
 from chaosrun.reports._safe_text import clean
 from chaosrun.reports._series import ONE_RUN, series_headline, series_rows
 from chaosrun.reports._story import counted, headline, seconds, seconds_of_clients, story, with_error
@@ -115,6 +116,7 @@ def _page(result: Result, folder: Path, detail: Detail) -> RenderableType:
         *_recovery(result, detail),
         *messages(result),
         *latency(result),
+        *_proxy(result),
         ("Criteria", criteria(result.criteria, names=detail >= Detail.BRIEF, values=detail == Detail.FULL)),
         *_observer(result),
         *_findings(result),
@@ -197,10 +199,16 @@ def _detection(result: Result) -> list[str]:
     """Who noticed the fault, how soon, and by what."""
     parts = []
     if result.detection_s.service is not None:
-        parts.append(f"impact on the load after {seconds(result.detection_s.service)}")
+        after = with_error(result.detection_s.service, result.recovery.impact_error_s)
+        parts.append(f"impact on the load after {after}")
     for tag, seen in result.detection_s.client.items():
         parts.append(f"{counted(seen.count, 'client')} saw {tag} within {seconds(seen.max)}")
     return parts
+
+
+def _proxy(result: Result) -> list[Row]:
+    line = proxy_line(result)
+    return [] if line is None else [("Proxy", prose(line))]
 
 
 # ---- how far to trust it, and what to do ----------------------------------------------------------------------------

@@ -6,11 +6,11 @@ What is to be undone is data (`records.Undo`); who can undo it is the fault's ow
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from typing import NamedTuple, cast
 
 from tenacity import RetryError, Retrying, stop_after_attempt, wait_exponential
 
+from chaosrun import registry
 from chaosrun.faults._base import Undoer
 from chaosrun.records import Intent, Undo, Undone
 
@@ -30,17 +30,21 @@ class UndoOutcome(NamedTuple):
 
 
 def undoer(kind: str) -> Undoer:
-    """The module of a fault, for its `undo` and `verify`."""
-    return cast(Undoer, import_module(f"chaosrun.faults.{kind}"))
+    """The module of a fault, of ours or of another package, for its `undo` and `verify`.
+
+    Raises:
+        UsageError: there is none of that name any more.
+    """
+    return cast(Undoer, registry.load("faults", kind))
 
 
 def take_away(record: Undo) -> UndoOutcome:
     """Undo one fault and read its state back, again and again until it is verified or the attempts are used up."""
-    module = undoer(record.kind)
     done = False
     try:
         for attempt in Retrying(stop=stop_after_attempt(_ATTEMPTS), wait=wait_exponential(multiplier=0.05, max=1)):
             with attempt:
+                module = undoer(record.kind)
                 module.undo(record)
                 done = True
                 if not module.verify(record):

@@ -21,10 +21,12 @@ def error_of_recovery(
     faults: Iterable[Injection],
     impact: int,
     start: Start,
+    end: int,
     longest_gap: int | None,
 ) -> int | None:
     """Error bound (ns) of R, by what came last, plus the p99 of the load's lag and the width of `fault_start`.
 
+    `end` is that of the observation.
     None: unknown, because no lag was recorded between fault and recovery, or no baseline gap is known. A fault whose
     effect nothing confirmed adds no width; it makes the run inconclusive on its own.
     """
@@ -32,7 +34,7 @@ def error_of_recovery(
     lag = lag_p99(history, faults[0].called, start.at)
     timeline = next(timeline for timeline in timelines if timeline.group.name == start.by.group)
     if start.by.slots is not None:
-        own: int | None = _by_requests(start.by.slots, impact, start.at)
+        own: int | None = _by_requests(start.by.slots, timeline, impact, start.at, end)
     elif start.by.name == "sessions":
         own = _by_sessions(history, timeline, start.at)
     else:
@@ -40,6 +42,16 @@ def error_of_recovery(
     if lag is None or own is None:
         return None
     return own + lag + width(faults)
+
+
+def error_of_impact(history: History, faults: Sequence[Injection], impact: int, late: int) -> int | None:
+    """Error bound (ns) of the impact, and of its distance from the fault: by how much it may have been named late, plus
+    the p99 of the load's lag and the width of `fault_start`.
+
+    None: unknown, because no lag was recorded between fault and impact.
+    """
+    lag = lag_p99(history, faults[0].called, impact)
+    return None if lag is None else late + lag + width(faults)
 
 
 def width(faults: Iterable[Injection]) -> int:
@@ -56,22 +68,38 @@ def _by_sessions(history: History, timeline: GroupTimeline, at: int) -> int:
     return max(trips, default=0)
 
 
-def _by_requests(slots: EventSlots, impact: int, at: int) -> int:
-    """`R - due of the last bad slot before R`, plus `2 * l * W / f` where the outage was not a clean one.
+def _by_requests(slots: EventSlots, timeline: GroupTimeline, impact: int, at: int, end: int) -> int:
+    """`R - due of the last bad slot before R`, plus the larger of two bounds of what the tolerance may hide behind R.
 
-    f is the bad fraction of the W before R. Not clean: a slot between impact and R was good, or one in the W before the
-    impact or after R was bad; up to `l * n` slots of the outage may then lie before the one or behind the other. Where
-    the W before R holds no bad slot (windows without slots), W takes the place of the second term.
+    One is `2 * l * W / f` where the outage was not a clean one. f is the bad fraction of the W before R. Not clean: a
+    slot between impact and R was good, or one in the W before the impact or after R was bad; up to `l * n` slots of the
+    outage may then lie before the one or behind the other. Where the W before R holds no bad slot (windows without
+    slots), it is W.
+
+    The other is how long more than the tolerated share were still bad, counted from R on: fewer clients may have been
+    out at the end than f says. It lasts until the client of the last such slot was asked again.
     """
     last_bad = slots.last_bad(at)
     own = at - (impact if last_bad is None else max(last_bad, impact))
     n, bad = slots.count(impact, at)
     _, bad_before = slots.count(impact - slots.width, impact)
     _, bad_after = slots.count(at, at + slots.width)
+    hidden = 0
     if bad < n or bad_before or bad_after:
         n, bad = slots.count(at - slots.width, at)
-        own += ceil(2 * slots.tolerated * slots.width * n / bad) if bad else slots.width
-    return own
+        hidden = ceil(2 * slots.tolerated * slots.width * n / bad) if bad else slots.width
+    excess = slots.end_of_excess(at, end)
+    return own + max(hidden, 0 if excess is None else _asked_again(timeline, excess) - at)
+
+
+def _asked_again(timeline: GroupTimeline, t: int) -> int:
+    """When the clients of the bad slots due at `t` were next observed, the last of them; `t` if none was."""
+    following: dict[int, int] = {}
+    for o in timeline.requests.outcomes:
+        if o.due > t and o.good is not None:
+            following.setdefault(o.client, o.due)
+    clients = {o.client for o in timeline.requests.due_in(t, t + 1) if o.good is False}
+    return max((following[c] for c in clients if c in following), default=t)
 
 
 def lag_p99(history: History, a: int, b: int) -> int | None:

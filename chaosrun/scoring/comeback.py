@@ -177,7 +177,8 @@ Sign = tuple[int, str, int]
 
 def _breaks(history: History, g: int, a: int, b: int) -> Iterator[Sign]:
     for closed in history.closed:
-        if closed.g == g and a <= closed.t < b and not closed.planned and closed.cause not in OURS:
+        # A client that gives up what a fault has silenced does so by itself: planned, and noticed all the same.
+        if closed.g == g and a <= closed.t < b and closed.cause not in OURS:
             yield closed.t, tag(closed), closed.c
 
 

@@ -84,11 +84,14 @@ def subjects(name: str, groups: list[str]) -> list[Subject]:
 
 
 def _ttr(worst: RecoveryReport) -> Value | None:
-    return _lasting(worst, worst.ttr_s)
+    return _lasting(worst, worst.ttr_s, worst.error_s)
 
 
 def _outage(worst: RecoveryReport) -> Value | None:
-    return _lasting(worst, worst.outage_s)
+    """It has two ends, each with an error bound of its own."""
+    if worst.error_s is None or worst.impact_error_s is None:
+        return _lasting(worst, worst.outage_s, None)
+    return _lasting(worst, worst.outage_s, worst.error_s + worst.impact_error_s)
 
 
 def _absorbed(worst: RecoveryReport) -> Value:
@@ -96,13 +99,13 @@ def _absorbed(worst: RecoveryReport) -> Value:
     return Value(0.0, worst.blind_s or 0.0)
 
 
-def _lasting(worst: RecoveryReport, value: float | None) -> Value | None:
+def _lasting(worst: RecoveryReport, value: float | None, error: float | None) -> Value | None:
     """Without end if it never recovered; None if it may have been recovering when the observation ended."""
     if worst.absorbed:
         return _absorbed(worst)
     if worst.ttr_censored_above_s is not None:
         return Value(inf) if worst.pending_s is None else None
-    return None if value is None else Value(value, worst.error_s)
+    return None if value is None else Value(value, error)
 
 
 def _server_ready(worst: RecoveryReport) -> Value | None:

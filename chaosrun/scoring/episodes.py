@@ -23,6 +23,8 @@ class Course:
     hit: Indicator | None
     """The indicator of the impact; None: no impact."""
     impact: int | None
+    impact_late: int
+    """By how much at most the impact was named late, since bad slots that were still tolerated came before it."""
     recovered: Start | None
     """R; None: no impact, or never within the observation."""
     first_recovered: Start | None
@@ -83,6 +85,7 @@ def _course(
             end=end,
             hit=None,
             impact=None,
+            impact_late=0,
             recovered=None,
             first_recovered=None,
             pending=None,
@@ -90,6 +93,7 @@ def _course(
             long_enough=observed >= shortest,
         )
     impact, hit = min(hits, key=lambda pair: pair[0])
+    lost = [found for _, i in hits if (found := i.first_lost(faults[0].called, end)) is not None]
     start = last_start(indicators, impact, end, hit)
     held = end - start.held_from
     recovered = start if held >= shortest else None
@@ -98,6 +102,7 @@ def _course(
         end=end,
         hit=hit,
         impact=impact,
+        impact_late=impact - min(since for first, since in lost if first <= impact),
         recovered=recovered,
         first_recovered=first_start(indicators, impact, end, hit, hold) or recovered,
         pending=start.at if recovered is None and held >= window else None,

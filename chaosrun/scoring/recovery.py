@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chaosrun.records import NONE, History
-from chaosrun.scoring.bounds import error_of_recovery, lag_p99, server_ready, width
+from chaosrun.scoring.bounds import error_of_impact, error_of_recovery, lag_p99, server_ready, width
 from chaosrun.scoring.comeback import Back, Noticed, come_back, notice
 from chaosrun.scoring.episodes import Course, adapted_at, follow
 from chaosrun.scoring.pacing import blind
@@ -77,6 +77,10 @@ class Episode:
     lost_client_ns: int
     error: int | None
     """Error bound of R; None: unknown."""
+    impact_late: int | None
+    """By how much at most the impact was named late; None: no impact."""
+    impact_error: int | None
+    """Error bound of `impact` and of `detection`, on the side of an earlier impact; None: unknown."""
 
     @property
     def server_ready_after(self) -> int | None:
@@ -159,16 +163,17 @@ def _episode(
     absorbed = _absorbed(history, timelines, course, verified)
     censored = impact is not None and recovered is None
     known_gaps = [own.longest_baseline_gap_ns for own in fresh]
-    error = ready = None
+    error = impact_error = ready = None
     back = Back()
     if impact is not None:
         since, lag = start if reference is None else reference, lag_p99(history, start, recovered or end)
         doubt = None if lag is None else lag + width(course.faults)
         ready = server_ready(history, course.faults, impact, end)
+        impact_error = error_of_impact(history, course.faults, impact, course.impact_late)
         back = come_back(history, timelines, known_gaps, impact, recovered, end, since, doubt)
     if impact is not None and course.recovered is not None:
         longest_gap = max((gap for gap in known_gaps if gap is not None), default=None)
-        error = error_of_recovery(history, timelines, course.faults, impact, course.recovered, longest_gap)
+        error = error_of_recovery(history, timelines, course.faults, impact, course.recovered, end, longest_gap)
     stale = [own.stale for own in fresh]
     return Episode(
         faults=tuple(fault.id for fault in course.faults),
@@ -197,6 +202,8 @@ def _episode(
         bad_slots=sum(i.slots.count(start, end)[1] for i in found if i.slots is not None),
         lost_client_ns=sum(timeline.lost_client_ns(start, end) for timeline in timelines),
         error=error,
+        impact_late=None if impact is None else course.impact_late,
+        impact_error=impact_error,
     )
 
 

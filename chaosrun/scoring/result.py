@@ -47,6 +47,13 @@ class PhaseSpan(Part, frozen=True, kw_only=True):
     end_s: float
 
 
+class DelayReport(Part, frozen=True, kw_only=True):
+    """By how much a fault was to lengthen every round trip, and by how much the prober's echoes took longer."""
+
+    requested_ms: float
+    realised_ms: float | None
+
+
 class FaultReport(Part, frozen=True, kw_only=True):
     """One step of the method. A step that was never called has no `call_s`."""
 
@@ -58,6 +65,10 @@ class FaultReport(Part, frozen=True, kw_only=True):
     removed_s: float | None
     verified: bool | None
     undone: bool | None
+    detail: str = ""
+    """What its effect was seen by, or why it was not."""
+    delay: DelayReport | None = None
+    """Null: it is not a delay that was asked for."""
 
 
 class Back(Part, frozen=True, kw_only=True):
@@ -106,6 +117,8 @@ class EpisodeReport(Part, frozen=True, kw_only=True):
     """The longest outage that could hide below the tolerance."""
     server_ready_error_s: float | None = None
     """Error bound of `server_ready_s`; null: unknown, or there is none."""
+    impact_error_s: float | None = None
+    """Error bound of `impact_s`, on the side of an earlier impact; null: unknown, or there was none."""
     ttr_pending_above_s: float | None = None
     """With a stretch pending the time to recover is above this only: the stretch may turn out to be the recovery."""
 

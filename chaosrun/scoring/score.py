@@ -6,11 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from chaosrun.records import Began, History
 from chaosrun.scoring.checks import Check
 from chaosrun.scoring.comeback import Back
+from chaosrun.scoring.delays import delay_report, proxy_report
 from chaosrun.scoring.evidence import Evidence, GroupEvidence
-from chaosrun.scoring.phases import injections
+from chaosrun.scoring.phases import Injection, injections
 from chaosrun.scoring.recovery import Episode, Recovery
 from chaosrun.scoring.result import (
     Back as BackReport,
@@ -80,7 +83,7 @@ def compose(evidence: Evidence, began: Began, judgement: Judgement, findings: Se
         criteria=list(judgement.criteria),
         observer=observer(judgement.checks, history.end),
         findings=list(findings),
-        environment=environment(began.environment),
+        environment=replace(environment(began.environment), proxy=proxy_report(history)),
     )
 
 
@@ -109,6 +112,8 @@ def faults(history: History) -> list[FaultReport]:
                 removed_s=seconds(call.removed if call.sustained else removed.get(plan.id)),
                 verified=call.confirmed is not None,
                 undone=undone.get(plan.id),
+                detail=_detail(history, call),
+                delay=delay_report(history, plan, call),
             )
             for call in calls
         ] or [
@@ -124,6 +129,11 @@ def faults(history: History) -> list[FaultReport]:
             )
         ]
     return reports
+
+
+def _detail(history: History, call: Injection) -> str:
+    """What its confirmation said."""
+    return next((line.how for line in history.confirmed if line.id == call.id and line.t >= call.called), "")
 
 
 # ---- recovery -------------------------------------------------------------------------------------------------------
@@ -164,6 +174,7 @@ def _episode_fields(episode: Episode, recovery: Recovery) -> dict[str, Any]:
         "pending_s": seconds(episode.pending),
         "blind_s": seconds(recovery.blind),
         "server_ready_error_s": None if episode.server_ready_after is None else seconds(episode.server_ready_error),
+        "impact_error_s": seconds(episode.impact_error),
         "ttr_pending_above_s": seconds(_pending_after(episode)),
     }
 

@@ -128,10 +128,17 @@ class Indicator:
 
     def impact(self, fault_start: int, end: int) -> int | None:
         """When it was first hit inside `[fault_start, end)`; None: it held."""
+        x = self._first_hit(fault_start, end)
+        return x if x is None or self.slots is None else self.slots.onset(x, fault_start)
+
+    def first_lost(self, fault_start: int, end: int) -> tuple[int, int] | None:
+        """The first slot that its impact may have taken, and after which instant it then began. An instant is exact."""
+        x = self._first_hit(fault_start, end)
+        return None if x is None else (x, x) if self.slots is None else self.slots.first_lost(x, fault_start)
+
+    def _first_hit(self, fault_start: int, end: int) -> int | None:
         x = self.first_bad(fault_start)
-        if x is None or x + self.width > end:
-            return None
-        return x if self.slots is None else self.slots.onset(x, fault_start)
+        return None if x is None or x + self.width > end else x
 
 
 def indicators(

@@ -69,6 +69,32 @@ class EventSlots:
             k -= 1
         return self.dues[k]
 
+    def first_lost(self, x: int, fault_start: int) -> tuple[int, int]:
+        """The first slot that what put the window at `x` (the first one to be so) out of tolerance may have taken, and
+        the instant after which it began if it did: the good slot before, or `fault_start`.
+
+        It is the first bad slot of the window, with the run of bad ones that it belongs to: what was lost before the
+        tolerance was used up may be of the outage, too. A window without slots gives `x`.
+        """
+        i, j = bisect_left(self.dues, x), bisect_left(self.dues, x + self.width)
+        k = next((k for k in range(i, j) if self.bad[k]), i)
+        while k > 0 and self.bad[k - 1]:
+            k -= 1
+        return x if i == j else self.dues[k], max(fault_start, self.dues[k - 1]) if k > 0 else fault_start
+
+    def end_of_excess(self, a: int, b: int) -> int | None:
+        """The last instant in `[a, b)` up to which more slots than tolerated were bad from `a` on: a bad slot's.
+
+        None: however few of them are counted, of the slots from `a` on never more than the tolerated share are bad.
+        """
+        i, j = bisect_left(self.dues, a), bisect_left(self.dues, b)
+        over, under = self.tolerated.numerator, self.tolerated.denominator
+        last = None
+        for k in range(i, j):
+            if self.bad[k] and (self.bad_before[k + 1] - self.bad_before[i]) * under > over * (k + 1 - i):
+                last = self.dues[k]
+        return last
+
     def first_good(self, t: int) -> int | None:
         """Due time of the first good slot at or after `t`."""
         for k in range(bisect_left(self.dues, t), len(self.dues)):

@@ -21,7 +21,7 @@ _IRRELEVANT: Final = (
     r"title|description|tags\b.*",
     r"expect\b.*|stop_when\b.*|steady_state\.(title|hypothesis\b.*)",
     r"recovery\.(within|no_relapse)|timing\.max_duration",
-    r"method\.\d+\.name",
+    r"(method|rollbacks)\.(\d+\.parallel\.)*\d+\.name",
     r"target\.(title|allow\b.*)",
 )
 """Words for people, and limits: a limit judges a number and does not change it."""

@@ -17,11 +17,11 @@ from chaosrun.spec.doubt import Doubt, Finding, sure
 from chaosrun.spec.guarded import GUARDED
 from chaosrun.spec.hosts import host_of, is_loopback
 from chaosrun.spec.limit_rules import limit_problems
+from chaosrun.spec.method import faults_of, may_be_sustained
 from chaosrun.spec.method_rules import method_problems, no_role
 from chaosrun.spec.model import (
     Criterion,
     Experiment,
-    FaultStep,
     Group,
     Guard,
     ProcessKillStep,
@@ -34,6 +34,7 @@ from chaosrun.spec.nodes import Mapping as MappingNode
 from chaosrun.spec.nodes import Mark, Node, Path, Problem, Sequence
 from chaosrun.spec.overrides import did_you_mean
 from chaosrun.spec.placeholders import template_problems
+from chaosrun.spec.proxy_rules import proxy_problems
 from chaosrun.spec.resolve import shape_of
 from chaosrun.spec.secret import MASK
 from chaosrun.spec.timing_rules import timing_problems
@@ -105,6 +106,7 @@ class _Crossing:
         yield from self._target()
         yield from self.of_load()
         yield from method_problems(self.experiment, self.tree, self.catalogue, self._roles())
+        yield from proxy_problems(self.experiment, self._roles())
         yield from self.of_criteria()
         yield from self._guards()
         yield from timing_problems(self.experiment, self.catalogue)
@@ -290,8 +292,7 @@ class _Crossing:
                 continue  # reported where the protocol is named
 
     def _window(self, path: Path, criterion: Criterion, metric: Metric) -> Iterator[Finding]:
-        window, method = criterion.window, self.experiment.method
-        faults = [step for step in method if isinstance(step, FaultStep)]
+        window, faults = criterion.window, faults_of(self.experiment.method)
         place, needs = (*path, "window"), (("method",),)
         if not metric.windowed:
             if window is not None:
@@ -301,6 +302,6 @@ class _Crossing:
         elif window in ("during", "outage", "recovery", "after") and not faults:
             text = f"there is no {window!r} without a fault; write baseline, verify or whole"
             yield Finding(place, text, needs)
-        elif window == "during" and not any(step.is_sustained() for step in faults):
+        elif window == "during" and not any(may_be_sustained(step) for step in faults):
             text = "every fault of the method is over in an instant, so `during` is empty; write outage or whole"
             yield Finding(place, text, needs)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Environment
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from chaosrun.spec.model import Experiment, SteadyState
 from chaosrun.spec.mount import Files, beside, groups, mount
 from chaosrun.spec.nodes import Mapping, Mark, Node, Problem, Scalar
 from chaosrun.spec.nodes import Path as Loc
+from chaosrun.spec.nodes import Sequence as ListNode
 from chaosrun.spec.overrides import apply_profile, apply_sets, did_you_mean
 from chaosrun.spec.values import Values
 
@@ -180,15 +181,30 @@ class _Loading:
 
 def _resolve_paths(tree: Mapping) -> None:
     """Make the paths that stay paths, accounts tables and working directories, relative to where chaosrun runs."""
+    steps = [step for key in ("method", "rollbacks") for step in _steps(tree.entries.get(key))]
     holders: list[tuple[Node | None, str]] = [(group.entries.get("accounts"), "csv") for _, group in groups(tree)]
     target = tree.entries.get("target")
     roles = target.entries.get("roles") if isinstance(target, Mapping) else None
     if isinstance(roles, Mapping):
         holders += [(role, "cwd") for role in roles.entries.values()]
+    holders += [(step, "cwd") for step in steps if _is_command(step)]
     for holder, key in holders:
         node = holder.entries.get(key) if isinstance(holder, Mapping) else None
         if isinstance(node, Scalar) and isinstance(node.value, str):
             node.value = beside(node.mark, node.value)
+
+
+def _steps(listed: Node | None) -> Iterator[Mapping]:
+    """Every step of a list of them, and within it."""
+    for step in listed.items if isinstance(listed, ListNode) else ():
+        if isinstance(step, Mapping):
+            yield step
+            yield from _steps(step.entries.get("parallel"))
+
+
+def _is_command(step: Mapping) -> bool:
+    fault = step.entries.get("fault")
+    return isinstance(fault, Scalar) and fault.value == "command"
 
 
 def _digest(experiment: Experiment) -> str:

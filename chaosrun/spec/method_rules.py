@@ -9,12 +9,16 @@ from pydantic import BaseModel
 from chaosrun.errors import UsageError
 from chaosrun.spec.catalogue import Catalogue
 from chaosrun.spec.check import check
+from chaosrun.spec.client_rules import client_problems
 from chaosrun.spec.doubt import Doubt, Finding
-from chaosrun.spec.model import Experiment, FaultStep, NoopStep, OtherFaultStep, ProcessKillStep, Role
+from chaosrun.spec.hosts import host_of, is_loopback
+from chaosrun.spec.method import is_sustained, walk
+from chaosrun.spec.model import Experiment, Role
 from chaosrun.spec.nodes import Mapping as MappingNode
 from chaosrun.spec.nodes import Node, Path, Problem, Sequence
 from chaosrun.spec.overrides import did_you_mean
-from chaosrun.spec.steps import LATER
+from chaosrun.spec.role_rules import misfits
+from chaosrun.spec.steps import FaultStep, HttpStep, OtherFaultStep, ParallelStep, ProcessKillStep, Step
 
 _ROLES: Path = ("target", "reference")
 """What decides whose roles there are."""
@@ -29,27 +33,95 @@ def no_role(path: Path, role: str, roles: Collection[str]) -> Finding:
 def method_problems(
     experiment: Experiment, tree: Node, catalogue: Catalogue, roles: Mapping[str, Role | None]
 ) -> Iterator[Finding]:
-    """What is wrong with the steps of a method.
+    """What is wrong with the steps of a method, and with those of the rollbacks.
 
     Args:
         tree: what `experiment` was made of.
         roles: of the target; None for one that a reference service brings.
     """
-    for index, step in enumerate(experiment.method):
-        path: Path = ("method", index)
-        if not isinstance(step, FaultStep):
-            continue
-        if step.fault in LATER:
-            yield Finding((*path, "fault"), f"{step.fault} is not yet available in this version of chaosrun")
-        elif isinstance(step, OtherFaultStep):
-            yield from _other_fault(path, step, tree, catalogue)
-        role = step.target_role()
-        if role is None or isinstance(step, NoopStep):
-            continue
-        if role not in roles:
-            yield no_role((*path, "role"), role, roles)
-        elif isinstance(step, ProcessKillStep):
-            yield from _restartable(path, step, roles[role])
+    for path, step in (*walk(experiment.method, ("method",)), *walk(experiment.rollbacks, ("rollbacks",))):
+        if path[0] == "rollbacks":
+            yield from _in_rollbacks(path, step)
+        if isinstance(step, FaultStep):
+            yield from _fault(path, step, tree, catalogue, roles)
+        if isinstance(step, HttpStep):
+            yield from _addresses(path, step, experiment.target.allow)
+    yield from client_problems(experiment)
+    if experiment.rollbacks and not experiment.method:
+        text = "`method` is empty, so there is never anything to roll back; take `rollbacks` out"
+        yield Finding(("rollbacks",), text, needs=(("method",),))
+
+
+def _fault(
+    path: Path, step: FaultStep, tree: Node, catalogue: Catalogue, roles: Mapping[str, Role | None]
+) -> Iterator[Finding]:
+    wrong = list(_kind(path, step, tree, catalogue))
+    yield from wrong
+    if not wrong:
+        yield from _lasting(path, step, is_sustained(step, catalogue))
+    yield from _role(path, step, roles)
+    yield from _probe(path, step, roles)
+
+
+def _in_rollbacks(path: Path, step: Step) -> Iterator[Finding]:
+    if isinstance(step, ParallelStep):
+        yield Finding(path, "rollbacks are taken one after the other; take `parallel` out")
+    elif isinstance(step, FaultStep) and step.at is not None:
+        yield Finding((*path, "at"), "rollbacks come when all else is over; take `at` out")
+
+
+def _lasting(path: Path, step: FaultStep, sustained: bool) -> Iterator[Finding]:
+    """`for` holds what lasts, and what a rollback does stays done."""
+    own = tuple((*path, key) for key in type(step).key_names() if key not in FaultStep.key_names())
+    if step.for_ is not None and not sustained:
+        text = "what this fault does is over at once, and `for` holds what lasts; take `for` out, or add a `pause`"
+        yield Finding((*path, "for"), text, needs=own)
+    if sustained and path[0] == "rollbacks":
+        text = (
+            f"a rollback stays done, and this {step.fault} would last until it is undone; write what is over at once, "
+            "such as a `command` with `permanent: true`"
+        )
+        yield Finding(path, text, needs=(*own, (*path, "for")))
+
+
+def _kind(path: Path, step: FaultStep, tree: Node, catalogue: Catalogue) -> Iterator[Finding]:
+    if isinstance(step, OtherFaultStep):
+        yield from _other_fault(path, step, tree, catalogue)
+
+
+def _role(path: Path, step: FaultStep, roles: Mapping[str, Role | None]) -> Iterator[Finding]:
+    role = step.target_role()
+    if role is None:
+        return
+    if role not in roles:
+        yield no_role((*path, "role"), role, roles)
+        return
+    yield from misfits(path, step, role, roles[role], (_ROLES, ("target", "roles", role), (*path, "role")))
+    if isinstance(step, ProcessKillStep):
+        yield from _restartable(path, step, roles[role])
+
+
+def _addresses(path: Path, step: HttpStep, allow: Collection[str]) -> Iterator[Finding]:
+    """A switch is turned on loopback, or where that was allowed."""
+    for key, call in (("send", step.send), ("undo", step.undo)):
+        host = host_of(call.url) if call is not None and call.url is not None else None
+        if host is not None and not is_loopback(host) and host not in allow:
+            text = f"{host} is not loopback; if you may turn its switches, say so in the target: `allow: [{host}]`"
+            yield Finding((*path, key, "url"), text, needs=(("target", "allow"),))
+
+
+def _probe(path: Path, step: FaultStep, roles: Mapping[str, Role | None]) -> Iterator[Finding]:
+    """A line of output can be seen only of a process that chaosrun starts."""
+    if step.probe is None or step.probe.log is None:
+        return
+    place, role = (*path, "probe", "log"), step.target_role()
+    needs: tuple[Path, ...] = ((*path, "role"), _ROLES)
+    if role is None:
+        text = "the fault has no role whose output could be watched; use http, tcp or websocket"
+        yield Finding(place, text, needs)
+    elif (of := roles.get(role)) is not None and not of.command:
+        text = f"chaosrun does not have the output of role {role!r}, which it finds; use http, tcp or websocket"
+        yield Finding(place, text, (*needs, ("target", "roles", role)))
 
 
 def _restartable(path: Path, step: ProcessKillStep, role: Role | None) -> Iterator[Finding]:
@@ -57,11 +129,14 @@ def _restartable(path: Path, step: ProcessKillStep, role: Role | None) -> Iterat
     needs = (_ROLES, ("target", "roles", step.role), (*path, "role"), (*path, "restart"))
     by_us = step.restart is None or step.restart.by == "chaosrun"
     if role is not None and role.process is not None and not role.process.start and by_us:
-        text = (
-            f"chaosrun does not know how to start role {step.role!r} again; give its `process` a `start` command, "
-            "or write `restart: {by: supervisor, within: 60s}`"
-        )
-        yield Finding(path, text, needs)
+        if role.is_container:
+            text = f"chaosrun starts nothing inside a container, so role {step.role!r} must come back by itself; write "
+        else:
+            text = (
+                f"chaosrun does not know how to start role {step.role!r} again; give its `process` a `start` command, "
+                "or write "
+            )
+        yield Finding(path, f"{text}`restart: {{by: supervisor, within: 60s}}`", needs)
     if not by_us and (role is None or role.command):
         text = (
             f"role {step.role!r} is started by chaosrun and has no other supervisor; "
@@ -78,19 +153,23 @@ def _other_fault(path: Path, step: OtherFaultStep, tree: Node, catalogue: Catalo
         yield Finding((*path, "fault"), text)
         return
     spec = getattr(kind, "Spec", None)
+    wrong: list[Finding] = []
     if isinstance(spec, type) and issubclass(spec, BaseModel):
-        yield from _own_keys(path, spec, tree)
+        wrong = list(_own_keys(path, spec, tree))
     elif step.keys_of_its_own():
         unknown = ", ".join(step.keys_of_its_own())
-        yield Finding(path, f"{step.fault} takes no keys of its own; take out {unknown}")
+        wrong = [Finding(path, f"{step.fault} takes no keys of its own; take out {unknown}")]
+    yield from wrong
+    if not wrong:
+        try:
+            kind.make(step)
+        except UsageError as error:
+            yield Finding(path, str(error))
 
 
 def _own_keys(path: Path, spec: type[BaseModel], tree: Node) -> Iterator[Finding]:
     """What the fault's own type says about the keys that are not every step's."""
-    assert isinstance(tree, MappingNode)
-    method = tree.entries["method"]
-    assert isinstance(method, Sequence) and isinstance(path[1], int)
-    node = method.items[path[1]].copy()
+    node = _node_at(tree, path).copy()
     assert isinstance(node, MappingNode)
     for key in FaultStep.key_names():
         node.drop(key)
@@ -98,3 +177,14 @@ def _own_keys(path: Path, spec: type[BaseModel], tree: Node) -> Iterator[Finding
     check(spec, node, found, Doubt(), path)
     for problem in found:
         yield Finding(problem.path, problem.text)
+
+
+def _node_at(tree: Node, path: Path) -> Node:
+    node = tree
+    for part in path:
+        if isinstance(node, MappingNode):
+            node = node.entries[str(part)]
+        else:
+            assert isinstance(node, Sequence) and isinstance(part, int)
+            node = node.items[part]
+    return node

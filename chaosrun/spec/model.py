@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from chaosrun.spec.base import TAG, Duration, File, Json, Later, Many, Model, Name, Share, Span
+from chaosrun.spec.base import TAG, Duration, File, Json, Many, Model, Name, Share, Span
 from chaosrun.spec.limit import Criterion, Guard, Limit, Measured, Quantity
 from chaosrun.spec.load import Accounts, Channels, Group, Heartbeat, Ramp, Reconnect, SteadyState
 from chaosrun.spec.protocol import (
@@ -24,9 +24,19 @@ from chaosrun.spec.protocol import (
     SeqRange,
     Stream,
 )
+from chaosrun.spec.ready import Probe, Ready
 from chaosrun.spec.secret import Secret, reveal
-from chaosrun.spec.steps import FaultStep, NoopStep, OtherFaultStep, PauseStep, ProcessKillStep, Restart, Step
-from chaosrun.spec.target import Prober, ProcessSelector, Ready, Role, Target
+from chaosrun.spec.steps import (
+    FaultStep,
+    NoopStep,
+    OtherFaultStep,
+    ParallelStep,
+    PauseStep,
+    ProcessKillStep,
+    Restart,
+    Step,
+)
+from chaosrun.spec.target import Prober, ProcessSelector, Role, Target
 
 __all__ = [
     "Accounts",
@@ -46,7 +56,9 @@ __all__ = [
     "Measured",
     "NoopStep",
     "OtherFaultStep",
+    "ParallelStep",
     "PauseStep",
+    "Probe",
     "Prober",
     "ProcessKillStep",
     "ProcessSelector",
@@ -129,7 +141,8 @@ class Experiment(File):
     target: Target
     method: Many[Step] = ()
     """Empty: a load test."""
-    rollbacks: Many[Later] = ()
+    rollbacks: Many[Step] = ()
+    """Extra steps once every fault was undone, whatever ended the run."""
     recovery: Recovery = Recovery()
     expect: Many[Criterion] = ()
     """Judged over the whole run after the fault, unless a criterion says otherwise."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from chaosrun.plan import CriterionPlan, FaultPlan, GroupPlan, Plan, RecoveryPlan
 from chaosrun.spec.catalogue import Catalogue, Metric, installed
 from chaosrun.spec.loader import Loaded
-from chaosrun.spec.model import Criterion, Experiment, FaultStep, PauseStep
+from chaosrun.spec.method import faults_of, is_sustained, planned_ns
+from chaosrun.spec.model import Criterion, Experiment
 from chaosrun.spec.protocol import SECOND
 from chaosrun.spec.resolve import group_plan, shape_of
 
@@ -36,7 +37,7 @@ def make_plan(loaded: Loaded, catalogue: Catalogue | None = None) -> Plan:
             no_relapse=experiment.recovery.no_relapse,
         ),
         criteria=tuple(_criteria(loaded, names)),
-        faults=tuple(_faults(experiment)),
+        faults=tuple(_faults(experiment, names)),
         phases_ns=_phases(experiment),
         max_duration_ns=experiment.timing.max_duration or 2 * _planned_ns(experiment, groups),
     )
@@ -94,17 +95,17 @@ def _name(criterion: Criterion) -> str:
     return f"{criterion.metric} of {of}" if of else criterion.metric
 
 
-def _faults(experiment: Experiment) -> Iterator[FaultPlan]:
-    steps = [step for step in experiment.method if isinstance(step, FaultStep)]
-    for number, step in enumerate(steps, 1):
+def _faults(experiment: Experiment, catalogue: Catalogue) -> Iterator[FaultPlan]:
+    for number, step in enumerate(faults_of(experiment.method), 1):
         role = step.target_role()
         yield FaultPlan(
             id=f"fault-{number}",
             name=step.name or (f"{step.fault} {role}" if role else step.fault),
             kind=step.fault,
             role=role,
-            sustained=step.is_sustained(),
+            sustained=is_sustained(step, catalogue),
             reaches_server=role is not None and role in _serving_roles(experiment),
+            delay_ns=step.delay_ns(),
         )
 
 
@@ -132,9 +133,5 @@ def _planned_ns(experiment: Experiment, groups: tuple[GroupPlan, ...]) -> int:
         phases = {name: length for name, length in phases.items() if name not in ("recovery", "after")}
     ramp = max(group.ramp_over_ns + group.connect_within_ns for group in groups)
     drain = max(group.reply_timeout_ns for group in groups)
-    return START_ALLOWANCE_NS + ramp + sum(phases.values()) + _method_ns(experiment) + drain
-
-
-def _method_ns(experiment: Experiment) -> int:
-    pauses = sum(step.pause for step in experiment.method if isinstance(step, PauseStep))
-    return pauses + sum(step.lasts_ns() for step in experiment.method if isinstance(step, FaultStep))
+    steps = planned_ns(experiment.method) + planned_ns(experiment.rollbacks)
+    return START_ALLOWANCE_NS + ramp + sum(phases.values()) + steps + drain

@@ -56,7 +56,7 @@ class Remains:
 
     def drop(self, path: Path) -> None:
         """Take out a value, or as much around it as is nothing without it."""
-        if path[-1:] and path[-1] in _KINDS and (*self._above, *path)[:-2] == ("method",):
+        if path[-1:] and path[-1] in _KINDS and _outermost((*self._above, *path))[:-2] == ("method",):
             path = path[:-1]
         while path:
             self._doubt.add((*self._above, *path))
@@ -74,7 +74,17 @@ class Remains:
             path = path[:-1]
 
 
+def _outermost(path: Path) -> Path:
+    """The path of a step, or of what is in it, as if it stood in the method itself: steps are the same everywhere."""
+    if path[:1] == ("rollbacks",):
+        path = ("method", *path[1:])
+    while path[:1] == ("method",) and path[2:3] == ("parallel",) and len(path) > 3:
+        path = ("method", *path[3:])
+    return path
+
+
 def _stand_in(path: Path) -> Any:
+    path = _outermost(path)
     for pattern, value in _STAND_INS.items():
         if len(pattern) == len(path) and all(one in (_ANY, part) for one, part in zip(pattern, path, strict=True)):
             return value

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chaosrun.spec import base, limit, load, model, protocol, steps, target
+from chaosrun.spec import base, limit, load, model, protocol, proxy, ready, steps, target
 from chaosrun.spec.base import File
 
 FILES: dict[str, type[File]] = {
@@ -25,7 +25,7 @@ FILES: dict[str, type[File]] = {
     "protocol": model.Protocol,
 }
 """The schemas by file name, and the type that each describes."""
-_STEPS = (steps.base, steps.clients, steps.containers, steps.network, steps.processes, steps.service)
+_STEPS = (steps.base, steps.clients, steps.containers, steps.network, steps.processes, steps.service, steps.toxics)
 FOLDER = Path(__file__).parents[2] / "schema"
 TEXT_TOO = (
     ("Experiment", "steady_state"),
@@ -110,15 +110,17 @@ def _describe(title: str, definition: dict[str, Any]) -> None:
 
 @cache
 def notes() -> dict[tuple[str, str], str]:
-    """What the source says below each attribute of each type, by the type's name and the key.
+    """What the source says below each attribute of each type, by the type's name and the key; of its base too.
 
     Read here and not by pydantic, which would do it at every start of chaosrun.
     """
     found: dict[tuple[str, str], str] = {}
-    modules: tuple[ModuleType, ...] = (base, limit, load, model, protocol, target, *_STEPS)
+    modules: tuple[ModuleType, ...] = (base, limit, load, model, protocol, proxy, ready, target, *_STEPS, steps)
     for module in modules:
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef):
+                above = {each.id for each in node.bases if isinstance(each, ast.Name)}
+                found.update({(node.name, key): note for (kind, key), note in found.items() if kind in above})
                 for field, note in zip(node.body, node.body[1:], strict=False):
                     if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
                         words = _docstring(note)

@@ -9,28 +9,10 @@ from pydantic import BeforeValidator, Field
 
 from chaosrun.spec.base import Broken, Count, File, Later, Many, Model, Name, Open, Span, Text
 from chaosrun.spec.protocol import SECOND
+from chaosrun.spec.proxy import Proxy
+from chaosrun.spec.ready import Ready
 
 MILLISECOND = SECOND // 1000
-
-
-class Ready(Model):
-    """How readiness shows: exactly one of an HTTP 2xx, a TCP connect, a WebSocket handshake, or a line of output."""
-
-    http: str | None = None
-    """URL that must answer with 2xx."""
-    tcp: str | None = None
-    """HOST:PORT that must accept."""
-    websocket: str | None = None
-    """URL whose handshake must succeed."""
-    log: str | None = None
-    """Regular expression that a line of the process's output must match."""
-    metric: Later = None
-    within: Span = 30 * SECOND
-
-    def rules(self) -> Iterator[Broken]:
-        ways = ("http", "tcp", "websocket", "log")
-        if sum(getattr(self, key) is not None for key in ways) != 1:
-            yield Broken("needs exactly one of `http`, `tcp`, `websocket` and `log`", ways)
 
 
 class ProcessSelector(Model):
@@ -53,8 +35,16 @@ def _process(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+class ComposeService(Model):
+    """The container of a service of a compose project, found by the labels that compose gives it."""
+
+    service: Annotated[str, Field(min_length=1)]
+    project: str | None = None
+    """None: only one project has such a service."""
+
+
 class Role(Model):
-    """A part of the system under test: processes that are found, or one that chaosrun starts and stops."""
+    """A part of the system under test: processes that are found, one that chaosrun starts and stops, or a container."""
 
     process: Annotated[ProcessSelector | None, BeforeValidator(_process)] = None
     command: Many[Text] = ()
@@ -64,20 +54,44 @@ class Role(Model):
     env: dict[str, Text] = Field(default_factory=dict)
     """Added to the environment of `command`."""
     ready: Ready | None = None
-    container: Later = None
-    compose: Later = None
+    admin: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    """Base URL of the switches that it offers, for `fault: http`."""
+    container: Annotated[str, Field(min_length=1)] | None = None
+    """Name of a container; with `process`, that process inside it."""
+    compose: ComposeService | None = None
+    """In place of `container`."""
     systemd: Later = None
 
+    @property
+    def is_container(self) -> bool:
+        """It is a container, or a process inside one."""
+        return self.container is not None or self.compose is not None
+
     def rules(self) -> Iterator[Broken]:
-        if (self.process is not None) == bool(self.command):
-            text = "a role needs exactly one of `process` (found) and `command` (started by chaosrun)"
-            yield Broken(text, ("process", "command"))
-        elif self.process is not None:
+        if self.is_container:
+            yield from self._container_rules()
+        elif (self.process is not None) == bool(self.command):
+            text = (
+                "a role needs exactly one of `process`, `container` and `compose` (found) and `command` (started by "
+                "chaosrun)"
+            )
+            yield Broken(text, ("process", "container", "compose", "command"))
+        if self.process is not None or self.is_container:
             if self.cwd is not None or self.env:
                 yield Broken("`cwd` and `env` go with `command`", ("process", "command", "cwd", "env"))
             if self.ready is not None and self.ready.log is not None:
-                text = "`ready: {log: ...}` goes with `command`; of a found process no output is seen"
+                text = "`ready: {log: ...}` goes with `command`; of what is found no output is seen"
                 yield Broken(text, ("process", "command", "ready"))
+
+    def _container_rules(self) -> Iterator[Broken]:
+        if self.container is not None and self.compose is not None:
+            yield Broken("`container` and `compose` name the same thing; write one of them", ("container", "compose"))
+        if self.command:
+            text = "a container is found, `command` is started by chaosrun; write one of them"
+            yield Broken(text, ("container", "compose", "command"))
+        if self.process is not None and self.process.start:
+            text = "chaosrun starts nothing inside a container; take `start` out, and leave it to a supervisor there"
+            yield Broken(text, ("container", "compose", "process"))
 
 
 class Prober(Model):
@@ -100,7 +114,8 @@ class Target(File):
     """Hosts other than loopback that may be put under load."""
     roles: dict[Name, Role] = Field(default_factory=dict)
     ready: Ready | None = None
-    proxy: Later = None
+    proxy: Proxy | None = None
+    """None: load and prober go to the service straight."""
     prober: Prober = Prober()
 
     def rules(self) -> Iterator[Broken]:

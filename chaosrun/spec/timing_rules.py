@@ -9,7 +9,8 @@ from chaosrun.plan import GroupPlan
 from chaosrun.scoring.pacing import finest_within, resolution
 from chaosrun.spec.catalogue import Catalogue
 from chaosrun.spec.doubt import Finding
-from chaosrun.spec.model import Experiment, FaultStep
+from chaosrun.spec.method import faults_of
+from chaosrun.spec.model import Experiment
 from chaosrun.spec.nodes import Path
 from chaosrun.spec.resolve import group_plan, shape_of
 from chaosrun.spec.units import format_duration
@@ -25,7 +26,7 @@ def timing_problems(experiment: Experiment, catalogue: Catalogue) -> Iterator[Fi
             continue  # reported where the protocol is named
     for plan in plans.values():
         yield from _baseline(experiment, plan)
-    if any(isinstance(step, FaultStep) for step in experiment.method):
+    if faults_of(experiment.method):
         yield from _phases(experiment)
         for plan in plans.values():
             yield from _group(experiment, plan)

@@ -25,6 +25,8 @@ class CommandRole:
     """Implements `Role`. To be used from one event loop; it can be started again after a kill, on the same port."""
 
     selector: Selector | None = None
+    admin: str | None = None
+    """Base URL of its switches, where it offers any."""
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class Output:
         self._kept = 0
         self._tail = bytearray()
         self._threads: list[threading.Thread] = []
+        self._watches: tuple[Watch, ...] = ()
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -36,6 +37,12 @@ class Output:
         thread = threading.Thread(target=self._drain, args=(pipe, watch), name=name, daemon=True)
         thread.start()
         self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+
+    def watch(self, pattern: str) -> Watch:
+        """What sees the lines that match from now on, of all processes of the role."""
+        watch = Watch(pattern)
+        self._watches = (*self._watches, watch)
+        return watch
 
     def settle(self, timeout_s: float = 1.0) -> None:
         """Waits for the rest of what ended processes wrote; not for longer, for a child may still hold their pipe."""
@@ -55,8 +62,8 @@ class Output:
                     kept = chunk[: self._limit - self._kept]
                     self._kept += len(kept)
                     self._tail = (self._tail + chunk)[-_TAIL:]
-                if watch is not None:
-                    watch.feed(chunk)
+                for each in (*self._watches, *([watch] if watch is not None else [])):
+                    each.feed(chunk)
                 # A full disk must not block the role: its pipe is read on, though nothing is kept.
                 with contextlib.suppress(OSError):
                     file.write(kept)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 
 from chaosrun.errors import Unavailable
 from chaosrun.records import Published
 from chaosrun.targets import readiness
+from chaosrun.targets._base import Straight
 from chaosrun.targets.command import CommandRole
+from chaosrun.targets.container import ContainerRole
 from chaosrun.targets.process import ProcessRole
 from chaosrun.targets.readiness import Ready
 
+OwnRole = CommandRole | ProcessRole | ContainerRole
 
-class OwnTarget:
+
+class OwnTarget(Straight):
     """Starts what is to be started, in the order in which it was written, and ends that again."""
 
-    def __init__(self, url: str, roles: Mapping[str, CommandRole | ProcessRole], ready: Ready | None = None) -> None:
+    def __init__(self, url: str, roles: Mapping[str, OwnRole], ready: Ready | None = None) -> None:
         self.url = url
         self.roles = dict(roles)
         self.prober_account: str | None = None
@@ -30,8 +35,8 @@ class OwnTarget:
         """
         took_ns = {}
         for name, role in self.roles.items():
-            if isinstance(role, ProcessRole):
-                role.resolve()
+            if not isinstance(role, CommandRole):
+                await asyncio.to_thread(role.resolve)
             await role.start()
             took_ns[name] = await role.wait_ready()
         if self._ready is not None:

@@ -71,7 +71,7 @@ class ProcessRole:
         """The processes meant, exactly as many as are expected; `Unavailable` otherwise, listing what matched."""
         found = self.pids()
         if len(found) != self._selector.expect:
-            raise Unavailable(_explain(self.name, self._selector, found))
+            raise Unavailable(explain(self.name, self._selector, found))
         return found
 
     def is_alive(self) -> bool:
@@ -134,7 +134,8 @@ class ProcessRole:
         self._on_exit(process.identity, process.popen.returncode, self._exit_expected or self.is_alive())
 
 
-def _explain(role: str, selector: Selector, found: Sequence[Identity]) -> str:
+def explain(role: str, selector: Selector, found: Sequence[Identity]) -> str:
+    """Why the processes that were found will not do, with the remedy."""
     wanted = "1 process" if selector.expect == 1 else f"{selector.expect} processes"
     if not found:
         return f"role {role}: no process matches ({selector}); {wanted} expected. Is it running, and as this user?"

@@ -118,6 +118,17 @@ async def wait_until(
     return time.monotonic_ns() - began
 
 
+async def look(ready: Ready, watch: Watch | None = None) -> str | None:
+    """One try: why `ready` does not hold now; None: it does."""
+    try:
+        await asyncio.wait_for(_check(ready, watch)(), _TRY_S)
+    except TimeoutError:
+        return "no answer"
+    except NotYet as error:
+        return str(error)
+    return None
+
+
 def watch_for(ready: Ready | None) -> Watch | None:
     """What is to look at the output of the next start, for a `log` condition; None for the others."""
     return Watch(ready.what) if ready is not None and ready.how == "log" else None

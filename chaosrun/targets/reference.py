@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,8 @@ from chaosrun import reference
 from chaosrun.errors import Unavailable
 from chaosrun.identity import Identity
 from chaosrun.records import Published
-from chaosrun.reference import PORT_TAKEN
+from chaosrun.reference import PORT_TAKEN, admin_port
+from chaosrun.targets._base import Straight
 from chaosrun.targets.command import CommandRole
 from chaosrun.targets.output import Output
 from chaosrun.targets.ports import free_port
@@ -29,7 +30,11 @@ class Observer(Protocol):
     def exited(self, role: str, identity: Identity, code: int | None, expected: bool) -> None: ...
 
 
-class ReferenceTarget:
+Reroute = Callable[[Mapping[str, int]], Awaitable[Mapping[str, int]]]
+"""Told the port of every part, says where the others are to find some of them."""
+
+
+class ReferenceTarget(Straight):
     """The roles exist from the beginning and keep their ports over kills and restarts.
 
     `port` is the one that clients connect to, where it is not to be a free one of our choice.
@@ -53,6 +58,8 @@ class ReferenceTarget:
         self._directory = directory
         self._port = port
         self._ports: dict[str, int] = {}
+        self.reroute: Reroute | None = None
+        """Set before the start; None: every part is found where it is."""
         self.roles = {
             name: CommandRole(
                 name,
@@ -109,6 +116,8 @@ class ReferenceTarget:
 
     async def _start_parts(self) -> dict[str, int]:
         took_ns = {}
+        if self.reroute is not None:
+            self._tell_ports(await self.reroute(self.ports))
         for name, role in self.roles.items():
             await role.start()
             took_ns[name] = await role.wait_ready()
@@ -116,8 +125,14 @@ class ReferenceTarget:
 
     def _choose_ports(self) -> None:
         self._ports = {} if self._port is None else {self.service.entry: self._port}
-        for name in self.service.roles:
+        for name in (*self.service.roles, *map(admin_port, self.service.switched)):
             if name not in self._ports:
                 self._ports[name] = free_port(_HOST, frozenset(self._ports.values()))
+        self._tell_ports({})
+
+    def _tell_ports(self, rerouted: Mapping[str, int]) -> None:
         for name, role in self.roles.items():
-            role.argv = tuple(self.service.argv(name, self._ports, self._directory, self._options))
+            found_at = {**self._ports, **rerouted, name: self._ports[name]}
+            role.argv = tuple(self.service.argv(name, found_at, self._directory, self._options))
+            if name in self.service.switched:
+                role.admin = f"http://{_HOST}:{self._ports[admin_port(name)]}"

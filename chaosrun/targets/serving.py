@@ -53,7 +53,7 @@ def target_yaml(target: ReferenceTarget) -> str:
         # What an experiment starts again is not to end with the experiment.
         argv = [each for each in role.argv if each != "--die-with-stdin"]
         selector = {"name": Path(argv[0]).name, "cmdline_contains": [f"--port {target.ports[name]} "], "start": argv}
-        roles[name] = {"process": selector}
+        roles[name] = {"process": selector} | ({} if role.admin is None else {"admin": role.admin})
     text: str = yaml.safe_dump({"target": {"url": target.base_url, "roles": roles}}, sort_keys=False, width=1000)
     return text
 

@@ -114,6 +114,18 @@ def post(url: str, body: dict[str, Any]) -> Any:
         return json.loads(answer.read())
 
 
+def lead(url: str, upstream: str, latency: int | None) -> int:
+    """The port of a new proxy with that latency; None: of the service itself."""
+    if latency is None:
+        where = upstream
+    else:
+        name = f"p{latency}"
+        where = post(f"{url}/proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": upstream})["listen"]
+        if latency:
+            post(f"{url}/proxies/{name}/toxics", {"type": "latency", "attributes": {"latency": latency}})
+    return int(where.rpartition(":")[2])
+
+
 def quantiles(taken: list[int], requested_ms: float) -> str:
     errors = sorted(each / 1e6 - requested_ms for each in taken)
     at = {f"p{100 * q:g}": errors[min(len(errors) - 1, int(q * len(errors)))] for q in (0.5, 0.9, 0.99, 0.999)}
@@ -135,21 +147,14 @@ def main() -> None:
     with process(sys.executable, __file__, "--push", "--rate", str(given.rate)) as service, api(given.server) as url:
         assert service.stdout is not None
         upstream = f"127.0.0.1:{service.stdout.readline().strip()}"
-        made = post(f"{url}/proxies", {"name": "p", "listen": "127.0.0.1:0", "upstream": upstream})
-        port = int(made["listen"].rpartition(":")[2])
         what = given.server or "embedded"
         print(
             f"{what}, {given.connections} connections, {given.rate:g} messages/s each; ms above the requested latency"
         )
-        for name, there, latency in (
-            ("direct", int(upstream.rpartition(":")[2]), 0),
-            ("no toxic", port, 0),
-            (f"{given.latency} ms", port, given.latency),
-        ):
-            if latency:
-                post(f"{url}/proxies/p/toxics", {"type": "latency", "attributes": {"latency": latency}})
-            taken = uvloop.run(read(there, given.connections, given.seconds))
-            print(f"{name:>9}  {quantiles(taken, latency)}  n {len(taken)}", flush=True)
+        for name, latency in (("direct", None), ("no toxic", 0), (f"{given.latency} ms", given.latency)):
+            port = lead(url, upstream, latency)
+            taken = uvloop.run(read(port, given.connections, given.seconds))
+            print(f"{name:>9}  {quantiles(taken, latency or 0)}  n {len(taken)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from chaosrun.doctor import examine, machine, needs, tools
+from chaosrun.shaping import tc
 from chaosrun.spec.loader import load_experiment
 
 EXPERIMENT = """\
@@ -133,15 +134,39 @@ def test_why_there_is_no_netem_is_told_apart(
     """`unshare` is a stand-in that answers as the real one does; the real one needs kernels of several kinds."""
     _program(tmp_path, "unshare", text)
     _program(tmp_path, "tc", "")
+    _program(tmp_path, "nsenter", "")
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tc, "may_change_devices", lambda: False)
     found = tools.netem()
     assert found.state == state
     assert told in found.found
 
 
+def test_where_no_network_may_be_made_but_devices_may_be_changed_netem_is_left_to_the_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a container that was given CAP_NET_ADMIN alone."""
+    _program(tmp_path, "unshare", "import sys; sys.exit('unshare failed: Operation not permitted')")
+    _program(tmp_path, "tc", "")
+    _program(tmp_path, "nsenter", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tc, "may_change_devices", lambda: True)
+    assert tools.netem().state == "ok"
+
+
+def test_what_of_a_batch_the_kernel_lacks_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = "Error: Specified qdisc kind is unknown.\\nCommand failed -:1"
+    _program(tmp_path, "unshare", f"import sys; sys.exit('{said}')")
+    _program(tmp_path, "tc", "")
+    _program(tmp_path, "nsenter", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "no htb (sch_htb)" in tools.netem().found
+
+
 def test_netem_is_never_tried_on_a_device_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tried = tmp_path / "tried"
     _program(tmp_path, "tc", f"open({str(tried)!r}, 'w')")
+    _program(tmp_path, "nsenter", "")
     _program(tmp_path, "unshare", "import sys; sys.exit('Operation not permitted')")
     monkeypatch.setenv("PATH", str(tmp_path))
     tools.netem()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,10 +121,16 @@ class Run:
         return Finished(self.process.returncode, out, err, folder, list(self.family))
 
 
-def chaosrun(*arguments: str | Path, reports: Path, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Run:
-    """Start `chaosrun ARGUMENTS --report-dir REPORTS`."""
+def chaosrun(
+    *arguments: str | Path,
+    reports: Path,
+    env: dict[str, str] | None = None,
+    cwd: Path = ROOT,
+    around: Sequence[str] = (),
+) -> Run:
+    """Start `chaosrun ARGUMENTS --report-dir REPORTS`; `around` is a command that becomes the one that it is given."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "chaosrun", *map(str, arguments), "--report-dir", str(reports)],
+        [*around, sys.executable, "-m", "chaosrun", *map(str, arguments), "--report-dir", str(reports)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from chaosrun.assembly import Assembly, Pause, beginning
+from chaosrun.assembly import Assembly, beginning
 from chaosrun.errors import UsageError
-from chaosrun.faults.noop import Noop
 from chaosrun.identity import Identity
 from chaosrun.journal import Journal
+from chaosrun.method import Inject, Parallel, Pause
 from chaosrun.spec.loader import load_experiment
+
+SECOND = 1_000_000_000
 
 YAML = """
 title: Parts
@@ -48,12 +50,45 @@ def assemble(folder: Path, *sets: str, method: str = "method: []") -> Assembly:
     return Assembly(loaded, beginning(loaded, folder, None), folder, Journal(folder, "engine"), Nobody())
 
 
-def test_steps_become_faults_and_pauses_in_their_order(tmp_path: Path) -> None:
-    made = assemble(tmp_path, method="method: [{pause: 2s}, {fault: noop, name: nothing}, {pause: 1s}]")
-    assert made.method[0] == Pause(2_000_000_000)
-    assert isinstance(made.method[1], Noop)
-    assert made.method[1].name == "nothing"
-    assert made.method[2] == Pause(1_000_000_000)
+METHOD = """method:
+  - {pause: 2s}
+  - {fault: noop, name: nothing, at: 3s}
+  - parallel: [{fault: noop, name: one, for: 2s}, {pause: 1s}, {parallel: [{fault: noop, name: two}]}]
+    at: 5s
+  - {fault: noop, name: last, probe: {tcp: "127.0.0.1:9", expect: down, within: 2s}}
+rollbacks: [{fault: noop, name: tidy}, {pause: 1s}, {fault: noop, name: up}]"""
+
+
+def test_steps_are_numbered_in_their_order_with_those_in_parallel_as_they_come(tmp_path: Path) -> None:
+    made = assemble(tmp_path, method=METHOD)
+    pause, first, both, last = made.method
+    assert pause == Pause(2 * SECOND)
+    assert isinstance(first, Inject) and isinstance(both, Parallel) and isinstance(last, Inject)
+    one, between, inner = both.steps
+    assert isinstance(one, Inject) and isinstance(inner, Parallel) and isinstance(inner.steps[0], Inject)
+    assert between == Pause(SECOND)
+    injections = [first, one, inner.steps[0], last]
+    assert [(step.identifier, step.fault.name) for step in injections] == [
+        ("fault-1", "nothing"),
+        ("fault-2", "one"),
+        ("fault-3", "two"),
+        ("fault-4", "last"),
+    ]
+    assert (first.at_ns, both.at_ns, one.for_ns, one.fault.sustained) == (3 * SECOND, 5 * SECOND, 2 * SECOND, True)
+    assert [step.probe is None for step in injections] == [True, True, True, False]
+    assert [step.identifier for step in made.rollbacks if isinstance(step, Inject)] == ["rollback-1", "rollback-2"]
+
+
+def test_every_kind_of_fault_lasts_as_its_step_says(tmp_path: Path) -> None:
+    """Scoring goes by what the plan says, and undoing by what the fault does."""
+    path = tmp_path / "parts.yaml"
+    kill = "{fault: process_kill, role: app, restart: {by: supervisor}}"
+    path.write_text(YAML.replace("METHOD", f"method: [{{fault: noop}}, {{fault: noop, for: 1s}}, {kill}]"))
+    loaded = load_experiment(path)
+    began = beginning(loaded, tmp_path, None)
+    made = Assembly(loaded, began, tmp_path, Journal(tmp_path, "engine"), Nobody())
+    lasting = [step.fault.sustained for step in made.method if isinstance(step, Inject)]
+    assert [fault.sustained for fault in began.plan.faults] == lasting == [False, True, False]
 
 
 def test_fewer_accounts_than_clients_are_refused_only_where_that_was_asked_for(tmp_path: Path) -> None:

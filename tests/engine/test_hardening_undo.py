@@ -7,7 +7,6 @@ import contextlib
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 import types
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from plugged_in import plugged_in
 from small_world import World as SmallWorld
 from small_world import owned_role
 
@@ -59,12 +59,13 @@ def _undo(record: Undo) -> None:
 
 
 @pytest.fixture(autouse=True)
-def fragile(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("chaosrun.faults.fragile")
+def fragile() -> Iterator[None]:
+    module = types.ModuleType("fragile")
     module.undo, module.verify = _undo, lambda _record: True  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
     UNDONE.clear()
     MAY_UNDO.set()
+    with plugged_in("fragile", module):
+        yield
 
 
 class Nowhere:

@@ -27,6 +27,7 @@ class World:
     def __init__(self, role: Role) -> None:
         self._origin_ns = time.monotonic_ns()
         self.roles: Mapping[str, Role] = {role.name: role}
+        self.url = "ws://127.0.0.1:9/"
 
     def now(self) -> int:
         return time.monotonic_ns() - self._origin_ns

@@ -71,7 +71,7 @@ def test_a_reset_that_only_a_send_can_notice_is_a_reset(client: Client) -> None:
     async def scenario() -> None:
         seen = Recorder()
         connection = await client.connect(server.url, seen)
-        connection.silence()
+        connection._tcp.pause_reading()  # type: ignore[attr-defined]
         connection.send(b"go")
         async with asyncio.timeout(15):
             while not seen.ends:
@@ -117,7 +117,7 @@ def test_a_fin_by_us_arrives_as_the_end_of_the_stream_even_with_data_unread(clie
     async def scenario() -> None:
         seen = Recorder()
         connection = await client.connect(server.url, seen)
-        connection.silence()
+        connection._tcp.pause_reading()  # type: ignore[attr-defined]
         connection.send(b"go")
         await asyncio.sleep(0.2)
         connection.send(b"the last")

@@ -217,33 +217,6 @@ def test_the_handshake_says_what_it_was_told_to_say(client: Client, monkeypatch:
 
 
 @every_client
-def test_a_silent_client_reads_nothing_and_then_everything(client: Client) -> None:
-    def script(peer: Peer) -> None:
-        peer.accept()
-        peer.receive()
-        for number in range(100):
-            peer.send(TEXT, str(number).encode())
-        peer.receive()
-        peer.end()
-
-    async def scenario() -> None:
-        seen = Recorder()
-        connection = await client.connect(server.url, seen, heartbeat_every_s=0.05, heartbeat_timeout_s=0.2)
-        connection.silence()
-        connection.silence()
-        connection.send(b"go")
-        await asyncio.sleep(0.7)
-        assert (seen.messages, seen.ends, connection.is_open) == ([], [], True)
-        connection.unsilence()
-        assert [data for data, _ in await seen.received(100)] == [str(number).encode() for number in range(100)]
-        connection.close()
-        await seen.end()
-
-    with ScriptedServer(script) as server:
-        client.run(scenario)
-
-
-@every_client
 def test_a_handler_that_fails_is_loud_and_ends_its_connection(client: Client) -> None:
     def script(peer: Peer) -> object:
         peer.accept()

@@ -60,6 +60,36 @@ def test_the_time_to_recover_and_its_error(crash: History) -> None:
     assert value("detection", crash) == 0.0
 
 
+@pytest.fixture
+def dips() -> History:
+    """Two short dips at 10.4 and 10.7 s and a stray loss at 11.9 s use up the tolerance; a fault at 10 s, 3 ms wide."""
+    story = Story(group(clients=20), faults=[strike(s(10), confirmed=s(10) + ms(3))])
+    return story.errors(s(10.4), s(10.5)).errors(s(10.7), s(10.8)).lose(18, s(11.9)).history()
+
+
+def test_an_impact_that_may_have_been_named_late_makes_detection_too_long_and_outage_too_short(dips: History) -> None:
+    detection, outage, ttr = (read(name, dips) for name in ("detection", "outage", "ttr"))
+    assert detection is not None and outage is not None and ttr is not None and ttr.error is not None
+    # The last good slot before the first dip is due at 10.35 s. Lag is 1 ms, the fault 3 ms wide.
+    assert (detection.value, outage.value) == (1.9, pytest.approx(0.05))
+    assert (detection.low, detection.high) == (pytest.approx(0.346, abs=1e-5), pytest.approx(1.904, abs=1e-5))
+    assert outage.low == pytest.approx(0.05 - ttr.error)
+    assert outage.high == pytest.approx(0.05 + ttr.error + 1.554, abs=1e-5)
+
+
+def test_detection_is_never_less_than_nothing() -> None:
+    history = Story(group(), faults=[strike(s(13), confirmed=s(13) + ms(3))]).crash(s(13), s(15)).history()
+    reading = read("detection", history)
+    assert reading is not None and (reading.low, reading.value) == (0.0, 0.0)
+    assert reading.high == pytest.approx(0.004, abs=1e-5)
+
+
+def test_without_lag_records_neither_end_of_an_outage_is_sure(crash: History) -> None:
+    for name in ("detection", "outage"):
+        reading = read(name, replace(crash, lags=()))
+        assert reading is not None and (reading.low, reading.high) == (0.0, inf)
+
+
 def test_back_counts_the_affected_only(crash: History) -> None:
     for member in ("first", "50", "90", "99", "all"):
         assert value(f"back_{member}", crash) == 2.001

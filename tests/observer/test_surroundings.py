@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from e2e_running import TINY, Finished, Run, chaosrun
+from e2e_running import TINY, Finished, Run, chaosrun, come_to
 from harmed import invalid, only_these_are_unknown
 from sabotages import Sabotaged
 
@@ -101,18 +101,8 @@ def test_local_ports_that_ran_out_are_not_held_against_the_service(tmp_path: Pat
     if why := no_namespace():
         pytest.skip(why)
     short = ("--set", "timing.recovery_timeout=6s", "--set", "recovery.within=2s")
-    command = [sys.executable, "-m", "chaosrun", str(TINY), *ARGUMENTS, *short, "--report-dir", str(tmp_path)]
-    process = subprocess.Popen(
-        in_a_namespace(*command),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    run = Run(process, tmp_path)
-    run.wait_for(type="called")
-    hog = subprocess.Popen(["nsenter", "-t", str(process.pid), "-n", sys.executable, "-c", TAKING_ALL])
+    run = come_to({"type": "called"}, TINY, *ARGUMENTS, *short, reports=tmp_path, around=in_a_namespace())
+    hog = subprocess.Popen(["nsenter", "-t", str(run.process.pid), "-n", sys.executable, "-c", TAKING_ALL])
     try:
         told = ended(run)
     finally:

@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 from proxy_servers import Server
 
-PACKAGE = "toxiproxy-node-client@4.0.0"
+PACKAGE = "toxiproxy-node-client"
 TESTS = Path(__file__).parent / "node_client" / "drive.test.js"
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["4.0.0", "4.1.0"])
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which Node finds the client."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not on the PATH; .ci/run installs it")
     folder = tmp_path_factory.mktemp("node")
-    argv = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", PACKAGE]
+    argv = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", f"{PACKAGE}@{request.param}"]
     subprocess.run(argv, cwd=folder, check=True, capture_output=True, timeout=100)
     return folder
 

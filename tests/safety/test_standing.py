@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from plugged_in import plugged_in
 
 from chaosrun.errors import Unavailable, Unwritable
 from chaosrun.faults._base import Confirmation, Fault, World
@@ -66,13 +66,13 @@ def _verify(record: Undo) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    module = types.ModuleType("chaosrun.faults.pretended")
+def pretended() -> Iterator[None]:
+    module = types.ModuleType("pretended")
     module.undo, module.verify = _undo, _verify  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
     STATE.clear()
     LOG.clear()
-    yield
+    with plugged_in("pretended", module):
+        yield
 
 
 class Nowhere:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil
 
 from storybook import Feed
@@ -252,14 +252,30 @@ class BruteForce:
                 members = []
         return found
 
-    def impact(self, start: int, end: int) -> tuple[int, Sight] | None:
-        hits = []
+    def impact(self, start: int, end: int) -> tuple[int, Sight, int] | None:
+        """The impact, by what, and the earliest instant at which any of what was lost up to then may have begun."""
+        hits, lost = [], []
         for sight in self.sights:
             moments = [start, *(x for x in sight.moments if x > start)]
             x = next((x for x in moments if x + sight.width <= end and not sight.holds(x)), None)
             if x is not None:
-                hits.append((x if sight.name != "requests" else self._onset(sight.group, x, start), sight))
-        return min(hits, key=lambda hit: hit[0]) if hits else None
+                asks = sight.name == "requests"
+                hits.append((self._onset(sight.group, x, start) if asks else x, sight))
+                lost.append(self._lost(sight.group, x, start) if asks else (x, x))
+        if not hits:
+            return None
+        impact, first = min(hits, key=lambda hit: hit[0])
+        return impact, first, min(since for t, since in lost if t <= impact)
+
+    def _lost(self, group: Group, x: int, start: int) -> tuple[int, int]:
+        """The first of the bad slots in a row up to the first of the window at x, and the good one before it."""
+        inside = group.window(x, group.plan.window_ns)
+        first = next((i for i, (_, bad) in enumerate(inside) if bad), 0)
+        before = group.events[: bisect_left(group.event_times, x) + first]
+        goods = [i for i, (_, bad) in enumerate(before) if not bad]
+        row = [*before[goods[-1] + 1 if goods else 0 :], *inside[first : first + 1]]
+        since = before[goods[-1]][0] if goods else start
+        return row[0][0] if inside else x, max(start, since)
 
     def _onset(self, group: Group, x: int, start: int) -> int:
         inside = group.window(x, group.plan.window_ns)
@@ -307,20 +323,22 @@ class BruteForce:
     def episode(self, ids: list[str], start: int, end: int, shortest: int) -> dict[str, object]:
         hit = self.impact(start, end)
         told: dict[str, object] = dict.fromkeys(
-            ("impact", "recovered", "first_recovered", "pending", "outage", "error", "server_ready"), None
-        )
+            ("impact", "impact_late", "impact_error", "recovered", "first_recovered", "pending", "outage", "error",
+             "server_ready"),
+            None,
+        )  # fmt: skip
         told |= {"faults": tuple(ids), "fault_start": start, "end": end, "relapses": 0, "back": None}
         told["lost_client_ns"] = self.lost(start, end)
         if hit is None:
             return told
-        impact, sight = hit
+        impact, sight, earliest = hit
         last = next((a for a in self.starts(impact, end) if self.tolerates(a, end) and end - a >= self.window), None)
         recovered = None
         if last is not None:
             at, came_last = self.settle(last, impact, sight)
             if end - last >= shortest:
                 recovered = at
-                told["error"] = self.error(ids, start, impact, at, came_last[0])
+                told["error"] = self.error(ids, impact, at, end, came_last[0])
             else:
                 told["pending"] = at
         firsts = self.stretches(impact, end, self.hold)
@@ -329,6 +347,8 @@ class BruteForce:
         ready = [p.got for p in self.history.probes if p.connect and p.got != NONE and p.sent >= impact and p.got < end]
         told |= {
             "impact": impact,
+            "impact_late": impact - earliest,
+            "impact_error": impact - earliest + self.history.lags[0].max_ns + self.width(ids),
             "recovered": recovered,
             "first_recovered": first,
             "relapses": len(ended),
@@ -338,7 +358,7 @@ class BruteForce:
         }
         return told
 
-    def error(self, ids: list[str], start: int, impact: int, at: int, sight: Sight) -> int:
+    def error(self, ids: list[str], impact: int, at: int, end: int, sight: Sight) -> int:
         group = sight.group
         if sight.name == "sessions":
             rows = [r for r in group.rows if r.sent == at and group.good(r)]
@@ -350,16 +370,33 @@ class BruteForce:
             width = group.plan.window_ns
             mixed = any(impact <= t < at and not bad for t, bad in group.events)
             around = any(impact - width <= t < impact or at <= t < at + width for t, bad in group.events if bad)
+            hidden = 0
             if mixed or around:
                 before = [bad for t, bad in group.events if at - width <= t < at]
                 fraction = Fraction(sum(before), len(before)) if before else 0
-                own += ceil(2 * share(group.plan.tolerate_requests) * width / fraction) if fraction else width
+                hidden = ceil(2 * share(group.plan.tolerate_requests) * width / fraction) if fraction else width
+            own += max(hidden, self.excess(group, at, end))
+        return own + self.history.lags[0].max_ns + self.width(ids)
+
+    def excess(self, group: Group, at: int, end: int) -> int:
+        """How long after `at` more slots than tolerated are bad, counted from there, and until they are asked again."""
+        after = [(t, bad) for t, bad in group.events if at <= t < end]
+        counts = zip(accumulate(bad for _, bad in after), range(1, len(after) + 1), strict=True)
+        tolerated = share(group.plan.tolerate_requests)
+        too_many = [t for (t, bad), (lost, n) in zip(after, counts, strict=True) if bad and lost > tolerated * n]
+        if not too_many:
+            return 0
+        last = too_many[-1]
+        clients = {row.client for row in group.rows if row.due == last and group.good(row) is False}
+        return max(min((t for t, _ in group.observations[c] if t > last), default=last) for c in clients) - at
+
+    def width(self, ids: list[str]) -> int:
         widths = [
             confirmed.t - next(c.t for c in self.history.called if c.id == confirmed.id)
             for confirmed in self.history.confirmed
             if confirmed.id in ids
         ]
-        return own + self.history.lags[0].max_ns + max(widths, default=0)
+        return max(widths, default=0)
 
     def lost(self, start: int, end: int) -> int:
         total = 0

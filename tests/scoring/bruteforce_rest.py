@@ -145,7 +145,7 @@ class Rest:
 
     def ends(self, group: Group) -> Iterator[tuple[int, str, int]]:
         for line in self.history.closed:
-            if line.g == group.g and not line.planned and line.cause not in ("ours", "injected"):
+            if line.g == group.g and line.cause not in ("ours", "injected"):
                 yield line.t, line.cause if line.code is None else f"close({line.code})", line.c
 
     def waits(self, group: Group, until: int) -> Iterator[tuple[int, str, int]]:

@@ -76,6 +76,22 @@ def _impact(truth: Truth, troubles: Sequence[Trouble], episode: Episode) -> Iter
         uses_up = blind(first.group.plan) or 0
         if first.by == "requests" and first.shows_after(0) and first.group.nobody_served(first.a, first.a + uses_up):
             yield Compared("impact too late", max(0, episode.impact - first.a), slack)
+    if episode.impact_error is None:
+        return
+    # Where less uses up the tolerance only together, the first of it is within the error: the first slot lost in the
+    # first window with too many, and each outage of all clients that took slots of this window before the impact. One
+    # that took none yet has hit nobody: the impact on sessions is when clients see their connections end.
+    for group in truth.groups:
+        excess = group.first_excess(start, end)
+        if excess is not None:
+            x, first_lost = excess
+            begins = [first_lost]
+            for each in troubles:
+                inside = max(each.a, x), min(each.b, x + group.plan.window_ns, episode.impact + 1)
+                whole = each.group is group and each.by == "requests" and group.nobody_served(each.a, each.b)
+                if whole and inside[0] < inside[1] and group.first_missed(*inside) < inside[1]:
+                    begins.append(each.a)
+            yield Compared("impact named late", max(0, episode.impact - min(begins)), episode.impact_error)
 
 
 def _recovered(troubles: Sequence[Trouble], episode: Episode) -> Iterator[Compared]:
@@ -84,16 +100,21 @@ def _recovered(troubles: Sequence[Trouble], episode: Episode) -> Iterator[Compar
     if not troubles or episode.error is None:
         return
     recovered = episode.recovered
-    over = [each.b for each in troubles if not any(other.shows_after(each.b) for other in troubles)]
-    # An outage of some clients is over by definition where no request meets the rest of it.
+    over = [ends(each) for each in troubles if not any(other.shows_after(each.b) for other in troubles)]
+    # By requests an outage of some clients is over where they meet the rest of it no more often than is tolerated.
     for each in troubles:
-        rest = recovered, each.b
-        unmet = each.by == "requests" and each.a <= recovered < each.b and each.group.first_missed(*rest) == each.b
-        if unmet and not each.group.nobody_served(*rest):
-            over.append(recovered)
-    off = min((abs(b - recovered) for b in over), default=1 << 62)
+        if each.by == "requests" and each.a <= recovered < each.b and not each.group.nobody_served(recovered, each.b):
+            t = each.group.excess_after(recovered, each.b)
+            if not any(other.shows_after(t) for other in troubles):
+                over.append((t, t))
+    off = min((max(0, a - recovered, recovered - b) for a, b in over), default=1 << 62)
     by = (episode.recovered_by or "").partition(".")[2]
     yield Compared(f"R, by {by}", off, episode.error)
+
+
+def ends(trouble: Trouble) -> tuple[int, int]:
+    """When a trouble was over at the earliest and at the latest: what was lost right behind it prolongs it."""
+    return trouble.b, trouble.b if trouble.by == "sessions" else trouble.group.prolonged(trouble.b)
 
 
 def _unrecovered(world: World, troubles: Sequence[Trouble], episode: Episode) -> Iterator[Compared]:
@@ -141,8 +162,9 @@ def counts(truth: GroupTruth, ledger: RequestLedger) -> Iterator[Compared]:
 
 def negative(episode: Episode) -> list[str]:
     """Names of durations below zero, and of instants out of order."""
-    names = ("ttr", "outage", "detection", "ttr_censored_above", "error", "server_ready_after", "server_ready_error")
-    values = {name: getattr(episode, name) for name in (*names, "lost_client_ns", "relapses")}
+    names = ["ttr", "outage", "detection", "ttr_censored_above", "error", "server_ready_after", "server_ready_error"]
+    names += ["impact_late", "impact_error", "lost_client_ns", "relapses"]
+    values = {name: getattr(episode, name) for name in names}
     values |= {f"back {name}": getattr(episode.back, name) for name in RANKS}
     values |= {f"error of back {name}": error for name, error in episode.back.errors.items()}
     found = [name for name, value in values.items() if value is not None and value < 0]

@@ -126,6 +126,52 @@ class GroupTruth:
         counted = (counts_at(each, calls) for life in self.lives for each in life.missed)
         return min((t for t in counted if start <= t < end), default=end)
 
+    @cached_property
+    def slots(self) -> list[tuple[int, bool]]:
+        """When each slot and sentinel counts, ascending, and whether it had no valid reply in time."""
+        calls = [strike.called for strike in self.world.strikes]
+        missed = [each for life in self.lives for each in life.missed]
+        good = Counter(due for due, _ in self._dues) - Counter(due for due, _ in missed)
+        return sorted([*((t, False) for t in good.elements()), *((counts_at(each, calls), True) for each in missed)])
+
+    def prolonged(self, b: int) -> int:
+        """The last of the slots that were lost one after the other from `b` on; `b` if the first was not.
+
+        What has lost every request since is out of order for all that anyone can know. So it is with sessions, too:
+        they begin with the first reply that the server wrote, and not with the first that it would have written.
+        """
+        until = b
+        for t, lost in self.slots[bisect_left(self.slots, (b, False)) :]:
+            if not lost:
+                break
+            until = t
+        return until
+
+    def excess_after(self, t: int, b: int) -> int:
+        """Just after the last slot before `b` that met an outage and was, with those before it, one of too many of all
+        from `t` on; `t` if there was none.
+
+        What is tolerated is a share of requests, whatever share of the clients cannot be served meanwhile.
+        """
+        tolerated, over, n, met = share(self.plan.tolerate_requests), t, 0, 0
+        first, last = (bisect_left(self._meetings, (at, False)) for at in (t, b))
+        for due, meets in self._meetings[first:last]:
+            n, met = n + 1, met + meets
+            if meets and met > tolerated * n:
+                over = due + 1
+        return over
+
+    def first_excess(self, start: int, end: int) -> tuple[int, int] | None:
+        """The first window inside `[start, end)` that lost more slots than it tolerates: its start, and its first
+        slot that was lost."""
+        calls = [strike.called for strike in self.world.strikes]
+        missed = [each for life in self.lives for each in life.missed]
+        counted = sorted(counts_at(each, calls) for each in missed)
+        dues = [due for due, _ in self._dues]
+        tolerated = share(self.plan.tolerate_requests)
+        spans = stray_spans(dues, missed, counted, calls, self.plan.window_ns, tolerated, start, end)
+        return (spans[0][0], counted[bisect_left(counted, spans[0][0])]) if spans else None
+
     @property
     def troubled(self) -> dict[Literal["sessions", "requests"], list[Span]]:
         return {"sessions": self.few_sessions, "requests": self.few_served}
@@ -144,9 +190,14 @@ class GroupTruth:
         return dues + list(sentinel_times(plan, self.world.baseline, stop))
 
     @cached_property
+    def _meetings(self) -> list[tuple[int, bool]]:
+        """Due times of slots and sentinels, ascending, and whether their client could not be served."""
+        return sorted((due, not self.served_at(c, due)) for due, c in self._dues)
+
+    @cached_property
     def _met(self) -> list[int]:
         """Due times of slots and sentinels whose client could not be served."""
-        return sorted(due for due, c in self._dues if not self.served_at(c, due))
+        return [due for due, meets in self._meetings if meets]
 
     @property
     def met(self) -> int:

@@ -21,6 +21,8 @@ FIELDS = (
     "fault_start",
     "end",
     "impact",
+    "impact_late",
+    "impact_error",
     "recovered",
     "first_recovered",
     "pending",

@@ -92,8 +92,8 @@ def test_the_error_bound_of_a_time_is_that_of_its_metric(name: str) -> None:
 
 def test_a_result_without_error_bounds_is_not_taken_as_exact() -> None:
     """Those that were written before the bounds were kept have none."""
-    old = recovery(impact_s=10.0, affected_clients=3, back_s=Back(all=2.0), server_ready_s=1.0)
-    for name, value in (("back_all", 2.0), ("server_ready", 1.0)):
+    old = recovery(impact_s=10.0, affected_clients=3, back_s=Back(all=2.0), server_ready_s=1.0, outage_s=3.0, error_s=1)
+    for name, value in (("back_all", 2.0), ("server_ready", 1.0), ("outage", 3.0)):
         read = COMPARABLE[name].of_run
         assert read is not None
         assert read(old) == Value(value, None)

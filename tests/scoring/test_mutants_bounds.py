@@ -43,6 +43,7 @@ def error(
     dues: Iterable[int] = EVERY,
     impact: int = IMPACT,
     at: int = AT,
+    end: int = 200,
     faults: tuple[Injection, ...] = (injection(40, 40),),
     history: History = CALM,
 ) -> int | None:
@@ -51,7 +52,7 @@ def error(
     wrong = [due in bad for due in dues]
     slots = EventSlots(dues, wrong, list(accumulate(wrong, initial=0)), Fraction(2, 10), WIDTH)
     start = Start(at, at, Indicator("accounts", "requests", WIDTH, (), slots))
-    return error_of_recovery(history, TIMELINES, faults, impact, start, None)
+    return error_of_recovery(history, TIMELINES, faults, impact, start, end, None)
 
 
 def test_the_error_of_a_clean_outage_is_the_distance_from_its_last_bad_slot() -> None:
@@ -67,6 +68,16 @@ def test_a_stray_bad_slot_within_a_window_of_an_outage_hides_as_much_as_is_toler
 @pytest.mark.parametrize("stray", [39, 70])
 def test_a_stray_bad_slot_a_window_away_from_an_outage_hides_nothing_of_it(stray: int) -> None:
     assert error({*range(50, 60), stray}) == 1
+
+
+def test_more_bad_slots_behind_the_recovery_than_tolerated_hide_as_much_as_they_last_if_that_is_more() -> None:
+    tail = {*range(50, 60), 61, 66, 70}
+    assert error(tail) == 1 + 70 - AT
+    assert error(tail, end=71) == 1 + 70 - AT
+    assert error(tail, end=70) == 1 + 66 - AT
+    assert error({*range(50, 60), 61}) == 1 + 2 * 2 * WIDTH // 10  # two, and what is tolerated may hide four
+    clean = [*range(61), *range(80, 200)]
+    assert error({*range(50, 60), 80, 81}, dues=clean) == 1 + 81 - AT  # none in the W after R, and yet three of four
 
 
 def test_a_good_slot_in_an_outage_hides_more_the_fewer_are_bad() -> None:
@@ -126,7 +137,7 @@ def test_of_a_thousand_lags_the_ten_longest_are_left_out() -> None:
 def error_by_sessions(plan: GroupPlan, *, slots: Sequence[Slot] = (), opened: Sequence[Opened] = ()) -> int | None:
     history = replace(Story(plan).history(), slots=slots, opened=opened, lags=CALM.lags)
     start = Start(AT, AT, Indicator(plan.name, "sessions", 1, ()))
-    return error_of_recovery(history, [build_timeline(history, 0)], [injection(40, 40)], IMPACT, start, None)
+    return error_of_recovery(history, [build_timeline(history, 0)], [injection(40, 40)], IMPACT, start, 200, None)
 
 
 def test_the_error_of_sessions_is_the_round_trip_of_the_good_canaries_of_that_very_instant() -> None:

@@ -41,6 +41,7 @@ INSTANTS = (
     "end",
     "reference",
     "impact",
+    "unserved",
     "recovered",
     "first_recovered",
     "pending",

@@ -72,6 +72,38 @@ def test_a_partial_failure_widens_the_error_by_the_tolerance_over_the_bad_fracti
     assert abs(episode.recovered - s(15)) <= episode.error
 
 
+def test_some_clients_that_are_out_longer_than_all_widen_the_error_until_they_are_asked_again() -> None:
+    # All fail up to 15 s, clients 3, 9 and 15 up to 17 s. Windows that begin after 15.45 s hold four of their slots at
+    # most: R is 15.5 s, with all of the W before it bad but for eight of forty. Of the slots from there on more than a
+    # tenth are bad up to the fourth of theirs, at 16.75 s, and client 15 is asked again at 17.75 s.
+    episode = episode_of(struck(TWENTY).errors(HIT, s(15)).errors(s(15), s(17), clients=[3, 9, 15]))
+    assert episode.recovered == s(15.5)
+    assert episode.error == ms(50) + s(17.75) - s(15.5) + MS
+    assert abs(episode.recovered - s(17)) <= episode.error
+
+
+def test_a_canary_asks_a_client_again_that_was_out_longer_than_the_others() -> None:
+    plan = group(clients=20, tolerate_sessions=0.5)
+    episode = episode_of(struck(plan).errors(HIT, s(15)).crash(s(15), s(17), clients=[3, 9, 15]))
+    assert (episode.recovered, episode.recovered_by) == (s(15.5), "accounts.requests")
+    assert episode.error == ms(50) + s(17) + MS - s(15.5) + MS
+
+
+def test_a_client_that_is_never_asked_again_widens_the_error_up_to_its_last_slot() -> None:
+    # Four of the thirty slots from 15 s to 16.45 s are lost, and the load ends before that client's next one.
+    story = struck(TWENTY, end=s(17.2), verify=ms(200), stable_for=s(2)).errors(HIT, s(15))
+    for c, due in ((6, s(15.3)), (16, s(15.8)), (4, s(16.2)), (9, s(16.45))):
+        story.lose(c, due)
+    episode = episode_of(story)
+    assert (episode.recovered, episode.error) == (s(15), ms(50) + s(16.45) - s(15) + MS)
+
+
+def test_a_request_that_is_lost_right_behind_an_outage_prolongs_it() -> None:
+    # Frozen up to 14 s with a limit of 500 ms: what is due at 13.55 s would be the first to be served, and is lost.
+    episode = episode_of(struck(TWENTY).freeze(HIT, s(14)).lose(11, s(13.55)))
+    assert (episode.recovered, episode.error) == (s(13.6), ms(50) + MS)
+
+
 def test_pushes_that_come_last_give_r_and_the_longest_baseline_gap_as_its_error() -> None:
     plan = group(streams=(StreamPlan(),))
     feed = Feed([Still(c, "EURUSD", "stream", s(9.9), s(14.2)) for c in range(4)])
@@ -131,6 +163,53 @@ def test_the_impact_on_some_clients_or_of_short_dips_and_a_stray_is_where_the_to
     assert episode_of(gray).impact == s(11.4)
     dips = struck(TWENTY).errors(s(10.4), s(10.5)).errors(s(10.7), s(10.8)).lose(18, s(11.9))
     assert episode_of(dips).impact == s(11.9)
+
+
+def test_the_impact_may_be_late_by_all_that_used_up_the_tolerance_with_it() -> None:
+    gray = episode_of(struck(TWENTY).errors(HIT, s(15), clients=[1, 8, 14]))
+    assert gray.impact_late == s(11.4) - HIT  # a good slot is due at 10 s, the first bad one at 10.05 s
+    dips = struck(TWENTY).errors(s(10.4), s(10.5)).errors(s(10.7), s(10.8)).lose(18, s(11.9))
+    assert episode_of(dips).impact_late == s(11.9) - s(10.35)
+    strays = struck(TWENTY).lose(2, s(12.1)).errors(s(13), s(15))
+    assert (episode_of(strays).impact, episode_of(strays).impact_late) == (s(13), s(13) - s(12.05))
+
+
+def test_the_impact_of_a_clean_outage_is_late_by_less_than_the_distance_of_slots_and_never_before_the_fault() -> None:
+    assert episode_of(struck(TWENTY).errors(s(13), s(15))).impact_late == ms(50)
+    story = Story(TWENTY, faults=[strike(s(12.99))]).errors(s(12.99), s(15))
+    assert episode_of(story).impact_late == ms(10)
+    assert episode_of(struck(TWENTY).errors(HIT, s(15))).impact_late == 0
+
+
+def test_a_slot_lost_in_the_window_before_the_first_with_too_many_is_not_part_of_the_impact() -> None:
+    # With the one that was lost before, the slot of 13.15 s uses up the tolerance: its window begins after 11.15 s.
+    near, far = (struck(TWENTY).lose(c, due).errors(s(13), s(15)) for c, due in ((4, s(11.2)), (3, s(11.15))))
+    assert episode_of(near).impact_late == s(13) - s(11.15)
+    assert episode_of(far).impact_late == ms(50)
+
+
+def test_the_impact_on_sessions_is_exact_and_only_as_unsure_as_the_load_is_late_and_the_fault_wide() -> None:
+    story = Story(group(), faults=[strike(HIT, confirmed=HIT + ms(3))]).crash(s(10.1), s(12))
+    episode = episode_of(story)
+    assert (episode.impact, episode.impact_late, episode.impact_error) == (s(10.1), 0, MS + ms(3))
+    lost = Story(group(), faults=[strike(HIT)]).lose(0, s(11)).crash(s(11.1), s(12))
+    assert (episode_of(lost).impact, episode_of(lost).impact_late) == (s(11), ms(250))
+    tolerated = struck(TWENTY).lose(2, s(12.1)).crash(s(13.01), s(15))
+    assert (episode_of(tolerated).impact, episode_of(tolerated).impact_late) == (s(13.01), s(13.01) - s(12.05))
+
+
+def test_what_one_group_may_have_been_hit_by_earlier_counts_though_another_shows_it_first() -> None:
+    plans = [group(name="whole", clients=20), group(name="gray", clients=20)]
+    story = struck(plans).errors(s(10.5), s(15), g=0).errors(s(10.2), s(15), clients=[7, 8, 14], g=1)
+    episode = episode_of(story)
+    assert (episode.impact, episode.impact_by) == (s(10.5), "whole.requests")
+    assert episode.impact_late == s(10.5) - s(10.3)
+
+
+def test_without_an_impact_or_lag_records_its_error_is_not_known() -> None:
+    assert (episode_of(struck()).impact_late, episode_of(struck()).impact_error) == (None, None)
+    history = replace(struck().crash(HIT, s(12)).history(), lags=())
+    assert (recovery_of(history).episodes[0].impact_late, recovery_of(history).episodes[0].impact_error) == (0, None)
 
 
 def test_a_slot_undecided_when_the_fault_struck_belongs_to_the_fault_if_bad() -> None:

@@ -62,7 +62,7 @@ CONTRACT = {
     "resources groups criteria observer findings repeats environment",
     "recovery": "impact_s recovered_s recovered_final_s ttr_s ttr_censored_above_s adapted_at_s outage_s "
     "server_ready_s back_s affected_clients relapses absorbed lost_client_seconds error_s faults impact_by "
-    "recovered_by first_recovered_s pending_s blind_s server_ready_error_s "
+    "recovered_by first_recovered_s pending_s blind_s server_ready_error_s impact_error_s "
     "ttr_pending_above_s episodes",
     "recovery.back_s": "first p50 p90 p99 all never unreturned error",
     "detection_s": "service client",

@@ -59,6 +59,30 @@ def test_the_onset_is_the_run_of_bad_slots_that_used_up_the_tolerance() -> None:
     assert slots((0, True), (1, True)).onset(0, 0) == 0
 
 
+def test_what_used_up_the_tolerance_began_at_the_earliest_with_the_first_bad_slot_of_the_window() -> None:
+    run = slots(*[(t, t in (1, 4, 5, 6, 9)) for t in range(20)], tolerated=Fraction(2, 10))
+    assert run.first_lost(0, 0) == (1, 0)
+    assert run.first_lost(2, 0) == (4, 3)
+    assert run.first_lost(5, 0) == (4, 3)  # the run of bad slots goes back to before the window
+    assert run.first_lost(5, 5) == (4, 5)  # but nothing began before the fault
+    assert slots((50, False)).first_lost(53, 0) == (53, 50)
+    assert slots((50, False), (51, True)).first_lost(53, 0) == (53, 50)
+    assert slots((0, True), (1, True)).first_lost(0, 0) == (0, 0)
+    assert slots((7, True), width=10).first_lost(3, 2) == (7, 2)
+
+
+def test_the_excess_ends_with_the_last_bad_slot_that_is_one_of_too_many_from_the_start_on() -> None:
+    mixed = slots(*[(t, t in (12, 15, 18, 29, 50)) for t in range(60)], tolerated=Fraction(2, 10))
+    assert mixed.end_of_excess(10, 60) == 18  # 3 of 9; up to 29 4 of 20 are no more than are tolerated
+    assert mixed.end_of_excess(11, 60) == 29  # 4 of 19
+    assert mixed.end_of_excess(11, 29) == 18
+    assert mixed.end_of_excess(11, 30) == 29
+    assert mixed.end_of_excess(13, 18) == 15
+    assert mixed.end_of_excess(16, 18) is None
+    assert mixed.end_of_excess(19, 50) is None
+    assert mixed.end_of_excess(50, 60) == 50
+
+
 def test_the_neighbours_of_an_instant_are_told_by_their_due_times() -> None:
     mixed = slots((10, True), (20, False), (30, True))
     assert [mixed.first_good(t) for t in (20, 21)] == [20, None]

@@ -85,7 +85,6 @@ MISTAKES = {
     "role's key": ("process_kill, role: server", "process_kill, rle: server"),
     "fault": ("fault: process_kill", "fault: proces_kill"),
     "fault's key": ("fault: process_kill", "fualt: process_kill"),
-    "later fault": ("fault: process_kill", "fault: process_pause"),
     "pause": ("pause: 5s", "pause: 5"),
     "step": ("{pause: 5s}", "pause"),
     "within": ("within: 10s", "within: 1ms"),

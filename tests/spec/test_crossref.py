@@ -13,6 +13,7 @@ from chaosrun.errors import UsageError
 from chaosrun.spec.catalogue import REFERENCES, Catalogue, installed
 from chaosrun.spec.placeholders import words_of
 from chaosrun.spec.plan import make_plan
+from chaosrun.spec.steps import OtherFaultStep
 
 
 class Quake(BaseModel):
@@ -24,6 +25,14 @@ class Quake(BaseModel):
     strength: float = 1.0
 
 
+def make(step: OtherFaultStep) -> SimpleNamespace:
+    """A quake lasts, unless it is weak; what is weaker than nothing is refused."""
+    strength = float(step.keys_of_its_own().get("strength", 1.0))
+    if strength < 0:
+        raise UsageError(f"no quake has a strength of {strength:g}")
+    return SimpleNamespace(sustained=strength >= 1)
+
+
 @pytest.fixture
 def catalogue() -> Catalogue:
     """Everything installed, and a fault `quake`, as if a package had added it."""
@@ -31,9 +40,9 @@ def catalogue() -> Catalogue:
 
     def fault(name: str) -> object:
         if name == "quake":
-            return SimpleNamespace(Spec=Quake)
+            return SimpleNamespace(Spec=Quake, make=make)
         if name == "bare":
-            return SimpleNamespace()
+            return SimpleNamespace(make=make)
         raise UsageError(f"no fault {name!r}")
 
     return replace(known, faults=lambda: ("noop", "process_kill", "quake"), fault=fault)
@@ -43,14 +52,28 @@ def test_a_fault_that_a_package_adds_is_checked_by_its_own_type(load, problems, 
     loaded = load("method: [{name: big, fault: quake, role: server, strength: 2.5}]\n", catalogue=catalogue)
     (step,) = loaded.experiment.method
     assert step.keys_of_its_own() == {"role": "server", "strength": 2.5}
-    (fault,) = make_plan(loaded).faults
-    assert (fault.name, fault.kind, fault.role) == ("big", "quake", "server")
+    (fault,) = make_plan(loaded, catalogue).faults
+    assert (fault.name, fault.kind, fault.role, fault.sustained) == ("big", "quake", "server", True)
     assert problems("method: [{fault: quake, role: server, strenght: 2}]\n", catalogue=catalogue) == (
         "e.yaml:6:49: method.0.strenght: unknown key 'strenght'",
     )
     assert problems("method: [{fault: quake, role: sever}]\n", catalogue=catalogue) == (
         "e.yaml:6:31: method.0.role: the target has no role 'sever'; did you mean 'server'?",
     )
+
+
+def test_whether_a_fault_that_a_package_adds_can_be_held_is_asked_of_itself(problems, catalogue: Catalogue) -> None:
+    def said(strength: float, where: str = "method") -> tuple[str, ...]:
+        step = f"{{fault: quake, role: server, strength: {strength}, for: 3s}}"
+        return problems(
+            f"{where}: [{step}]\nmethod: [{{fault: noop}}]\n" if where != "method" else f"method: [{step}]\n",
+            catalogue=catalogue,
+        )
+
+    assert said(2.5) == ()
+    assert "over at once, and `for` holds what lasts" in said(0.5)[0]
+    assert said(-1.0) == ("e.yaml:6:10: method.0: no quake has a strength of -1",)
+    assert "a rollback stays done" in said(2.5, "rollbacks")[0]
 
 
 def test_a_fault_without_a_type_takes_no_keys(problems, catalogue: Catalogue) -> None:

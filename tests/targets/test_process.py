@@ -60,6 +60,7 @@ def test_under_wine_the_name_is_the_end_of_the_windows_path_and_the_prefix_tells
     terminals = Selector(name="terminal64.exe", cmdline_contains=(word,))
     assert eventually(lambda: found(terminals) == sorted([one.pid, two.pid]))
     assert found(Selector(name="terminal64.exe", wineprefix=f"{tmp_path}/two/")) == [two.pid]
+    assert found(Selector(name="Terminal64.EXE", wineprefix=f"{tmp_path}/two")) == [two.pid], "Windows knows no case"
 
 
 def test_chaosrun_its_parents_and_process_1_never_match(word: str) -> None:

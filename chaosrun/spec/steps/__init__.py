@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Field, Strict, Tag
 
-from chaosrun.spec.base import TAG
-from chaosrun.spec.steps.base import FaultStep, OtherFaultStep, ParallelStep, PauseStep, Restart
+from chaosrun.spec.base import TAG, Model
+from chaosrun.spec.steps.base import At, FaultStep, OtherFaultStep, PauseStep, Restart
 from chaosrun.spec.steps.clients import ClientDisconnectStep
 from chaosrun.spec.steps.containers import ContainerKillStep, ContainerNetworkStep, ContainerPauseStep
-from chaosrun.spec.steps.network import NetemStep, ToxiproxyStep
+from chaosrun.spec.steps.network import NetemStep
 from chaosrun.spec.steps.processes import ProcessKillStep, ProcessPauseStep
 from chaosrun.spec.steps.service import CommandStep, HttpStep, NoopStep
+from chaosrun.spec.steps.toxics import ToxiproxyStep
 
 __all__ = [
     "BUILT_IN",
-    "LATER",
     "ClientDisconnectStep",
     "CommandStep",
     "ContainerKillStep",
@@ -49,18 +49,6 @@ BUILT_IN = (
     "process_pause",
     "toxiproxy",
 )
-LATER = (
-    "client_disconnect",
-    "process_pause",
-    "container_kill",
-    "container_pause",
-    "container_network",
-    "toxiproxy",
-    "netem",
-    "http",
-    "command",
-)
-"""Kinds that the format names and that are still to come."""
 
 
 def _step_kind(value: Any) -> str:
@@ -74,7 +62,18 @@ def _step_kind(value: Any) -> str:
         kind = getattr(value, "fault", None)
         if isinstance(value, PauseStep):
             return TAG + "pause"
+        if isinstance(value, ParallelStep):
+            return TAG + "parallel"
     return TAG + (kind if kind in BUILT_IN else "other")
+
+
+class ParallelStep(Model):
+    """Steps that begin together; it ends with the last of them to end."""
+
+    parallel: Annotated[tuple[Step, ...], Strict(False), Field(min_length=1)]
+    name: str | None = None
+    at: At | None = None
+    """Not before so long after the method began."""
 
 
 Step = Annotated[
@@ -94,3 +93,5 @@ Step = Annotated[
     | Annotated[OtherFaultStep, Tag(TAG + "other")],
     Discriminator(_step_kind),
 ]
+
+ParallelStep.model_rebuild()

@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from chaosrun.spec.base import Broken, Duration, Later, Model, Span
+from chaosrun.spec.base import NOT_YET, Broken, Duration, Model, Span, problem
 from chaosrun.spec.protocol import SECOND
+from chaosrun.spec.ready import Probe
+
+
+def _at(value: Any) -> Any:
+    if isinstance(value, dict):
+        text = (
+            "`{stage, after}` is not yet available in this version of chaosrun; write how long after the method began"
+        )
+        raise problem(NOT_YET, text)
+    return value
+
+
+At = Annotated[Duration, BeforeValidator(_at)]
+"""Run time since the method began, in ns."""
 
 
 class PauseStep(Model):
@@ -23,9 +37,12 @@ class FaultStep(Model):
 
     fault: str
     name: str | None = None
-    at: Later = None
-    for_: Annotated[Later, Field(alias="for")] = None
-    probe: Later = None
+    at: At | None = None
+    """Not before so long after the method began."""
+    for_: Annotated[Span | None, Field(alias="for")] = None
+    """So long after its injection the fault is undone; None: when the method ends."""
+    probe: Probe | None = None
+    """How its effect is confirmed, in place of the fault's own way."""
 
     def target_role(self) -> str | None:
         """The role that it acts on, if it acts on one."""
@@ -38,6 +55,14 @@ class FaultStep(Model):
     def lasts_ns(self) -> int:
         """How long the step holds up the method when all goes as planned."""
         return 0
+
+    def repeats(self) -> tuple[int, int]:
+        """How often it is injected, and how long (ns) after one another."""
+        return 1, 0
+
+    def delay_ns(self) -> int | None:
+        """By how much every round trip is to grow; None: that is not what the fault does."""
+        return None
 
 
 class SustainedStep(FaultStep):
@@ -58,10 +83,6 @@ class OtherFaultStep(FaultStep):
     def target_role(self) -> str | None:
         role = self.keys_of_its_own().get("role")
         return role if isinstance(role, str) else None
-
-
-class ParallelStep(Model):
-    parallel: Later
 
 
 class Restart(Model):

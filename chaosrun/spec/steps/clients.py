@@ -3,18 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Discriminator, PlainValidator, Tag, WithJsonSchema
 
-from chaosrun.spec.base import Broken, Count, Duration, Model, Name, Share, Span
+from chaosrun.spec import units
+from chaosrun.spec.base import TAG, Broken, Count, Duration, Model, Name, Span, problem
 from chaosrun.spec.steps.base import FaultStep
+
+
+def _some(value: Any) -> int | float:
+    """A whole number of clients, or a share of them."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    try:
+        share = units.ratio(value)
+    except units.UnitError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise problem("clients", f"{value!r} is no number of clients; write 30, or a share of them such as 10%")
+    return share
+
+
+Some = Annotated[
+    int | float,
+    PlainValidator(_some),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$", "examples": ["10%"]},
+            ]
+        }
+    ),
+]
+
+
+def _code(code: int) -> int:
+    # RFC 6455 7.4: 1005, 1006 and 1015 are never on the wire, 1004 and 1016-2999 have no meaning.
+    if code not in (*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)):
+        raise problem("code", f"{code} is no code to close with; write 1000-1003, 1007-1014 or 3000-4999")
+    return code
 
 
 class CloseWith(Model):
     """A close frame with a code, and the closing handshake by the book."""
 
-    close: Annotated[int, Field(ge=1000, le=4999)]
+    close: Annotated[int, AfterValidator(_code)]
+
+
+How = Annotated[
+    Annotated[Literal["rst", "fin", "silent", "vanished"], Tag(TAG + "word")]
+    | Annotated[CloseWith, Tag(TAG + "close")],
+    Discriminator(lambda value: TAG + ("close" if isinstance(value, dict | CloseWith) else "word")),
+]
 
 
 class ClientDisconnectStep(FaultStep):
@@ -23,24 +66,33 @@ class ClientDisconnectStep(FaultStep):
     fault: Literal["client_disconnect"]
     group: Name | None = None
     """None: the first one."""
-    clients: Count | Share = 1.0
+    clients: Some = 1.0
     """A whole number of clients, or a share of the group, chosen by the seed."""
-    how: Literal["rst", "fin", "silent"] | CloseWith = "rst"
+    how: How = "rst"
+    """`silent` and `vanished` leave the connection open, and last until the fault is removed."""
     over: Duration = 0
     """One after the other, spread evenly over this time."""
     every: Span | None = None
     times: Count = 1
     """So many times, one `every` so long: a storm."""
     seed: int = 1
+    """Chooses the clients."""
 
     def rules(self) -> Iterator[Broken]:
         if self.times > 1 and self.every is None:
             yield Broken("`times` needs `every`", ("times", "every"))
         if self.times == 1 and self.every is not None:
             yield Broken("`every` needs `times` above 1", ("times", "every"))
+        if self.every is not None and self.every <= self.over:
+            yield Broken("`every` must be longer than `over`: one wave ends before the next begins", ("every", "over"))
+        if self.times > 1 and self.is_sustained():
+            yield Broken(f"a {self.how} client stays so; take `times` and `every` out", ("how", "times"))
 
     def is_sustained(self) -> bool:
-        return self.how == "silent"
+        return self.how in ("silent", "vanished")
+
+    def repeats(self) -> tuple[int, int]:
+        return self.times, self.every or 0
 
     def lasts_ns(self) -> int:
         return self.over + (self.times - 1) * (self.every or 0)

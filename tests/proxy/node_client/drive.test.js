@@ -19,8 +19,9 @@ afterEach(async () => {
 });
 
 test("the version", async () => {
-  const answer = await server.getVersion();
-  assert.match(answer.data.version, /^\d+\.\d+\.\d+|^git$/);
+  const answer = await server.getVersion(); // 4.0 gives the response, 4.1 the text of its body
+  const { version } = typeof answer === "string" ? JSON.parse(answer) : answer.data;
+  assert.match(version, /^\d+\.\d+\.\d+|^git$/);
 });
 
 test("a proxy is created, found, listed and removed", async () => {

@@ -1,0 +1,43 @@
+"""Whether the clients that a method cuts off are there, and can be cut off in that way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chaosrun.spec.doubt import Finding
+from chaosrun.spec.method import walk
+from chaosrun.spec.model import Experiment
+from chaosrun.spec.nodes import Path
+from chaosrun.spec.overrides import did_you_mean
+from chaosrun.spec.steps import ClientDisconnectStep
+
+_LOAD: Path = ("steady_state", "load")
+
+
+def client_problems(experiment: Experiment) -> Iterator[Finding]:
+    """What is wrong with the steps that cut clients off."""
+    for path, step in (*walk(experiment.method, ("method",)), *walk(experiment.rollbacks, ("rollbacks",))):
+        if isinstance(step, ClientDisconnectStep):
+            yield from _group(path, step, experiment)
+            yield from _silent(path, step, experiment)
+
+
+def _group(path: Path, step: ClientDisconnectStep, experiment: Experiment) -> Iterator[Finding]:
+    load = experiment.steady_state.load
+    name = next(iter(load)) if step.group is None else step.group
+    if name not in load:
+        yield Finding((*path, "group"), f"no group {name!r} in `load`{did_you_mean(name, list(load))}", needs=(_LOAD,))
+        return
+    there = load[name].clients
+    if isinstance(step.clients, int) and step.clients > there:
+        text = f"{step.clients} clients of group {name!r}, which has {there}; write {there} or less, or 100%"
+        yield Finding((*path, "clients"), text, needs=((*path, "group"), (*_LOAD, name, "clients")))
+
+
+def _silent(path: Path, step: ClientDisconnectStep, experiment: Experiment) -> Iterator[Finding]:
+    url = experiment.target.url
+    if step.how == "silent" and url is not None and url.startswith("wss:"):
+        text = (
+            "over TLS a silent client reads on for a while; write `how: vanished`, which the kernel itself sees to"
+        )
+        yield Finding((*path, "how"), text, needs=(("target", "url"),))

@@ -1,0 +1,176 @@
+"""A frozen server: by the kernel's own word it stood still for as long as the report says, and nobody lost anything."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from e2e_running import INCONCLUSIVE, ROOT, TRIES, Finished, come_to, free_port, missing_copies, skip_where_stolen_from
+
+from chaosrun.identity import Identity, identify, send_signal, thread_states
+from chaosrun.recorded import Recording, read_run
+from chaosrun.records import Undone
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+EXPERIMENT = ROOT / "experiments" / "server-freeze.yaml"
+CLIENTS = 20
+FROZEN_S = 2.0
+MS = 1_000_000
+NOISE_NS = 500 * MS
+"""What a busy machine may add between two processes that look at one event; the bounds are one-sided beside it."""
+
+
+def is_stopped(pid: int) -> bool:
+    identity = identify(pid)
+    return identity is not None and "T" in thread_states(identity).values()
+
+
+@dataclass
+class Told:
+    finished: Finished
+    recording: Recording
+    stood: tuple[int, int]
+    """When this test first and last saw the server stopped, in run time."""
+    events: list[dict[str, Any]]
+    """What the bridge wrote of itself, in run time."""
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return self.finished.result
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    for number in range(TRIES):
+        reports = tmp_path_factory.mktemp(f"reports-{number}")
+        run = come_to({"type": "intent"}, EXPERIMENT, "--profile", "smoke", "--format", "json", reports=reports)
+        pid = int(run.wait_for(type="started", role="server")["pid"])
+        seen: list[int] = []
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not (seen and not is_stopped(pid)):
+            if is_stopped(pid):
+                seen.append(time.monotonic_ns())
+            time.sleep(0.002)
+        finished = run.finish()
+        if finished.code != INCONCLUSIVE:
+            break
+    else:
+        skip_where_stolen_from(finished.out + finished.err)
+    assert finished.folder is not None
+    assert seen, "the kernel never called it stopped"
+    recording = read_run(finished.folder)
+    origin = recording.began.origin_ns
+    lines = (finished.folder / "roles" / "bridge.events.jsonl").read_text().splitlines()
+    events = [{**each, "t": each["t"] - origin} for each in map(json.loads, lines)]
+    return Told(finished, recording, (seen[0] - origin, seen[-1] - origin), events)
+
+
+def test_it_passes_and_leaves_nothing_behind(told: Told) -> None:
+    assert told.finished.code == 0, told.finished.err + "\n".join(told.result["reasons"])
+    assert told.finished.left_behind() == []
+
+
+def test_the_kernel_called_it_stopped_for_as_long_as_the_report_says(told: Told) -> None:
+    [fault] = told.result["faults"]
+    first, last = told.stood
+    assert fault["verified"] and fault["undone"]
+    assert fault["call_s"] * 1e9 <= first <= fault["confirmed_s"] * 1e9 + NOISE_NS
+    assert fault["removed_s"] * 1e9 - NOISE_NS <= last <= fault["removed_s"] * 1e9
+    assert fault["removed_s"] - fault["call_s"] >= FROZEN_S
+
+
+def test_nothing_came_from_it_meanwhile(told: Told) -> None:
+    history = told.recording.history
+    since, until = told.stood[0] + NOISE_NS, told.stood[1]
+    assert [push.at for push in history.pushes if since < push.at < until] == []
+    assert [slot.got for slot in history.slots if since < slot.got < until] == []
+    assert [each for each in told.events if told.stood[0] < each["t"] < until] == [], "nor did it write anything"
+
+
+def test_no_client_was_cut_off_by_the_bridges_own_log(told: Told) -> None:
+    accounts = {each["account"] for each in told.events if each["event"] == "subscribed"} - {"prober"}
+    stopped = told.recording.history.load_stopped
+    assert len(accounts) == CLIENTS
+    closed = [each for each in told.events if each["event"] == "closed" and each["t"] < stopped]
+    assert [each for each in closed if each["account"] in accounts] == []
+    clients = told.result["clients"]
+    assert (clients["unexpected_disconnects"], clients["reconnects"]) == (0, 0)
+
+
+def test_what_piled_up_was_answered_late_and_nothing_was_lost(told: Told) -> None:
+    assert told.finished.folder is not None
+    requests, push = told.result["messages"]["requests"], told.result["messages"]["push"]
+    # 100 requests a second; those of the last `latency_limit` of the freeze are still answered in time.
+    assert requests["replied_late"] >= 100 * (FROZEN_S - 0.5) * 0.9
+    assert (requests["lost_connected"], requests["lost_at_break"], requests["skipped_disconnected"]) == (0, 0, 0)
+    assert (push["lost_connected"], push["missed_disconnected"]) == (0, 0)
+    assert push["tail"] == missing_copies(told.finished.folder, told.recording.history)
+
+
+def test_all_were_hit_and_all_were_served_again_soon_after_the_kernel_let_it_go_on(told: Told) -> None:
+    recovery, removed = told.result["recovery"], told.result["faults"][0]["removed_s"]
+    assert recovery["affected_clients"] == CLIENTS
+    assert recovery["back_s"]["never"] == 0
+    last = told.stood[1] / 1e9
+    firsts: dict[tuple[int, str], int] = {}
+    for each in told.recording.history.pushes:
+        stream = told.recording.history.streams[each.sid]
+        if each.at > told.stood[1]:
+            firsts.setdefault((stream.c, stream.channel), each.at)
+    truth = max(firsts.values()) / 1e9
+    assert last <= truth
+    assert removed + recovery["ttr_s"] <= truth + recovery["error_s"] + NOISE_NS / 1e9
+    assert recovery["outage_s"] >= FROZEN_S
+
+
+def test_load_and_prober_noticed_it_together(told: Told) -> None:
+    [check] = [each for each in told.result["observer"]["checks"] if each["name"].startswith("prober against load")]
+    assert check["value"] is not None, check["why"]
+    assert check["outcome"] in ("ok", "warn")
+
+
+# ---- a server that chaosrun did not start ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted_leaves_a_found_server_running(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "chaosrun", "serve", "mt5-bridge", "--port", str(free_port())]
+    serving = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path)
+    server: Identity | None = None
+    try:
+        assert serving.stdout is not None
+        target = tmp_path / "target.yaml"
+        lines: list[str] = []
+        while not any(line.startswith("target:") for line in lines) or lines[-1].strip():
+            lines.append(serving.stdout.readline())
+            assert lines[-1], "".join(lines)
+        text = "".join(lines)
+        target.write_text(yaml.safe_dump(yaml.safe_load(text[text.index("target:") :])["target"]))
+        pid = next(int(line.split()[-1]) for line in lines if line.startswith("server is process"))
+        server = identify(pid)
+        assert server is not None
+        long = ("--profile", "smoke", "--target", target, "--set", "method.0.for=60s")
+        run = come_to({"type": "confirmed"}, EXPERIMENT, *long, reports=tmp_path / "reports")
+        assert is_stopped(pid)
+        run.signal(number)
+        finished = run.finish()
+        assert finished.code == 4, finished.err
+        assert identify(pid) == server
+        assert not is_stopped(pid)
+        assert finished.folder is not None
+        assert [line.verified for line in read_run(finished.folder).lines.of(Undone)] == [True]
+    finally:
+        if server is not None:
+            send_signal(server, signal.SIGCONT)
+        serving.send_signal(signal.SIGTERM)
+        serving.communicate(timeout=30)
+        assert server is None or identify(server.pid) != server
