@@ -22,6 +22,9 @@ from chaosrun.proxy.http import HttpClient
 from chaosrun.proxy.proxy import Surroundings
 from chaosrun.reference import _program
 
+_FILES_FOR_US = 64
+"""Files kept for the loop, the listeners and the clients of the API, so that a toxic can always be taken off."""
+
 
 def main() -> None:
     """`python -m chaosrun.proxy`."""
@@ -66,10 +69,9 @@ def serve(
 async def _serve(
     sock: socket.socket, seed: int, allow_remote: bool, die_with_stdin: bool, say: Callable[[], None]
 ) -> None:
-    _allow_many_files()
     loop = asyncio.get_running_loop()
     alarm = Alarm(loop)
-    proxies = Collection(Surroundings(alarm, seed, allow_remote))
+    proxies = Collection(Surroundings(alarm, seed, allow_remote, room=_room()))
     api = Api(proxies)
     server = await loop.create_server(lambda: HttpClient(api), sock=sock)
     say()
@@ -84,10 +86,13 @@ def _say_ready(_host: str, port: int, seed: int) -> None:
     sys.stdout.flush()
 
 
-def _allow_many_files() -> None:
-    """A connection takes two; the limit that a shell sets is often 1,024."""
+def _room() -> int:
+    """How many clients there may be: each takes two files, and the limit that a shell sets is often 1,024."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        return sys.maxsize
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return (hard - _FILES_FOR_US) // 2
 
 
 def _is_loopback(host: str) -> bool:

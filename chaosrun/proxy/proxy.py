@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import socket
 import sys
 import time
@@ -24,17 +23,19 @@ BACKLOG = 4096
 _ACCEPTS = 256
 """Clients let in before others have their turn."""
 
-_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_OUT_OF_FILES_S = 0.1
+_REST_S = 0.1
+"""How long nobody is let in when there is no room."""
 
 
 class Surroundings:
     """What all proxies of the process share."""
 
-    def __init__(self, alarm: Alarm, seed: int, allow_remote: bool) -> None:
+    def __init__(self, alarm: Alarm, seed: int, allow_remote: bool, room: int) -> None:
+        """`room` is the number of clients that there may be at once."""
         self.alarm = alarm
         self.seed = seed
         self.allow_remote = allow_remote
+        self.room = room
 
 
 class Proxy:
@@ -50,6 +51,8 @@ class Proxy:
         self._count = 0
         self._nobody = asyncio.Event()
         self._nobody.set()
+        self._said = False
+        """Whether it has complained of having no room."""
         self._toxics: list[Toxic] = []
 
     @property
@@ -133,26 +136,30 @@ class Proxy:
     def _accept(self) -> None:
         assert self._listener is not None
         for _ in range(_ACCEPTS):
+            if self._around.room <= 0:
+                self._rest("as many clients as its limit of open files permits; raise it with `ulimit -n`")
+                return
             try:
                 sock, _peer = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _OUT_OF_FILES:
-                    raise
-                self._rest(error)
+                self._rest(f"cannot accept: {error.strerror}")
                 return
+            self._around.room -= 1
             self._count += 1
             self._nobody.clear()
             self._clients[self._count] = _Client(self._count, sock, self)
 
-    def _rest(self, error: OSError) -> None:
-        """Lets nobody in for a moment: the kernel keeps them waiting."""
-        sys.stderr.write(f"proxy {self.name}: cannot accept: {error.strerror}; raise the limit of open files\n")
+    def _rest(self, why: str) -> None:
+        """Lets nobody in for a moment: the kernel keeps them waiting, and the API stays within reach."""
+        if not self._said:
+            sys.stderr.write(f"proxy {self.name}: {why}\n")
+            self._said = True
         assert self._listener is not None
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._listener)
-        loop.call_later(_OUT_OF_FILES_S, self._go_on, self._listener)
+        loop.call_later(_REST_S, self._go_on, self._listener)
 
     def _go_on(self, listener: socket.socket) -> None:
         if listener is self._listener:
@@ -160,7 +167,8 @@ class Proxy:
 
     def forget(self, number: int) -> None:
         """The client of that number is gone, and the service's side of it."""
-        self._clients.pop(number, None)
+        if self._clients.pop(number, None) is not None:
+            self._around.room += 1
         if not self._clients:
             self._nobody.set()
 

@@ -93,9 +93,10 @@ def address(text: str) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def start_embedded(*options: str, host: str = proxy.HOST) -> Iterator[Server]:
-    """The embedded proxy, ready."""
-    argv = [*proxy.argv(host=host), *options]
+def start_embedded(*options: str, host: str = proxy.HOST, files: int | None = None) -> Iterator[Server]:
+    """The embedded proxy, ready; `files` is its limit of open files."""
+    limit = [] if files is None else ["prlimit", f"--nofile={files}:{files}"]
+    argv = [*limit, *proxy.argv(host=host), *options]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None

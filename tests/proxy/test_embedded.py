@@ -129,6 +129,20 @@ def test_a_slow_toxic_makes_the_client_wait(embedded: Server, service: Service) 
     assert len(_upstream.receive(sent)) == sent
 
 
+def test_clients_for_whom_there_are_no_files_wait_and_the_api_stays_within_reach(service: Service) -> None:
+    with start_embedded(files=84) as server:  # room for ten clients
+        where = server.proxy(service.address)
+        pairs = [service.pair(where) for _ in range(10)]
+        waiting = Peer(socket.create_connection(where))
+        waiting.send(b"x")
+        server.remove(server.toxic("latency", latency=10))
+        assert waiting.silent(0.2)
+        for end in pairs[0]:
+            end.close()
+        assert service.accept().receive(1) == b"x"
+        waiting.close()
+
+
 def test_ipv6_on_both_sides(embedded: Server) -> None:
     with Service("::1") as service:
         where = embedded.proxy(service.address, listen="[::1]:0")
