@@ -36,6 +36,7 @@ class ContainerNetwork(Fault):
         super().__init__(name, role=role, sustained=True)
         self._network = network
         self._planned: UndoArgs | None = None
+        self._done_at: int | None = None
 
     def plan(self, world: World, identifier: str) -> Undo:
         assert self.role is not None
@@ -64,6 +65,7 @@ class ContainerNetwork(Fault):
 
     async def inject(self, world: World) -> None:
         await to_its_end(self._disconnect)
+        self._done_at = world.now()
 
     async def confirm(self, world: World) -> Confirmation:
         return await asyncio.to_thread(self._confirm)
@@ -94,15 +96,17 @@ class ContainerNetwork(Fault):
             docker.disconnect(self._args.container, self._args.endpoint)
 
     def _confirm(self) -> Confirmation:
-        """The engine takes the container's end of the cable away, and then says that it is not in the network."""
+        """The engine answers the order when the container's end of the cable is gone, and then says so."""
         args = self._args
         try:
             with Docker(args.container.engine) as docker:
                 there = _is_connected(docker.inspect(args.container.id), args)
         except Unavailable as error:
             return Confirmation(False, str(error))
-        told = f"that the container is {'still' if there else 'no longer'} in network {args.network}"
-        return Confirmation(not there, f"the engine reports {told}")
+        if there:
+            return Confirmation(False, f"the engine reports that the container is still in network {args.network}")
+        how = f"the engine reports that the container is no longer in network {args.network}"
+        return Confirmation(True, how, self._done_at)
 
 
 def make(step: ContainerNetworkStep) -> Fault:

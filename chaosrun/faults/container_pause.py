@@ -29,6 +29,7 @@ class ContainerPause(Fault):
     def __init__(self, name: str, *, role: str) -> None:
         super().__init__(name, role=role, sustained=True)
         self._container: Container | None = None
+        self._done_at: int | None = None
 
     def plan(self, world: World, identifier: str) -> Undo:
         assert self.role is not None
@@ -50,6 +51,7 @@ class ContainerPause(Fault):
 
     async def inject(self, world: World) -> None:
         await to_its_end(self._pause)
+        self._done_at = world.now()
 
     async def confirm(self, world: World) -> Confirmation:
         return await asyncio.to_thread(self._confirm)
@@ -68,14 +70,14 @@ class ContainerPause(Fault):
             docker.pause(self._found)
 
     def _confirm(self) -> Confirmation:
-        """The engine freezes the control group itself, and says so when the kernel has done it."""
+        """The engine answers the order when the kernel has frozen the control group, and then says so."""
         try:
             with Docker(self._found.engine) as docker:
                 status = docker.inspect(self._found.id).state.status
         except Unavailable as error:
             return Confirmation(False, str(error))
         if status == "paused":
-            return Confirmation(True, "the engine reports that the container is paused")
+            return Confirmation(True, "the engine reports that the container is paused", self._done_at)
         return Confirmation(False, f"the engine reports that the container is {status}")
 
 

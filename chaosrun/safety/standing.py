@@ -63,7 +63,8 @@ class StandingFaults:
             Unavailable: what it would hit is not there; nothing was injected.
             Unwritable: its undo could not be written; nothing was injected.
         """
-        standing = _Standing(fault, fault.plan(self._world, identifier))
+        # In a thread: it may go through the process table, or ask an engine.
+        standing = _Standing(fault, await asyncio.to_thread(fault.plan, self._world, identifier))
         await fault.prepare(self._world)
         if look is not None:
             await look.prepare()
