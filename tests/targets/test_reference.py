@@ -141,8 +141,10 @@ def test_by_hand_it_serves_until_told_to_stop_and_says_how_to_point_an_experimen
 def test_the_yaml_by_hand_selects_each_part_by_its_port_and_starts_it_without_a_tie_to_us(tmp_path: Path) -> None:
     service = target(tmp_path)
     roles = yaml.safe_load(target_yaml(service))["target"]["roles"]
-    for name, port in service.ports.items():
+    for name in service.roles:
         process = roles[name]["process"]
-        assert process["cmdline_contains"] == [f"--port {port} "]
+        assert process["cmdline_contains"] == [f"--port {service.ports[name]} "]
         assert process["cmdline_contains"][0] in " ".join(process["start"])
         assert "--die-with-stdin" not in process["start"]
+    assert roles["server"]["admin"] == f"http://127.0.0.1:{service.ports['server admin']}"
+    assert "admin" not in roles["terminal"]
