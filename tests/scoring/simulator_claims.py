@@ -100,13 +100,18 @@ def _recovered(troubles: Sequence[Trouble], episode: Episode) -> Iterator[Compar
     if not troubles or episode.error is None:
         return
     recovered = episode.recovered
-    over = [ends(each) for each in troubles if not any(other.shows_after(each.b) for other in troubles)]
-    # By requests an outage of some clients is over where they meet the rest of it no more often than is tolerated.
+
+    def is_last(t: int) -> bool:
+        return not any(trouble.shows_after(t) for trouble in troubles)
+
+    over = [ends(each) for each in troubles if is_last(each.b)]
+    # Tolerance is of requests: an outage of some clients is over by definition where no request meets the rest of it.
+    # Nobody asked then, so that there is no more to tell; of one that met it, all of the rest must be in the error.
     for each in troubles:
-        if each.by == "requests" and each.a <= recovered < each.b and not each.group.nobody_served(recovered, each.b):
-            t = each.group.excess_after(recovered, each.b)
-            if not any(other.shows_after(t) for other in troubles):
-                over.append((t, t))
+        rest = recovered, each.b
+        unmet = each.by == "requests" and each.a <= recovered < each.b and each.group.first_missed(*rest) == each.b
+        if unmet and not each.group.nobody_served(*rest) and is_last(recovered):
+            over.append((recovered, recovered))
     off = min((max(0, a - recovered, recovered - b) for a, b in over), default=1 << 62)
     by = (episode.recovered_by or "").partition(".")[2]
     yield Compared(f"R, by {by}", off, episode.error)

@@ -147,20 +147,6 @@ class GroupTruth:
             until = t
         return until
 
-    def excess_after(self, t: int, b: int) -> int:
-        """Just after the last slot before `b` that met an outage and was, with those before it, one of too many of all
-        from `t` on; `t` if there was none.
-
-        What is tolerated is a share of requests, whatever share of the clients cannot be served meanwhile.
-        """
-        tolerated, over, n, met = share(self.plan.tolerate_requests), t, 0, 0
-        first, last = (bisect_left(self._meetings, (at, False)) for at in (t, b))
-        for due, meets in self._meetings[first:last]:
-            n, met = n + 1, met + meets
-            if meets and met > tolerated * n:
-                over = due + 1
-        return over
-
     def first_excess(self, start: int, end: int) -> tuple[int, int] | None:
         """The first window inside `[start, end)` that lost more slots than it tolerates: its start, and its first
         slot that was lost."""
@@ -190,14 +176,9 @@ class GroupTruth:
         return dues + list(sentinel_times(plan, self.world.baseline, stop))
 
     @cached_property
-    def _meetings(self) -> list[tuple[int, bool]]:
-        """Due times of slots and sentinels, ascending, and whether their client could not be served."""
-        return sorted((due, not self.served_at(c, due)) for due, c in self._dues)
-
-    @cached_property
     def _met(self) -> list[int]:
         """Due times of slots and sentinels whose client could not be served."""
-        return [due for due, meets in self._meetings if meets]
+        return sorted(due for due, c in self._dues if not self.served_at(c, due))
 
     @property
     def met(self) -> int:

@@ -86,14 +86,13 @@ def test_a_recovery_later_than_the_requests_behind_the_outage_were_lost_is_not_t
     assert broken(truth, replace(episode, recovered=s(12.15))) != []
 
 
-def test_what_some_clients_lose_behind_the_recovery_ends_where_it_is_tolerated_and_not_before() -> None:
+def test_of_the_rest_of_an_outage_that_a_request_meets_all_must_be_in_the_error() -> None:
     outages = Outage(HIT, s(15), "errors"), Outage(s(15), s(17), "errors", (SOME,))
     truth, episode = scored(*outages)
     assert episode.recovered == s(15.5)
-    # Of the slots from 15.5 s on more than a tenth are lost up to the fourth of those clients', at 16.75 s.
-    assert truth.groups[0].excess_after(s(15.5), s(17)) == s(16.75) + 1
     assert broken(truth, episode) == []
-    assert names(broken(truth, replace(episode, error=s(1.25)))) == {"R, by requests"}
+    assert broken(truth, replace(episode, error=s(1.5))) == []
+    assert names(broken(truth, replace(episode, error=s(1.5) - 2 * MS))) == {"R, by requests"}
 
 
 def test_the_rest_of_an_outage_of_some_clients_that_no_request_meets_is_not_claimed() -> None:
