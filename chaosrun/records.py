@@ -219,6 +219,13 @@ class Closed(Record, frozen=True, kw_only=True):
     planned: bool = False
     """Our own close, or the doing of a fault of the load (a cut, or what came of a silence): not an unexpected
     disconnect."""
+    silent_since: int | None = None
+    """It was half-open when its client gave it up: a fault had let nothing pass since then."""
+
+    @property
+    def passed_until(self) -> int:
+        """When the last could pass: what was sent later was sent to nobody, though the connection looked open."""
+        return self.t if self.silent_since is None else self.silent_since
 
 
 class Silenced(Record, frozen=True, kw_only=True):

@@ -249,14 +249,25 @@ class Client:
         self.state = State.CLOSING
         self.changed_at = self._now
         self._waits = 0
+        silent_since = None
         if self._cut is not None:
             self._cut.ended(self._now)
+            silent_since = self._cut.silent_since
         group.counts.open -= 1
         if not planned:
             group.counts.disconnects += 1
             group.counts.errors[cause if code is None else f"{cause} {code}"] += 1
         self._record(
-            Closed(t=self._now, g=group.index, c=self.c, conn=self.conn, cause=cause, code=code, planned=planned)
+            Closed(
+                t=self._now,
+                g=group.index,
+                c=self.c,
+                conn=self.conn,
+                cause=cause,
+                code=code,
+                planned=planned,
+                silent_since=silent_since,
+            )
         )
         self.requests.give_up()
 

@@ -15,7 +15,7 @@ from chaosrun.sockets import Passed
 class Severed:
     """A connection that a fault cut off."""
 
-    __slots__ = ("_at", "_client", "_connection", "_due", "_name", "_passed")
+    __slots__ = ("_at", "_client", "_connection", "_due", "_name", "_passed", "silent_since")
 
     def __init__(self, client: int, connection: Connection, due: int) -> None:
         self._client = client
@@ -25,6 +25,8 @@ class Severed:
         self._at: int | None = None
         self._passed: Passed | None = None
         """How much had passed when it fell silent; None: it did not."""
+        self.silent_since: int | None = None
+        """None: it may speak."""
 
     def ended(self, now: int) -> None:
         """Its session is over, by the cut or in the silence after it."""
@@ -32,7 +34,7 @@ class Severed:
             self._at = now
 
     def fell_silent(self, now: int) -> None:
-        self._at = now
+        self._at = self.silent_since = now
         self._passed = self._connection.passed
 
     def account(self) -> CutOff:
@@ -43,6 +45,7 @@ class Severed:
 
     def mend(self) -> None:
         """Let it speak again, if it is silent."""
+        self.silent_since = None
         self._connection.unsilence()
 
 

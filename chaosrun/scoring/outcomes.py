@@ -66,7 +66,9 @@ def judge(history: History, g: int) -> tuple[Outcome, ...]:
     """Every row of group `g`, in order of due time (then client), judged at the end of the run."""
     group = history.plan.groups[g]
     ends = {
-        (closed.c, closed.conn): closed.t for closed in history.closed if closed.g == g and _breaks(closed, history)
+        (closed.c, closed.conn): closed.passed_until
+        for closed in history.closed
+        if closed.g == g and _breaks(closed, history)
     }
     faults = sorted(call.t for call in history.called)
     rows = sorted(row for row in history.slots if row.group == g)

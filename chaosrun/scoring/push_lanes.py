@@ -64,7 +64,7 @@ class _Connections:
 
     def until(self, client: int, conn: int) -> int:
         closed = self.closed.get((client, conn))
-        return self._end if closed is None else closed.t
+        return self._end if closed is None else closed.passed_until
 
     def restarted(self, before: int, opened: int) -> bool:
         """Whether the server may have begun to number anew between the beginnings of two connections.

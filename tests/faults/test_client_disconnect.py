@@ -262,6 +262,8 @@ def test_silent_clients_with_a_heartbeat_come_back_and_the_server_is_left_with_t
     victims = set(chosen(CutOrder(clients=4), 0, CLIENTS))
     closed = [line for line in history.closed if line.t < run.stopped]
     assert {(line.c, line.cause, line.planned) for line in closed} == {(c, "ping_timeout", True) for c in victims}
+    since = {line.c: line.t for line in read_lines(tmp_path).of(Silenced)}
+    assert {line.c: line.silent_since for line in closed} == since, "nothing passed any more since then"
     assert {c for c, times in conns(history).items() if times == 2} == victims
     assert_each_slot_has_one_row(run, history)
 

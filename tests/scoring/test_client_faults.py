@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from push_script import Script
 from storybook import MS, S, Story, group, ms, s, strike
 
 from chaosrun.judge import gather
@@ -15,6 +16,7 @@ from chaosrun.records import Called, Closed, Confirmed, History, Probe
 from chaosrun.scoring.comeback import Noticed
 from chaosrun.scoring.connections import measure_connections
 from chaosrun.scoring.detection import detections_agree
+from chaosrun.scoring.pushes import count_pushes
 from chaosrun.scoring.recovery import Recovery, find_recovery
 from chaosrun.scoring.requests import Requests, violations
 from chaosrun.scoring.timeline import build_timeline
@@ -122,6 +124,12 @@ def test_a_prober_that_is_served_throughout_contradicts_no_load_whose_clients_ch
     assert list(detections_agree(gather(told(story)))) == []
 
 
+def given_up(history: History) -> History:
+    """Its connections had been silent since the fault when they were given up."""
+    closed = [msgspec.structs.replace(line, silent_since=HIT) for line in history.closed]
+    return replace(history, closed=closed)
+
+
 # ---- half-open ------------------------------------------------------------------------------------------------------
 
 
@@ -139,8 +147,9 @@ def test_half_open_clients_that_give_up_by_their_heartbeat_have_noticed_and_are_
 
 
 def test_half_open_clients_that_ask_notice_by_the_first_answer_that_does_not_come() -> None:
-    story = Story(group(), faults=[strike(HIT, removed=s(30))]).swallow(HIT, s(14)).crash(s(14), s(14) + 1)
-    history = told(story, cause="ping_timeout", sustained=True)
+    asking = group(reply_timeout_ns=S)
+    story = Story(asking, faults=[strike(HIT, removed=s(30))]).swallow(HIT, s(14)).crash(s(14), s(14) + 1)
+    history = given_up(told(story, cause="ping_timeout", sustained=True))
     (episode,) = recovery_of(history).episodes
     # The slots of the four are due at 10, 10.25, 10.5 and 10.75 s, and each must be answered within 0.5 s.
     assert episode.noticed == {"deadline": Noticed(count=4, p50=ms(750), max=ms(1250))}
@@ -148,4 +157,19 @@ def test_half_open_clients_that_ask_notice_by_the_first_answer_that_does_not_com
     assert (episode.recovered, episode.ttr) == (s(14) + BACK, 0)
     ledger = Requests.of(history, 0).ledger
     assert violations(history, 0, ledger) == []
-    assert ledger.lost_at_break == 16, "four a second for four seconds: the connection ended before their time was up"
+    # Four a second for four seconds. Though the first were given more than a second, nobody was there to answer them.
+    assert (ledger.lost_at_break, ledger.lost_connected) == (16, 0)
+
+
+def test_what_was_published_to_a_half_open_connection_was_missed_while_away_and_not_lost_while_connected() -> None:
+    """One message a second; the client falls silent at 10 s, gives up at 14 s, and is there again from 15 s on."""
+    script = Script().joins(0, 1, head=0).gets(0, 2, *range(1, 10)).leaves(0, 14, "ping_timeout", planned=True)
+    script.joins(0, 15, head=14).gets(0, 16, 15, 16).marks(100, 16)
+    for number in range(1, 17):
+        script.logs(number, number, number)
+    history = script.history()
+    heard = count_pushes(history, 0, (0, HIT)).ledger
+    assert (heard.lost_connected, heard.missed_disconnected) == (4, 1), "as of a connection that was there"
+    ledger = count_pushes(given_up(history), 0, (0, HIT)).ledger
+    assert (ledger.lost_connected, ledger.missed_disconnected) == (0, 5)
+    assert ledger.balanced
