@@ -54,7 +54,7 @@ def story(result: Result) -> list[str]:
         return [f"A load test: no fault was planned. {_load(result)}"]
     if not called:
         return [f"No fault was injected. {_load(result)}"]
-    sentences = [_faults(called), _recovery(result), _hurt(result.recovery)]
+    sentences = [_faults(called), _recovery(result), _hurt(result)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -97,11 +97,14 @@ def _recovery(result: Result) -> str:
     return f"{which}Whether it recovered is unknown."
 
 
-def _hurt(worst: EpisodeReport) -> str:
+def _hurt(result: Result) -> str:
+    worst = result.recovery
     affected, back = worst.affected_clients, worst.back_s
     if affected is None:
         return ""
     lost = f" {seconds_of_clients(worst)} were lost." if worst.lost_client_seconds else ""
+    if affected == 0 and (stale := result.detection_s.client.get("stale")) is not None:
+        return f"No client went unanswered; the feeds of {counted(stale.count, 'client')} stood still.{lost}"
     if affected == 0:
         return f"No client was affected.{lost}"
     if back.never:

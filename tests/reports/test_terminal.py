@@ -21,7 +21,7 @@ from rich.cells import cell_len
 
 from chaosrun.reports._safe_text import fit_encoding
 from chaosrun.reports.terminal import render
-from chaosrun.scoring.result import Criterion, FaultReport, Finding, Result
+from chaosrun.scoring.result import ClientDetection, Criterion, Detection, FaultReport, Finding, Result
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDER = Path("reports/20261121T090000Z-300-users-are-served-again")
@@ -52,6 +52,13 @@ def test_the_summary_reads_as_it_was_approved(name: str) -> None:
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_no_line_is_wider_than_asked(name: str, width: int) -> None:
     assert all(cell_len(line) <= width for line in render(RESULTS[name], FOLDER, width=width).splitlines())
+
+
+def test_where_only_feeds_stood_still_nobody_is_said_to_have_been_spared() -> None:
+    feeds = {"stale": ClientDetection(count=20, p50=0.9, max=1.0)}
+    recovery = replace(PASSED.recovery, affected_clients=0, lost_client_seconds=0.0, impact_by="accounts.pushes")
+    text = render(replace(PASSED, recovery=recovery, detection_s=Detection(service=0.0, client=feeds)), FOLDER)
+    assert "No client went unanswered; the feeds of 20 clients stood still." in " ".join(text.split())
 
 
 def test_a_passed_run_fits_a_screen_of_80_by_24() -> None:
