@@ -5,10 +5,13 @@ accepted that is one.
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import socket
+import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -208,6 +211,31 @@ def test_a_command_must_be_on_the_path(tmp_path: Path) -> None:
 def test_a_process_must_be_running_as_often_as_expected(tmp_path: Path) -> None:
     target = "{url: ws://127.0.0.1:1, roles: {server: {process: {name: no-such-process, expect: 2}}}}"
     assert _needs(tmp_path, target)["process no-such-process"] == "missing"
+
+
+def test_what_starts_a_found_process_again_must_be_on_the_path(tmp_path: Path) -> None:
+    target = "{url: ws://127.0.0.1:1, roles: {server: {process: {name: no-such-process, start: [no-such-launcher]}}}}"
+    assert _needs(tmp_path, target)["program no-such-launcher"] == "missing"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="processes of two users need root")
+@pytest.mark.parametrize(("fault", "state"), [("noop", "ok"), ("process_pause, role: server", "missing")])
+def test_a_process_of_another_user_may_be_watched_and_not_hit(tmp_path: Path, fault: str, state: str) -> None:
+    word = uuid.uuid4().hex
+    process = subprocess.Popen(["sh", "-c", "while :; do sleep 1; done", word], user=1, cwd="/")
+    target = f"{{url: ws://127.0.0.1:1, roles: {{server: {{process: {{name: sh, cmdline_contains: [{word}]}}}}}}}}"
+    file = tmp_path / "x.yaml"
+    file.write_text((EXPERIMENT % (30, target)).replace("noop", fault))
+    experiment = load_experiment(file).experiment
+    os.seteuid(65534)
+    try:
+        [found] = [each for each in needs.needs(experiment) if each.name == "process sh"]
+    finally:
+        os.seteuid(0)
+        process.kill()
+        process.wait()
+    assert found.state == state
+    assert ("run chaosrun as that user" in found.found) == (state == "missing")
 
 
 def test_clients_need_descriptors_and_ports(tmp_path: Path) -> None:
