@@ -17,7 +17,7 @@ from typing import Any, Self
 import msgspec
 
 from chaosrun.errors import Unavailable
-from chaosrun.identity import Identity, identify
+from chaosrun.identity import Identity, Stat, all_stats, boot_id, identify
 from chaosrun.inspected import Endpoint, Inspected
 from chaosrun.processes import is_in_container
 
@@ -126,9 +126,7 @@ class Docker:
         found = [each for each in raw if each["Labels"].get(_ONE_OFF, "False").lower() != "true"]
         if len(found) != 1:
             names = sorted(f"{each['Names'][0][1:]} of project {each['Labels'].get(_PROJECT)}" for each in found)
-            there = (
-                f"there are {len(found)}: {', '.join(names)}; say which `project`" if found else "there is none"
-            )
+            there = f"there are {len(found)}: {', '.join(names)}; say which `project`" if found else "there is none"
             raise Unavailable(f"{sought} at {self.engine.host}: one container expected, {there}")
         return Container(self.engine, found[0]["Id"], found[0]["Names"][0][1:])
 
@@ -254,3 +252,15 @@ def main_process(seen: Inspected) -> Identity | None:
     found = identify(seen.state.pid) if seen.state.pid > 0 else None
     # Of an engine elsewhere the pid is somebody else's here.
     return found if found is not None and is_in_container(found.pid, seen.id) else None
+
+
+def first_process(container: str) -> Identity | None:
+    """The same by the kernel alone: an engine that is starting a container may answer only when it has started it."""
+    inside = {pid: each for pid, each in all_stats().items() if each.runs and is_in_container(pid, container)}
+    # What `docker exec` starts has its parent outside, too, but comes later.
+    first = min((each for each in inside.values() if each.parent not in inside), key=_start_time, default=None)
+    return None if first is None else Identity(first.pid, first.start_time, boot_id())
+
+
+def _start_time(process: Stat) -> float:
+    return process.start_time

@@ -7,11 +7,10 @@ engine blocks, so whoever has an event loop calls it in a thread.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from dataclasses import replace
 
-from chaosrun.containers import Container, Docker, Engine, Gone, Sought, main_process
+from chaosrun.containers import Container, Docker, Engine, Gone, Sought, first_process, main_process
 from chaosrun.errors import Unavailable
 from chaosrun.identity import Identity, is_alive
 from chaosrun.inspected import Inspected
@@ -70,13 +69,10 @@ class ContainerRole:
             return self._docker.inspect(self._container.id)
 
     def pids(self) -> list[Identity]:
-        """Asks the engine only when the process that was found last has ended; empty where the engine has none to tell,
-        and where it is another machine's."""
-        if self._main is None or not is_alive(self._main):
-            try:
-                self._main = main_process(self.look())
-            except Unavailable:
-                self._main = None
+        """By the kernel alone, since an engine at work may keep whoever measures waiting; empty before `look` has found
+        the container, and where its processes are another machine's."""
+        if self._container is not None and (self._main is None or not is_alive(self._main)):
+            self._main = first_process(self._container.id)
         return [self._main] if self._main is not None else []
 
     def resolve(self) -> list[Identity]:
@@ -142,12 +138,7 @@ class InsideRole(ContainerRole):
         return replace(self._wanted, container=self._container.id) if self._container is not None else None
 
     def pids(self) -> list[Identity]:
-        """Asks the engine only when there are none: the container may have been made anew."""
-        if not (found := self._inside()):
-            with contextlib.suppress(Unavailable):
-                self.look()
-                found = self._inside()
-        return found
+        return find(self.selector) if self.selector is not None else []
 
     def resolve(self) -> list[Identity]:
         super().resolve()
@@ -171,9 +162,6 @@ class InsideRole(ContainerRole):
         return await readiness.wait_until(
             self.name, f"a process ({self._wanted})", self._found, within_s=_FOUND_WITHIN_S
         )
-
-    def _inside(self) -> list[Identity]:
-        return find(self.selector) if self.selector is not None else []
 
     async def _found(self) -> None:
         found = await asyncio.to_thread(self.pids)

@@ -84,7 +84,11 @@ def _folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # The engine leaves the network of the host mounted there, once a container has used that.
+        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        for mount in reversed([each for each in mounts if each.startswith(f"{folder}/")]):
+            subprocess.run(["umount", mount], capture_output=True, check=False)
+        shutil.rmtree(folder)
 
 
 def _by_hand(program: str, folder: Path) -> Iterator[str]:

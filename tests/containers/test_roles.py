@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from docker_stage import HTTP, Stage, World, published, serves, supervised, until
 
-from chaosrun.containers import Sought
+from chaosrun.containers import Sought, first_process
 from chaosrun.errors import Unavailable
 from chaosrun.faults.process_kill import ProcessKill
 from chaosrun.identity import is_alive, send_signal
-from chaosrun.processes import Selector, is_in_container
+from chaosrun.processes import Selector, find, is_in_container
 from chaosrun.targets.container import ContainerRole, InsideRole
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
@@ -29,7 +29,9 @@ def role_of(name: str) -> ContainerRole:
 
 def inside(name: str, *words: str, without: tuple[str, ...] = ()) -> InsideRole:
     selector = Selector(name="python", cmdline_contains=words, cmdline_excludes=without)
-    return InsideRole("app", Sought(name=name), selector)
+    role = InsideRole("app", Sought(name=name), selector)
+    role.look()
+    return role
 
 
 def labels(service: str, project: str, **more: str) -> dict[str, str]:
@@ -45,6 +47,17 @@ def test_a_containers_process_is_the_one_that_the_host_sees(stage: Stage) -> Non
     assert is_alive(main)
     assert is_in_container(main.pid, role.container.id)
     assert not is_in_container(1, role.container.id)
+
+
+def test_what_is_executed_inside_is_not_taken_for_the_first_process(stage: Stage) -> None:
+    name = stage.sleeper()
+    role = role_of(name)
+    [main] = role.resolve()
+    made = stage.api.exec_create(name, ["python", "-c", "import time; time.sleep(60)"])
+    stage.api.exec_start(made["Id"], detach=True)
+    executed = Selector(cmdline_contains=("sleep(60)",), container=role.container.id)
+    until(lambda: len(find(executed)) == 1, "it runs inside")
+    assert first_process(role.container.id) == main
 
 
 def test_after_a_restart_the_role_is_the_new_process(stage: Stage) -> None:
@@ -64,7 +77,7 @@ def test_a_container_made_anew_under_its_name_is_the_role_again(stage: Stage) ->
     stage.api.remove_container(name, force=True)
     assert role.pids() == []
     stage.sleeper(name=name)
-    assert [each.pid for each in role.pids()] == [stage.pid(name)]
+    assert [each.pid for each in role.resolve()] == [stage.pid(name)]
 
 
 def test_a_name_that_is_not_there_is_refused_and_so_is_the_beginning_of_an_id(stage: Stage) -> None:

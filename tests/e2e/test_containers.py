@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from e2e_running import ROOT, conclusive
+from test_shipped import IN_CONTAINERS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "containers"))
 
@@ -25,7 +26,7 @@ def running() -> Iterator[Project]:
         yield Project(started.name, started.port, {**started.env, "DOCKER_HOST": stage.host})
 
 
-@pytest.mark.parametrize("experiment", ["container-crash", "network-partition"])
+@pytest.mark.parametrize("experiment", IN_CONTAINERS)
 def test_the_smoke_profile_passes_and_leaves_the_containers_well(
     tmp_path: Path, running: Project, experiment: str
 ) -> None:
