@@ -84,6 +84,7 @@ EPISODE = EpisodeReport(
     absorbed=False,
     lost_client_seconds=639.2,
     error_s=0.0123,
+    impact_error_s=0.0042,
     faults=["fault-1"],
     impact_by="accounts.sessions",
     recovered_by="accounts.requests",

@@ -12,7 +12,7 @@ from storybook import MS, S, Story, group, strike, ticking
 
 from chaosrun.plan import GroupPlan
 from chaosrun.records import History, Kind, Lag, Opened, Slot, Status
-from chaosrun.scoring.bounds import error_of_recovery, lag_p99
+from chaosrun.scoring.bounds import error_of_impact, error_of_recovery, lag_p99
 from chaosrun.scoring.phases import Injection
 from chaosrun.scoring.recovery import find_recovery
 from chaosrun.scoring.stretches import Start
@@ -126,6 +126,14 @@ def test_the_lag_that_counts_is_from_the_first_fault_of_the_episode_to_its_recov
     for t, lag in ((39, 0), (40, 200), (42, 200), (50, 200), (60, 200), (62, 0)):
         history = history_with(calm, Lag(t=t, span_ns=1, buckets={200: 100}, max_ns=200))
         assert error(range(50, 60), history=history, faults=(injection(40, 40), injection(45, 45))) == 1 + lag
+
+
+def test_the_lag_that_counts_for_the_impact_is_from_the_first_fault_to_it() -> None:
+    calm = Lag(t=100, span_ns=100, buckets={0: 1}, max_ns=0)
+    for t, lag in ((39, 0), (40, 200), (45, 200), (50, 200), (52, 0)):
+        history = history_with(calm, Lag(t=t, span_ns=1, buckets={200: 100}, max_ns=200))
+        faults = (injection(40, 43), injection(45, 45))
+        assert error_of_impact(history, faults, IMPACT, late=10) == 10 + lag + 3
 
 
 def test_of_a_thousand_lags_the_ten_longest_are_left_out() -> None:

@@ -82,6 +82,22 @@ def test_some_clients_that_are_out_longer_than_all_widen_the_error_until_they_ar
     assert abs(episode.recovered - s(17)) <= episode.error
 
 
+def test_a_client_is_asked_again_by_what_says_something_of_it_good_or_bad() -> None:
+    # Of the nine slots from 15 s to 15.4 s one is lost, and that is more than a tenth.
+    story = struck(TWENTY).errors(HIT, s(15)).lose(8, s(15.4), s(16.4))
+    assert episode_of(story).error == ms(50) + s(16.4) - s(15) + MS
+    skipped = struck(TWENTY).errors(HIT, s(15)).lose(8, s(15.4)).skip(8, s(16.4))
+    assert episode_of(skipped).error == ms(50) + s(17.4) - s(15) + MS
+
+
+def test_of_a_slot_and_a_sentinel_lost_at_one_instant_the_client_that_is_asked_later_counts() -> None:
+    # At 15.1 s the slot of client 2 is due, which is asked again at 15.2 s, and a sentinel of client 1, at 16.05 s.
+    plan = group(clients=20, sentinel_period_ns=ms(100))
+    story = struck(plan).errors(HIT, s(15)).lose(2, s(15.1))
+    assert episode_of(story).error == ms(50) + ms(400) + MS
+    assert episode_of(story.lose(1, s(15.1))).error == ms(50) + s(16.05) - s(15) + MS
+
+
 def test_a_canary_asks_a_client_again_that_was_out_longer_than_the_others() -> None:
     plan = group(clients=20, tolerate_sessions=0.5)
     episode = episode_of(struck(plan).errors(HIT, s(15)).crash(s(15), s(17), clients=[3, 9, 15]))

@@ -67,7 +67,9 @@ def test_what_used_up_the_tolerance_began_at_the_earliest_with_the_first_bad_slo
     assert run.first_lost(5, 5) == (4, 5)  # but nothing began before the fault
     assert slots((50, False)).first_lost(53, 0) == (53, 50)
     assert slots((50, False), (51, True)).first_lost(53, 0) == (53, 50)
+    assert slots((50, False), (63, True)).first_lost(53, 0) == (53, 50)
     assert slots((0, True), (1, True)).first_lost(0, 0) == (0, 0)
+    assert slots((0, True), (1, True)).first_lost(1, 0) == (0, 0)
     assert slots((7, True), width=10).first_lost(3, 2) == (7, 2)
 
 
