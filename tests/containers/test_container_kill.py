@@ -315,3 +315,16 @@ def test_a_step_of_the_yaml_becomes_the_fault_that_it_describes() -> None:
     fault = make(step)
     assert (fault.name, fault.role, fault.sustained) == ("container_kill server", "server", False)
     assert make(ContainerKillStep(fault="container_kill", role="server")).sustained
+
+
+def test_who_may_not_signal_the_process_is_told_before_the_load(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if chaosrun were a user of the group docker: the engine obeys it, the kernel does not."""
+
+    async def story() -> None:
+        world = world_of(stage.sleeper())
+        monkeypatch.setattr("chaosrun.faults.container_kill.may_signal", lambda _process: False)
+        with pytest.raises(Unavailable, match=r"another user's.*run chaosrun as root, or write `how: kill`"):
+            await end().check(world)
+        await end("kill").check(world)
+
+    asyncio.run(story())

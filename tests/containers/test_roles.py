@@ -14,6 +14,8 @@ from docker_stage import HTTP, Stage, World, published, serves, supervised, unti
 from chaosrun.containers import Sought, first_process
 from chaosrun.errors import Unavailable
 from chaosrun.faults.process_kill import ProcessKill
+from chaosrun.faults.process_pause import ProcessPause
+from chaosrun.faults.process_pause import undo as thaw
 from chaosrun.identity import is_alive, send_signal
 from chaosrun.processes import Selector, find, is_in_container
 from chaosrun.targets.container import ContainerRole, InsideRole
@@ -192,3 +194,21 @@ def test_an_open_port_of_a_container_is_no_sign_of_life(stage: Stage) -> None:
         pass
     assert not serves(port)
     assert stage.status(name) == "running"
+
+
+def test_freezing_the_process_inside_leaves_the_rest_of_the_container_running(stage: Stage) -> None:
+    async def story() -> None:
+        port = published()
+        name = stage.run(*supervised(HTTP, 0.5), ports={8000: port})
+        until(lambda: serves(port), "the app answers")
+        world = World(inside(name, "the-app"))
+        fault = ProcessPause("freeze the app", role="app")
+        record = await asyncio.to_thread(fault.plan, world, "f1")
+        await fault.inject(world)
+        assert (await fault.confirm(world)).verified
+        assert not serves(port)
+        assert stage.execute(name, "python", "-c", "print('alive')") == (0, "alive\n")
+        await asyncio.to_thread(thaw, record)
+        until(lambda: serves(port), "it goes on")
+
+    asyncio.run(story())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_running import ROOT, conclusive
+from e2e_running import ROOT, chaosrun, come_to, conclusive
 from test_shipped import IN_CONTAINERS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "containers"))
@@ -40,3 +41,31 @@ def test_the_smoke_profile_passes_and_leaves_the_containers_well(
         for service in ("bridge", "terminal"):
             container = docker.find(Sought(service=service, project=running.name))
             until(lambda container=container: docker.inspect(container.id).is_well, service)  # type: ignore[misc]
+
+
+def test_a_run_that_is_stopped_puts_the_container_back_into_its_network(tmp_path: Path, running: Project) -> None:
+    experiment = ROOT / "experiments" / "network-partition.yaml"
+    longer = ("--set", "method.cut the terminal off.for=60s")
+    run = come_to(
+        {"type": "confirmed"}, experiment, "--profile", "smoke", *longer, reports=tmp_path, env=dict(running.env)
+    )
+    with Docker(Engine(running.env["DOCKER_HOST"])) as docker:
+        terminal = docker.find(Sought(service="terminal", project=running.name))
+        assert docker.inspect(terminal.id).networks == {}
+        run.signal(signal.SIGTERM)
+        finished = run.finish()
+        assert finished.code == 4
+        [network] = docker.inspect(terminal.id).networks.values()
+    assert network.fixed.ipv4 == f"{running.env['CHAOSRUN_NETWORK']}.10"
+    assert "terminal" in (network.aliases or ())
+    assert finished.left_behind() == []
+
+
+def test_what_cannot_be_cut_off_is_refused_before_any_load(tmp_path: Path, running: Project) -> None:
+    experiment = ROOT / "experiments" / "network-partition.yaml"
+    wrong = ("--set", "method.cut the terminal off.network=elsewhere")
+    run = chaosrun(experiment, "--profile", "smoke", *wrong, reports=tmp_path, env=dict(running.env))
+    finished = run.finish()
+    assert finished.code == 69, finished.err
+    assert "is not in network elsewhere; it is in: " in finished.err
+    assert [line["name"] for line in run.lines() if line["type"] == "phase"] == ["start"]
