@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, Literal, TypeVar
 
@@ -149,18 +149,19 @@ def undo(record: Undo) -> None:
     """Take the toxic off, switch the proxy on, or remove it, from the record alone.
 
     Raises:
-        Unavailable: the server does not do it.
+        Dirty: the server does not answer.
+        Unavailable: it does not do it.
     """
     args = _args(record)
-    if args.is_over:
-        return
-    server = Server(args.api)
-    if args.what == "toxic":
-        _take_off(server, args)
-    elif args.what == "link":
-        server.remove(args.proxy)
-    elif (state := server.proxy(args.proxy)) is not None and not state.enabled:
-        server.switch(args.proxy, on=True)
+    with _asking(args) as server:
+        if server is None:
+            return
+        if args.what == "toxic":
+            _take_off(server, args)
+        elif args.what == "link":
+            server.remove(args.proxy)
+        elif (state := server.proxy(args.proxy)) is not None and not state.enabled:
+            server.switch(args.proxy, on=True)
 
 
 def verify(record: Undo) -> bool:
@@ -170,17 +171,26 @@ def verify(record: Undo) -> bool:
         Dirty: the server is somebody else's and does not answer.
     """
     args = _args(record)
-    if args.is_over:
-        return True
-    try:
-        state = Server(args.api).proxy(args.proxy)
-    except (Unreachable, Frozen) as error:
-        if args.is_over:
-            return True
-        raise Dirty(f"{error}; when it answers again: {_by_hand(args)}") from error
+    state = None
+    with _asking(args) as server:
+        if server is not None:
+            state = server.proxy(args.proxy)
     if args.what == "link" or state is None:
         return state is None
     return state.toxic(args.toxic) is None if args.what == "toxic" else state.enabled
+
+
+@contextlib.contextmanager
+def _asking(args: UndoArgs) -> Iterator[Server | None]:
+    """The server; None where it has ended with the run, as it may while it is asked: what it did is gone then."""
+    if args.is_over:
+        yield None
+        return
+    try:
+        yield Server(args.api)
+    except (Unreachable, Frozen) as error:
+        if not args.is_over:
+            raise Dirty(f"{error}; when it answers again: {_by_hand(args)}") from error
 
 
 def _put(link: Link, toxic: Toxic) -> None:

@@ -24,5 +24,7 @@ def proxy_line(result: Result) -> str | None:
     asked, realised = proxy.get("requested_ms"), proxy.get("realised_ms")
     if not isinstance(asked, int | float):
         return line
-    told = seconds(realised / 1e3 if isinstance(realised, int | float) else None)
-    return f"{line} · {seconds(asked / 1e3)} more asked of every round trip, the prober's took {told} more"
+    told = "by how much the prober's grew is unknown"
+    if isinstance(realised, int | float):
+        told = f"the prober's took {seconds(realised / 1e3)} more"
+    return f"{line} · {seconds(asked / 1e3)} more asked of every round trip, {told}"

@@ -51,7 +51,7 @@ def _proxy(target: Target, proxy: Proxy, roles: Collection[str]) -> Iterator[Fin
         yield from _allowed(target, api, (*_PROXY, "toxiproxy"))
     for index, link in enumerate(proxy.all_links()):
         path: Path = (*_PROXY, "links", index)
-        yield from _leads_somewhere(target, link, roles, path)
+        yield from _leads_somewhere(target, proxy, link, roles, path)
         for key in ("listen", "upstream"):
             address = getattr(link, key)
             host = host_of(f"tcp://{address}") if address is not None else None
@@ -65,13 +65,20 @@ def _proxy(target: Target, proxy: Proxy, roles: Collection[str]) -> Iterator[Fin
             yield Finding(path, text, needs=((*_PROXY, "toxiproxy"), ("target", "url")))
 
 
-def _leads_somewhere(target: Target, link: ProxyLink, roles: Collection[str], path: Path) -> Iterator[Finding]:
+def _leads_somewhere(
+    target: Target, proxy: Proxy, link: ProxyLink, roles: Collection[str], path: Path
+) -> Iterator[Finding]:
     if target.url is not None and link.role != ENTRY:
         text = (
             f"only the clients' way in, `{ENTRY}`, can be led through the proxy: {target.url!r} is all that chaosrun "
             f"knows of this target, and nothing would tell it to go another way to {link.role!r}"
         )
         yield Finding(path, text, needs=(("target", "url"),))
+    api = host_of(proxy.toxiproxy) if "://" in proxy.toxiproxy else None
+    elsewhere = link.listen is not None or (api is not None and not is_loopback(api))
+    if target.reference is not None and link.role != ENTRY and elsewhere:
+        text = f"the parts of a reference service talk on loopback; let the proxy lead to {link.role!r} from there"
+        yield Finding(path, text, needs=((*_PROXY, "toxiproxy"),))
     if target.reference is not None and link.role not in roles:
         text = f"the target has no role {link.role!r}{did_you_mean(link.role, list(roles))}"
         yield Finding(path, text, needs=(("target", "reference"),))

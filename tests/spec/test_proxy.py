@@ -96,6 +96,7 @@ def test_without_a_proxy_the_target_is_told_what_it_lacks(problems) -> None:
             'reference: mt5-bridge, allow: [toxi], proxy: {toxiproxy: "http://toxi:8474"}',
             "give the link an `upstream` as the proxy sees it",
         ),
+        ('reference: mt5-bridge, proxy: {links: [{role: terminal, listen: "127.0.0.1:1"}]}', "talk on loopback"),
         ('url: "ws://127.0.0.1:1", proxy: {links: [{role: server, upstream: "bridge:1"}]}', "allow: [bridge]"),
         (
             'url: "ws://127.0.0.1:1", roles: {worker: {process: w}}, proxy: {links: [worker]}',
