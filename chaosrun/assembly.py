@@ -29,6 +29,7 @@ from chaosrun.preflight import refuse_strangers
 from chaosrun.records import Began, Ready
 from chaosrun.spec import model
 from chaosrun.spec.accounts import read_accounts
+from chaosrun.spec.client_rules import half_open
 from chaosrun.spec.conditions import conditions_of
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.model import reveal
@@ -210,6 +211,7 @@ class Assembly:
             reconnect=Backoff(
                 first_ns=back.first, max_ns=back.max, factor=back.factor, jitter=back.jitter, seed=back.seed
             ),
+            half_open=half_open(self._experiment, plan.name),
             heartbeat_every_s=group.heartbeat.every / 1e9 if group.heartbeat else None,
             heartbeat_timeout_s=group.heartbeat.timeout / 1e9 if group.heartbeat else 10.0,
             channels=group.channels.list if group.channels else (),

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from chaosrun.scoring.ratio import rank
+from chaosrun.scoring.ratio import how_many
 from chaosrun.sockets import Name
 
 How = Literal["rst", "fin", "close", "silent", "vanished"]
@@ -45,5 +45,4 @@ class CutOff(msgspec.Struct, frozen=True, kw_only=True):
 
 def chosen(order: CutOrder, wave: int, clients: int) -> list[int]:
     """The clients of a group of `clients` that an order means in its `wave`-th call, in the order of their cuts."""
-    count = order.clients if isinstance(order.clients, int) else rank(order.clients, clients)
-    return random.Random(f"{order.seed}/{wave}").sample(range(clients), min(count, clients))
+    return random.Random(f"{order.seed}/{wave}").sample(range(clients), how_many(order.clients, clients))

@@ -9,6 +9,7 @@ from pathlib import Path
 from chaosrun.doctor import machine, tools
 from chaosrun.doctor._base import Finding
 from chaosrun.errors import Unavailable
+from chaosrun.spec.client_rules import half_open
 from chaosrun.spec.method import all_faults
 from chaosrun.spec.model import Experiment, ProcessSelector, Role
 from chaosrun.spec.secret import Secret, reveal
@@ -44,9 +45,10 @@ def lacking(findings: list[Finding]) -> list[Finding]:
 
 
 def _load(experiment: Experiment) -> Iterator[Finding]:
-    groups = experiment.steady_state.load.values()
-    yield machine.descriptors(max(-(-group.clients // group.workers) for group in groups))
-    yield machine.ports(sum(group.clients for group in groups))
+    groups = experiment.steady_state.load
+    extra = {name: half_open(experiment, name) for name in groups}
+    yield machine.descriptors(max(-(-group.clients // group.workers) + extra[name] for name, group in groups.items()))
+    yield machine.ports(sum(group.clients + extra[name] for name, group in groups.items()))
 
 
 def _roles(experiment: Experiment) -> Iterator[Finding]:
@@ -66,6 +68,8 @@ def _roles(experiment: Experiment) -> Iterator[Finding]:
             yield _process(name, role.process, is_hit=name in {step.target_role() for step in all_faults(experiment)})
             if role.process.start:
                 yield _command(name, reveal(role.process.start[0]))
+        elif role.systemd is not None:
+            yield _unit(name, role.systemd)
         elif role.command:
             yield _command(name, reveal(role.command[0]))
 
@@ -117,6 +121,17 @@ def _process(role: str, wanted: ProcessSelector, *, is_hit: bool) -> Finding:
         told += f"; process {forbidden[0]} is another user's: run chaosrun as that user, or as root"
         enough = False
     return Finding(f"process {wanted.name}", "ok" if enough else "missing", told, f"role {role}")
+
+
+def _unit(role: str, unit: str) -> Finding:
+    from chaosrun import systemd  # noqa: PLC0415 - most experiments have no unit
+
+    try:
+        seen = systemd.look(unit)
+    except Unavailable as error:
+        return Finding(f"unit {unit}", "missing", str(error), f"role {role}")
+    told = str(seen) if seen.main is not None else f"{seen}, without a main process; start it"
+    return Finding(f"unit {unit}", "ok" if seen.main is not None else "missing", told, f"role {role}")
 
 
 def _command(role: str, program: str) -> Finding:

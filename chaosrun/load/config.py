@@ -34,6 +34,8 @@ class GroupLoad(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
     """Built-in name, `package.module:Class`, or a YAML protocol as JSON."""
     reconnect: Backoff = Backoff()
+    half_open: int = 0
+    """Connections that a fault may leave half-open, beside those that its clients then have."""
     heartbeat_every_s: float | None = None
     heartbeat_timeout_s: float = 10.0
     channels: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 def shortage(groups: Sequence[GroupLoad], shard: int, shards: int) -> str | None:
     """What this worker lacks for its clients, with the remedy; None: nothing. Raises the soft limit where it may."""
-    clients = sum(len(range(shard, group.plan.clients, shards)) for group in groups)
+    clients = sum(len(range(shard, group.plan.clients, shards)) + group.half_open for group in groups)
     return _too_few_descriptors(clients + SPARE, shards) or _too_few_ports(groups)
 
 
@@ -39,9 +39,10 @@ def _too_few_ports(groups: Sequence[GroupLoad]) -> str | None:
     except (OSError, ValueError):
         return None  # not this kernel's way of saying it
     ports = high - low + 1
-    clients = sum(group.plan.clients for group in groups)
+    clients = sum(group.plan.clients + group.half_open for group in groups)
     if clients <= ports:
         return None
     return (
-        f"{clients} clients need more than the {ports} local ports ({_PORT_RANGE}); widen the range, or lower `clients`"
+        f"{clients} connections need more than the {ports} local ports ({_PORT_RANGE}); "
+        "widen the range, or lower `clients`"
     )

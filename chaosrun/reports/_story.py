@@ -75,9 +75,10 @@ def _faults(called: list[FaultReport]) -> str:
 def _fault(fault: FaultReport) -> str:
     role = f" of {fault.role}" if fault.role is not None else ""
     told = f"'{fault.name}' ({fault.kind}{role}) was injected at {seconds(fault.call_s)}"
+    by = f": {fault.detail}" if fault.detail else ""
     if fault.verified is not True or fault.call_s is None or fault.confirmed_s is None:
-        return f"{told}, its effect {'' if fault.verified else 'NOT '}confirmed."
-    return f"{told}, its effect confirmed within {seconds(max(0.0, fault.confirmed_s - fault.call_s))}."
+        return f"{told}, its effect {'' if fault.verified else 'NOT '}confirmed{by}."
+    return f"{told}, its effect confirmed within {seconds(max(0.0, fault.confirmed_s - fault.call_s))}{by}."
 
 
 def _recovery(result: Result) -> str:

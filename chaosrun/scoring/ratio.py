@@ -19,3 +19,8 @@ def exact(ratio: float) -> Fraction:
 def rank(q: float, n: int) -> int:
     """How many of `n` values the `q`-quantile has at or below it: `ceil(q * n)`, at least 1."""
     return max(1, ceil(exact(q) * n))
+
+
+def how_many(some: int | float, of: int) -> int:
+    """A whole number as it is, or a share of `of` rounded up; at least 1 and at most all."""
+    return min(some if isinstance(some, int) else rank(some, of), of)

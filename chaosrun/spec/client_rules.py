@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chaosrun.scoring.ratio import how_many
 from chaosrun.spec.doubt import Finding
-from chaosrun.spec.method import walk
+from chaosrun.spec.method import all_faults, walk
 from chaosrun.spec.model import Experiment
 from chaosrun.spec.nodes import Path
 from chaosrun.spec.overrides import did_you_mean
 from chaosrun.spec.steps import ClientDisconnectStep
 
 _LOAD: Path = ("steady_state", "load")
+
+
+def half_open(experiment: Experiment, group: str) -> int:
+    """How many connections of a group may be half-open and given up, beside those that its clients then have."""
+    load = experiment.steady_state.load
+    first = next(iter(load))
+    return sum(
+        how_many(step.clients, load[group].clients)
+        for step in all_faults(experiment)
+        if isinstance(step, ClientDisconnectStep) and step.is_sustained() and (step.group or first) == group
+    )
 
 
 def client_problems(experiment: Experiment) -> Iterator[Finding]:
@@ -37,7 +49,5 @@ def _group(path: Path, step: ClientDisconnectStep, experiment: Experiment) -> It
 def _silent(path: Path, step: ClientDisconnectStep, experiment: Experiment) -> Iterator[Finding]:
     url = experiment.target.url
     if step.how == "silent" and url is not None and url.startswith("wss:"):
-        text = (
-            "over TLS a silent client reads on for a while; write `how: vanished`, which the kernel itself sees to"
-        )
+        text = "over TLS a silent client reads on for a while; write `how: vanished`, which the kernel itself sees to"
         yield Finding((*path, "how"), text, needs=(("target", "url"),))

@@ -148,6 +148,16 @@ def test_too_few_descriptors_are_found_before_the_load(tmp_path):
         started(tmp_path, during, clients=hard)
 
 
+def test_connections_that_a_fault_may_leave_half_open_need_descriptors_too(tmp_path):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+    async def during(run):
+        raise AssertionError("it started")
+
+    with pytest.raises(Unavailable, match="ulimit"):
+        started(tmp_path, during, clients=3, half_open=hard)
+
+
 def test_the_snapshots_of_two_workers_are_one_picture(tmp_path):
     async def during(run):
         await run.all_usable()
