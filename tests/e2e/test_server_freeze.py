@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -151,6 +152,16 @@ def test_load_and_prober_noticed_it_together(told: Told) -> None:
     [check] = [each for each in told.result["observer"]["checks"] if each["name"].startswith("prober against load")]
     assert check["value"] is not None, check["why"]
     assert check["outcome"] in ("ok", "warn")
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="the kernel's help is asked for through setpriv")
+def test_a_frozen_server_of_its_own_dies_with_a_killed_chaosrun(tmp_path: Path) -> None:
+    """Stopped, it cannot hear that its standard input has ended; the kernel kills it."""
+    long = ("--profile", "smoke", "--set", "method.0.for=60s")
+    run = come_to({"type": "confirmed"}, EXPERIMENT, *long, reports=tmp_path)
+    run.look()
+    run.process.kill()
+    assert run.finish().left_behind() == []
 
 
 # ---- a server that chaosrun did not start ---------------------------------------------------------------------------
