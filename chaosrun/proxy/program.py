@@ -59,7 +59,7 @@ def serve(
         UsageError: other machines can reach the host, and that is not allowed.
     """
     if not allow_remote and not _is_loopback(host):
-        raise UsageError(f"--host {host} can be reached from other machines; --allow-remote permits that")
+        raise UsageError(f"host {host} can be reached from other machines; allow-remote permits that")
     seed = secrets.randbits(32) if seed is None else seed
     sock = _program.listening_socket(host, port)
     say = partial(say_ready, host, sock.getsockname()[1], seed)
@@ -99,5 +99,5 @@ def _is_loopback(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise UsageError(f"--host {host}: {error.strerror}") from error
+        raise UsageError(f"host {host}: {error.strerror}") from error
     return all(ipaddress.ip_address(each[4][0]).is_loopback for each in found)

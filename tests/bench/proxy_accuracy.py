@@ -5,7 +5,9 @@
 A service in a process of its own pushes stamped messages on every connection; the clients in this process subtract the
 stamp from their own clock, which is the same. Printed are the quantiles of what a message took above the latency that
 was asked for, so the way through the kernel and both event loops counts as error; with a latency of 0 it is all there
-is. `--server` measures the original toxiproxy-server instead of the embedded proxy.
+is. `--server` measures the original toxiproxy-server instead of the embedded proxy. *stolen* is the CPU time that the
+hypervisor took away meanwhile: a line with more than a little of it says nothing of a proxy. On a busy machine run it
+under `chrt -f 10`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
 import struct
 import subprocess
@@ -21,6 +24,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import uvloop
@@ -103,7 +107,8 @@ def api(server: str | None) -> Iterator[str]:
             assert started.stdout is not None
             yield f"http://127.0.0.1:{json.loads(started.stdout.readline())['port']}"
     else:
-        with process(server, "-host", "127.0.0.1", "-port", "18474"):
+        # It would log each connection, into a pipe that nobody reads.
+        with process("env", "LOG_LEVEL=error", server, "-host", "127.0.0.1", "-port", "18474"):
             time.sleep(1)
             yield "http://127.0.0.1:18474"
 
@@ -124,6 +129,11 @@ def lead(url: str, upstream: str, latency: int | None) -> int:
         if latency:
             post(f"{url}/proxies/{name}/toxics", {"type": "latency", "attributes": {"latency": latency}})
     return int(where.rpartition(":")[2])
+
+
+def stolen_ms() -> int:
+    """CPU time that the hypervisor has taken away from all cores: proc(5), `steal`."""
+    return int(Path("/proc/stat").read_text().split()[8]) * 1000 // os.sysconf("SC_CLK_TCK")
 
 
 def quantiles(taken: list[int], requested_ms: float) -> str:
@@ -153,8 +163,10 @@ def main() -> None:
         )
         for name, latency in (("direct", None), ("no toxic", 0), (f"{given.latency} ms", given.latency)):
             port = lead(url, upstream, latency)
+            before = stolen_ms()
             taken = uvloop.run(read(port, given.connections, given.seconds))
-            print(f"{name:>9}  {quantiles(taken, latency or 0)}  n {len(taken)}", flush=True)
+            stolen = stolen_ms() - before
+            print(f"{name:>9}  {quantiles(taken, latency or 0)}  n {len(taken)}  stolen {stolen} ms", flush=True)
 
 
 if __name__ == "__main__":

@@ -345,3 +345,11 @@ def test_the_same_seed_gives_the_same_jitter_whatever_other_connections_do() -> 
 
     assert left(1) == left(1)
     assert left(1) != left(2)
+
+
+def test_another_seed_is_another_fate() -> None:
+    def lots(seed: int) -> list[float]:
+        return [Lots(seed, "p", number, "upstream").lot("t") for number in range(8)]
+
+    assert lots(7) == lots(7)
+    assert lots(7) != lots(8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import struct
 import threading
 import time
 
@@ -67,13 +68,33 @@ def test_a_deleted_proxy_ends_its_connections(server: Server, service: Service) 
 def test_latency_delays_one_direction_on_live_connections_too(server: Server, service: Service, stream: str) -> None:
     client, upstream = service.pair(server.proxy(service.address))
     sender, receiver = ends(client, upstream, stream)
-    name = server.toxic("latency", stream, latency=300)
-    assert took(sender, receiver) >= 0.299
-    assert min(took(receiver, sender) for _ in range(5)) < 0.29
+    name = server.toxic("latency", stream, latency=400)
+    assert took(sender, receiver) >= 0.399
+    assert min(took(receiver, sender) for _ in range(10)) < 0.39
     server.change(name, latency=600)
     assert took(sender, receiver) >= 0.599
     server.remove(name)
-    assert min(took(sender, receiver) for _ in range(5)) < 0.29
+    assert min(took(sender, receiver) for _ in range(10)) < 0.39
+
+
+def test_a_delay_is_never_short_and_at_its_best_exact(server: Server, service: Service) -> None:
+    client, upstream = service.pair(server.proxy(service.address))
+    server.toxic("latency", "upstream", latency=50)
+    stamp = struct.Struct("!q")
+
+    def send() -> None:
+        for _ in range(100):
+            client.send(stamp.pack(time.monotonic_ns()))
+            time.sleep(0.005)
+
+    sending = threading.Thread(target=send, daemon=True)
+    sending.start()
+    delays = []
+    for _ in range(100):
+        (sent,) = stamp.unpack(upstream.receive(stamp.size))
+        delays.append((time.monotonic_ns() - sent) / 1e6)
+    sending.join()
+    assert 50 <= min(delays) < 70  # a busy machine delays many, but hardly all; figures: tests/bench/proxy_accuracy.py
 
 
 def test_latencies_add_up(server: Server, service: Service) -> None:
@@ -141,12 +162,13 @@ def test_a_timeout_that_is_taken_away_closes_the_connection(server: Server, serv
     assert client.receive(1) == b""
 
 
+@pytest.mark.slow
 def test_a_timeout_begins_anew_with_each_chunk(server: Server, service: Service) -> None:
     client, upstream = service.pair(server.proxy(service.address))
-    server.toxic("timeout", "upstream", timeout=2000)
-    for _ in range(15):
+    server.toxic("timeout", "upstream", timeout=6000)
+    for _ in range(8):
         client.send(b"lost")
-        assert upstream.silent(0.2)  # 3 s in all
+        assert upstream.silent(1)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -175,7 +197,16 @@ def test_bandwidth_makes_data_take_as_long_as_its_rate_says(server: Server, serv
     sender, receiver = ends(client, upstream, stream)
     server.toxic("bandwidth", stream, rate=100)
     assert took(sender, receiver, b"x" * 60_000) >= 0.55
-    assert min(took(receiver, sender, b"x" * 60_000) for _ in range(5)) < 0.5
+    assert min(took(receiver, sender, b"x" * 60_000) for _ in range(10)) < 0.5
+
+
+def test_a_bandwidth_of_nothing_can_be_taken_away(server: Server, service: Service) -> None:
+    client, upstream = service.pair(server.proxy(service.address))
+    name = server.toxic("bandwidth", "upstream", rate=0)
+    client.send(b"held")
+    assert upstream.silent(0.2)
+    server.remove(name)
+    assert upstream.receive(4) == b"held"
 
 
 def test_slow_close_delays_the_end(server: Server, service: Service) -> None:
