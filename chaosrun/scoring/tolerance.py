@@ -163,7 +163,7 @@ def indicators(
             bad = slots.bad_windows(begin, end)
             own.append(Indicator(group.name, "requests", group.window_ns, bad, slots))
         if group.streams and group.kind != "http":
-            own.append(_pushes(timeline, spans, begin, end))
+            own.append(_pushes(timeline, spans, sorted(faults), begin, end))
         if not own:
             raise ValueError(f"group {group.name!r} has no indicator: give it requests, or let it hold connections")
         found += own
@@ -178,11 +178,18 @@ def _sessions(timeline: GroupTimeline, a: int, b: int) -> Indicator:
     return Indicator(timeline.group.name, "sessions", 1, bad)
 
 
-def _pushes(timeline: GroupTimeline, spans: Sequence[StaleSpan], a: int, b: int) -> Indicator:
+def _pushes(timeline: GroupTimeline, spans: Sequence[StaleSpan], faults: Sequence[int], a: int, b: int) -> Indicator:
     """At most `l * N` clients stale at each instant; a client is stale while any feed of its own is."""
     by_client: dict[int, list[Interval]] = {}
     for span in spans:
-        by_client.setdefault(span.client, []).append((span.start, span.end))
+        by_client.setdefault(span.client, []).append((_counts_from(span, faults), span.end))
     count = Steps.counting(span for own in by_client.values() for span in merged(clipped(own, a, b)))
     most = exact(timeline.group.tolerate_pushes) * timeline.group.clients
     return Indicator(timeline.group.name, "pushes", 1, count.where(lambda still: still > most, a, b))
+
+
+def _counts_from(span: StaleSpan, faults: Sequence[int]) -> int:
+    """The last receipt before a fault opens the gap that the fault makes: where a gap was not yet too long at the first
+    fault in it, it counts from there, as a slot does that was due before a fault and went bad after it."""
+    i = bisect_right(faults, span.start)
+    return faults[i] if i < len(faults) and faults[i] < span.noticed else span.start

@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from itertools import accumulate, pairwise
 from math import ceil
 
-from storybook import Feed
+from storybook import Feed, Still
 
 from chaosrun.plan import GroupPlan
 from chaosrun.records import NONE, History, Kind, Slot, Status
@@ -109,8 +109,14 @@ class Group:
         return up >= (1 - share(self.plan.tolerate_sessions)) * self.planned(t)
 
     def pushes_hold(self, t: int) -> bool:
-        stale = {span.client for span in (self.feed.stale if self.feed else ()) if span.start <= t < span.end}
+        stale = {
+            span.client for span in (self.feed.stale if self.feed else ()) if self.stale_since(span) <= t < span.end
+        }
         return len(stale) <= share(self.plan.tolerate_pushes) * self.plan.clients
+
+    def stale_since(self, span: Still) -> int:
+        inside = [call.t for call in self.history.called if span.start < call.t]
+        return min(inside) if inside and min(inside) < span.noticed else span.start
 
     # ---- requests ----
 
@@ -122,15 +128,13 @@ class Group:
             good = self.good(row)
             if row.kind == Kind.CANARY or good is None:
                 continue
-            at = row.due
-            if not good:
-                for call in sorted(call.t for call in self.history.called):
-                    if row.due < call:
-                        if self.decided(row) > call:
-                            at = call
-                        break
-            found.append((at, not good))
+            found.append((row.due if good else self.counts_at(row), not good))
         return sorted(found)
+
+    def counts_at(self, row: Slot) -> int:
+        """Of a bad row: a fault that found it undecided is what it counts for."""
+        call = min((call.t for call in self.history.called if row.due < call.t), default=None)
+        return row.due if call is None or self.decided(row) <= call else call
 
     def decided(self, row: Slot) -> int:
         if row.sent == NONE:
@@ -229,7 +233,7 @@ class BruteForce:
             found.append(Sight("requests", group, width, cache(group.window_holds), moments))
         if group.plan.streams and group.plan.kind != "http":
             spans = group.feed.stale if group.feed else ()
-            moments = sorted({t for span in spans for t in (span.start, span.end)})
+            moments = sorted({t for span in spans for t in (group.stale_since(span), span.end)})
             found.append(Sight("pushes", group, 1, cache(group.pushes_hold), moments))
         return found
 
@@ -387,7 +391,7 @@ class BruteForce:
         if not too_many:
             return 0
         last = too_many[-1]
-        clients = {row.client for row in group.rows if row.due == last and group.good(row) is False}
+        clients = {row.client for row in group.rows if group.good(row) is False and group.counts_at(row) == last}
         return max(min((t for t, _ in group.observations[c] if t > last), default=last) for c in clients) - at
 
     def width(self, ids: list[str]) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from storybook import MS, S, Story, Strike, group, ms, s, strike
+from storybook import MS, Feed, S, Still, Story, Strike, group, ms, s, strike
 
+from chaosrun.plan import StreamPlan
 from chaosrun.records import Called, Confirmed, Removed
 from chaosrun.scoring.phases import injections, observation_end, phase_span
 from chaosrun.scoring.recovery import Episode, Recovery, find_recovery
@@ -14,9 +16,9 @@ from chaosrun.scoring.timeline import build_timeline
 HIT = s(10)
 
 
-def recovery_of(story: Story) -> Recovery:
+def recovery_of(story: Story, feeds: Sequence[Feed] = ()) -> Recovery:
     history = story.history()
-    return find_recovery(history, [build_timeline(history, g) for g in range(len(history.plan.groups))])
+    return find_recovery(history, [build_timeline(history, g) for g in range(len(history.plan.groups))], feeds)
 
 
 def episodes_of(story: Story) -> tuple[Episode, ...]:
@@ -68,6 +70,27 @@ def test_an_injection_too_soon_after_the_recovery_joins() -> None:
     later = told(strike(HIT, id="a"), strike(s(13.5), id="b")).crash(HIT, s(11)).crash(s(13.5), s(14))
     assert [episode.faults for episode in episodes_of(early)] == [("a", "b")]
     assert [episode.faults for episode in episodes_of(later)] == [("a",), ("b",)]
+
+
+def two_gaps(second: float, *, limit: int = S) -> Recovery:
+    """Both faults stop the feed of all clients: the first from the last message at 9.9 s, the second from `second`."""
+    story = Story(group(streams=(StreamPlan(),)), faults=(strike(HIT, id="a"), strike(s(20), id="b")))
+    gaps = [(s(9.9), s(12)), (s(second), s(23))]
+    return recovery_of(story, [Feed([Still(c, "A", "stream", *gap, limit) for c in range(4) for gap in gaps])])
+
+
+def test_a_gap_that_was_not_yet_too_long_at_the_next_fault_is_that_faults() -> None:
+    """The last message before a fault opens the gap: with it the service would never be well up to the fault."""
+    first, second = two_gaps(19.8).episodes
+    assert (first.faults, first.recovered, first.ttr) == (("a",), s(12), s(2))
+    assert (second.faults, second.impact, second.ttr) == (("b",), s(20), s(3))
+    assert two_gaps(19.8).worst == second
+
+
+def test_a_gap_that_was_too_long_before_the_next_fault_is_not_that_faults() -> None:
+    (both,) = two_gaps(18.5).episodes
+    assert both.faults == ("a", "b")
+    assert len(two_gaps(18.5, limit=s(1.5) + 1).episodes) == 2
 
 
 def test_injections_at_one_instant_are_one_episode() -> None:
