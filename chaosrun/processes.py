@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
+from chaosrun import systemd
+from chaosrun.errors import Unavailable
 from chaosrun.identity import Identity, identify, is_alive, stat
 
 RUN_TAG = "CHAOSRUN_RUN"
@@ -36,6 +38,8 @@ class Selector:
     expect: int = 1
     container: str | None = None
     """The id of the container in which it is."""
+    unit: str | None = None
+    """The unit of systemd whose main process it is."""
 
     def __str__(self) -> str:
         parts = [
@@ -44,6 +48,7 @@ class Selector:
             *(f"without {each!r}" for each in self.cmdline_excludes),
             f"WINEPREFIX={self.wineprefix}" if self.wineprefix is not None else "",
             f"in container {self.container[:12]}" if self.container is not None else "",
+            f"main process of {self.unit}" if self.unit is not None else "",
         ]
         return ", ".join(filter(None, parts))
 
@@ -97,6 +102,8 @@ def find(selector: Selector) -> list[Identity]:
 
     Processes that may not be looked at do not match.
     """
+    if selector.unit is not None:
+        return _main_of(selector.unit)
     excluded = {1, *_lineage()}
     found = []
     for process in psutil.process_iter():
@@ -109,6 +116,14 @@ def find(selector: Selector) -> list[Identity]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+def _main_of(unit: str) -> list[Identity]:
+    try:
+        main = systemd.look(unit).main
+    except Unavailable:
+        return []
+    return [main] if main is not None else []
 
 
 def _lineage() -> Iterator[int]:

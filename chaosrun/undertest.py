@@ -24,6 +24,7 @@ from chaosrun.targets.proxied import ProxiedTarget, Wanted
 from chaosrun.targets.proxying import Proxying, choose
 from chaosrun.targets.readiness import Ready
 from chaosrun.targets.reference import ReferenceTarget
+from chaosrun.targets.systemd import SystemdRole
 from chaosrun.toxics import Link
 
 ROLES = "roles"
@@ -121,6 +122,10 @@ def _role(name: str, role: model.Role, run: str, folder: Path, events: RoleEvent
             ready=sign_of(role.ready),
             on_spawn=spawned,
             on_exit=exited,
+        )
+    if role.systemd is not None:
+        return SystemdRole(
+            name, role.systemd, output=output, ready=sign_of(role.ready), on_spawn=spawned, on_exit=exited
         )
     return CommandRole(
         name,

@@ -214,15 +214,25 @@ def _text(detail: ErrorDetails) -> str:
     return text
 
 
+_FORMS = {
+    "^wss?://": "a WebSocket address; write ws://HOST:PORT/PATH or wss://...",
+    "^https?://": "an HTTP address; write http://HOST:PORT/PATH or https://...",
+    "^(auto|": "a Toxiproxy; write auto, binary, embedded or http://HOST:PORT",
+    r":[0-9]{1,5}$": "HOST:PORT",
+    r"\.service$": "a unit of systemd; write its whole name, such as bridge.service",
+    "mbit": "a rate; write for example 10mbit",
+    "{1,15}$": "a network device; write for example eth0",
+    "(:[A-Za-z_]": "a protocol; write a built-in name such as mt5, a path that ends with .yaml, package.module:Class, "
+    "or the protocol itself as a mapping",
+    "^[A-Za-z_]": "a name; write letters, digits, _ and -, beginning with a letter",
+    "^/": "a path; it begins with /",
+}
+"""What is meant by a pattern, by a part of it; the first one that is in it counts."""
+
+
 def _pattern(value: str, pattern: str) -> str:
-    if pattern.startswith("^wss?"):
-        return f"{_short(value)} is not a WebSocket address; write ws://HOST:PORT/PATH or wss://..."
-    if "." in pattern:
-        return (
-            f"{_short(value)} is not a protocol; write a built-in name such as mt5, a path that ends with .yaml, "
-            "package.module:Class, or the protocol itself as a mapping"
-        )
-    return f"{_short(value)} is not a name; write letters, digits, _ and -, beginning with a letter"
+    meant = next((told for part, told in _FORMS.items() if part in pattern), f"of the form {pattern}")
+    return f"{_short(value)} is not {meant}"
 
 
 def _but(value: Any) -> str:

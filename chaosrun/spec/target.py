@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from chaosrun.spec.base import Broken, Count, File, Later, Many, Model, Name, Open, Span, Text
+from chaosrun.spec.base import Broken, Count, File, Many, Model, Name, Open, Span, Text
 from chaosrun.spec.protocol import SECOND
 from chaosrun.spec.proxy import Proxy
 from chaosrun.spec.ready import Ready
@@ -44,7 +44,7 @@ class ComposeService(Model):
 
 
 class Role(Model):
-    """A part of the system under test: processes that are found, one that chaosrun starts and stops, or a container."""
+    """A part of the system under test: processes, a container or a unit that is found, or what chaosrun starts."""
 
     process: Annotated[ProcessSelector | None, BeforeValidator(_process)] = None
     command: Many[Text] = ()
@@ -60,7 +60,8 @@ class Role(Model):
     """Name of a container; with `process`, that process inside it."""
     compose: ComposeService | None = None
     """In place of `container`."""
-    systemd: Later = None
+    systemd: Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.\\@-]+\.service$")] | None = None
+    """A unit of systemd, such as `bridge.service`; its main process."""
 
     @property
     def is_container(self) -> bool:
@@ -68,15 +69,15 @@ class Role(Model):
         return self.container is not None or self.compose is not None
 
     def rules(self) -> Iterator[Broken]:
-        if self.is_container:
+        if self.is_container and self.systemd is None:
             yield from self._container_rules()
-        elif (self.process is not None) == bool(self.command):
+        elif sum((self.process is not None, bool(self.command), self.systemd is not None, self.is_container)) != 1:
             text = (
-                "a role needs exactly one of `process`, `container` and `compose` (found) and `command` (started by "
-                "chaosrun)"
+                "a role needs exactly one of `process`, `container`, `compose` and `systemd` (found) and `command` "
+                "(started by chaosrun)"
             )
-            yield Broken(text, ("process", "container", "compose", "command"))
-        if self.process is not None or self.is_container:
+            yield Broken(text, ("process", "container", "compose", "systemd", "command"))
+        if self.process is not None or self.is_container or self.systemd is not None:
             if self.cwd is not None or self.env:
                 yield Broken("`cwd` and `env` go with `command`", ("process", "command", "cwd", "env"))
             if self.ready is not None and self.ready.log is not None:
