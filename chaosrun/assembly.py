@@ -36,6 +36,7 @@ from chaosrun.spec.model import reveal
 from chaosrun.spec.plan import make_plan
 from chaosrun.targets.command import CommandRole
 from chaosrun.targets.output import Output
+from chaosrun.targets.proxying import choose
 from chaosrun.undertest import RoleEvents, make_target, sign_of
 
 
@@ -43,6 +44,9 @@ def beginning(loaded: Loaded, folder: Path, profile: str | None, *, offset_ns: i
     """The first line of the run's journal: what is run, where, and by what."""
     origin_ns, wall_ns = time.monotonic_ns(), time.time_ns()
     where, plan = environment(), make_plan(loaded)
+    proxy = loaded.experiment.target.proxy
+    if proxy is not None:
+        where["toxiproxy"] = choose(proxy.toxiproxy).kind
     conditions = conditions_of(loaded, plan, where)
     return Began(
         t=0,

@@ -102,11 +102,11 @@ async def run_in(folder: Path, loaded: Loaded, options: Options, watcher: Watche
     """The same in a folder that is there, stopped by signals that are caught already.
 
     Raises:
-        ChaosrunError: as `run`; after a UsageError the folder is gone again.
+        ChaosrunError: as `run`; where the parts of the run could not even be made, the folder is gone again.
     """
     try:
         engine = _Run(loaded, options, watcher, folder)
-    except UsageError:
+    except (UsageError, Unavailable):
         shutil.rmtree(folder)  # nothing was started, so nothing is to be kept
         raise
     with signals.told_to(engine.stopping.ask_by_signal):

@@ -84,7 +84,7 @@ def toxiproxy() -> Finding:
     needed_for = "faults on the wire"
     program = shutil.which("toxiproxy-server")
     if program is None:
-        return Finding("toxiproxy", "missing", "no toxiproxy-server on PATH", needed_for)
+        return Finding("toxiproxy", "missing", "no toxiproxy-server on PATH; the embedded proxy stands in", needed_for)
     return Finding("toxiproxy", "ok", program, needed_for)
 
 

@@ -167,8 +167,8 @@ class Proxying:
         if self.role is not None:
             await self.role.stop()
             return
-        for link in reversed(self.links.values()):
-            await asyncio.to_thread(self._remove, link)
+        while self.links:
+            await asyncio.to_thread(self._remove, self.links.popitem()[1])
 
     # ---- inside
 

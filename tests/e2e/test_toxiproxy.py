@@ -62,6 +62,7 @@ def test_the_delay_that_was_asked_for_is_the_one_that_was_made(tmp_path: Path, k
     told = result["environment"]["proxy"]
     assert told["kind"] == kind
     assert told["version"]
+    assert result["conditions"]["noted"]["machine.toxiproxy"] == kind
     assert told["requested_ms"] == 100
     # Of echoes of 1 ms, on a machine that may do other things meanwhile; less than was asked cannot be.
     assert 95 <= told["realised_ms"] < 200
@@ -128,6 +129,14 @@ def test_a_proxy_that_ends_by_itself_proves_nothing_of_the_service(tmp_path: Pat
     assert finished.code == INCONCLUSIVE, finished.err
     assert any("toxiproxy" in reason and "the load goes through it" in reason for reason in finished.result["reasons"])
     assert finished.left_behind() == []
+
+
+def test_a_program_that_is_not_installed_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    choice = ("--set", "target.proxy.toxiproxy=binary")
+    finished = chaosrun(TOXIC, *choice, reports=tmp_path / "reports", env={"PATH": str(tmp_path)}).finish()
+    assert finished.code == 69, finished.err
+    assert "no toxiproxy-server is on PATH" in finished.err
+    assert finished.folder is None
 
 
 def test_a_server_that_is_not_there_is_refused_before_any_load(tmp_path: Path) -> None:
