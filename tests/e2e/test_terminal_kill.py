@@ -73,6 +73,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 def told(finished: Finished) -> Told:
     assert finished.folder is not None
     recording = read_run(finished.folder)
+    assert recording.history.called, finished.err
     origin = recording.began.origin_ns
     lines = [line.split() for line in (finished.folder / "roles" / "terminal.published").read_text().splitlines()]
     events = [json.loads(line) for line in (finished.folder / "roles" / "bridge.events.jsonl").read_text().splitlines()]
