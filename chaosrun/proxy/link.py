@@ -88,7 +88,7 @@ class Side(asyncio.Protocol):
         if self.into is not None:
             self.into.congested(False)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         if not self.transport.is_closing():
             self.transport.write(data)
 

@@ -10,6 +10,9 @@ from chaosrun.proxy.stage import Chunk, End, Item, Stage, Start
 from chaosrun.proxy.toxic import Toxic
 from chaosrun.proxy.toxics import ToxicStage
 
+_AT_ONCE = 200
+"""Items that leave a toxic in one turn: a chunk in slices of a byte must not keep other connections waiting."""
+
 
 class Pipeline:
     """Takes data and the end of the stream in, and gives them out when they are due.
@@ -40,7 +43,10 @@ class Pipeline:
         return self._enter(End(now))
 
     def advance(self, now: int) -> list[Item]:
-        """What is due by now, in order; an `End` is the last item ever."""
+        """What is due by now, in order; an `End` is the last item ever.
+
+        Where very much is due it is a part of that, and `due` says that the rest is.
+        """
         return self._move(0, [], now)
 
     def due(self) -> int | None:
@@ -117,7 +123,7 @@ class _Slot:
         for item in items:
             self.stage.put(item)
         left: list[Item] = []
-        while (when := self.leaves()) is not None and when <= now:
+        while len(left) < _AT_ONCE and (when := self.leaves()) is not None and when <= now:
             left.append(self.stage.pop())
             self._over = isinstance(left[-1], End)
         if self._over:

@@ -32,7 +32,8 @@ class Chunk(NamedTuple):
 
     at: int
     """When they enter the stage, in ns of the monotonic clock."""
-    data: bytes
+    data: bytes | memoryview
+    """A view is what is left of a chunk that a toxic has cut: to copy that for each slice would take for ever."""
 
 
 class End(NamedTuple):
@@ -106,12 +107,13 @@ class Stage:
         head = self._queue[0]
         assert isinstance(head, Chunk)
         if len(head.data) > size:
-            first, rest = head.data[:size], head.data[size:]
+            view = memoryview(head.data)
+            first, rest = bytes(view[:size]), view[size:]
             self._queue[0] = Chunk(head.at, rest)
             self._queue.appendleft(Chunk(head.at, first))
             self.held += cost(first) + cost(rest) - cost(head.data)
 
 
-def cost(data: bytes) -> int:
+def cost(data: bytes | memoryview) -> int:
     """Bytes that a chunk counts for while it is held."""
     return max(len(data), _OVERHEAD)

@@ -245,9 +245,20 @@ def test_slices_have_the_size_asked_for_and_the_delay_between_them() -> None:
 def test_slices_vary_by_no_more_than_asked_for(average: int, variation: int, size: int) -> None:
     ran = run(toxic("slicer", average_size=average, size_variation=variation))
     ran.put(b"x" * size)
+    ran.until(0)
     sizes = [len(data) for _, data in ran.times]
     assert sum(sizes) == size
     assert all(max(1, average - variation) <= each <= average + variation for each in sizes[:-1])
+
+
+def test_a_chunk_in_slices_of_a_byte_takes_many_turns_and_comes_whole() -> None:
+    ran = run(toxic("slicer", average_size=1))
+    data = bytes(range(250)) * 20
+    ran.put(data)
+    assert len(ran.out) < 500
+    assert ran.pipeline.due() == 0
+    ran.until(0)
+    assert ran.data == data
 
 
 def test_slow_close_delays_the_end_and_no_data() -> None:
