@@ -93,12 +93,12 @@ def _by_requests(slots: EventSlots, timeline: GroupTimeline, impact: int, at: in
 
 
 def _asked_again(timeline: GroupTimeline, t: int) -> int:
-    """When the clients of the bad slots due at `t` were next observed, the last of them; `t` if none was."""
+    """When the clients whose bad slots count at `t` were next observed, the last of them; `t` if none was."""
     following: dict[int, int] = {}
     for o in timeline.requests.outcomes:
         if o.due > t and o.good is not None:
             following.setdefault(o.client, o.due)
-    clients = {o.client for o in timeline.requests.due_in(t, t + 1) if o.good is False}
+    clients = {o.client for o in timeline.requests.outcomes if o.counts_at == t and o.good is False}
     return max((following[c] for c in clients if c in following), default=t)
 
 

@@ -90,6 +90,14 @@ def test_a_client_is_asked_again_by_what_says_something_of_it_good_or_bad() -> N
     assert episode_of(skipped).error == ms(50) + s(17.4) - s(15) + MS
 
 
+def test_a_slot_that_a_second_fault_found_undecided_is_of_a_client_to_be_asked_again_too() -> None:
+    # The slot of 15.4 s counts at the call of 15.42 s: one of nine from 15 s on.
+    faults = [strike(HIT), strike(s(15.42), id="second")]
+    episode = episode_of(Story(TWENTY, faults=faults).errors(HIT, s(15)).lose(8, s(15.4)))
+    assert (episode.faults, episode.recovered) == (("fault", "second"), s(15))
+    assert episode.error == ms(50) + s(16.4) - s(15) + MS
+
+
 def test_of_a_slot_and_a_sentinel_lost_at_one_instant_the_client_that_is_asked_later_counts() -> None:
     # At 15.1 s the slot of client 2 is due, which is asked again at 15.2 s, and a sentinel of client 1, at 16.05 s.
     plan = group(clients=20, sentinel_period_ns=ms(100))
