@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
-from websockets.frames import Close, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 from chaosrun.toxics import Link
@@ -89,9 +89,15 @@ async def see(link: Link, look: Look) -> Sight:
 async def _look(link: Link, look: Look, client: _Client) -> None:
     host, _, port = link.listen.rpartition(":")
     tls: dict[str, Any] = {}
-    if link.url.startswith("wss:"):
+    is_secure = link.url.startswith("wss:")
+    if is_secure and not look.leave:
         tls = {"ssl": _any_certificate(), "server_hostname": urlsplit(link.url).hostname}
     await asyncio.get_running_loop().create_connection(lambda: client, host.strip("[]"), int(port), **tls)
+    if is_secure and look.leave:
+        # TLS says that it ends by data, which comes before the end of the stream: only without it is that one seen.
+        client.leave()
+        await client.gone.wait()
+        return
     if link.url:
         client.write(_handshake(link.url))
     await client.answered.wait()
@@ -129,13 +135,10 @@ class _Client(asyncio.Protocol):
         self.transport.write(data)
 
     def leave(self) -> None:
-        """By the end of our stream, which a proxy must pass on; over TLS, which has none, by a close frame."""
+        """By the end of our stream, which a proxy has to pass on."""
         assert self.transport is not None
         self.sight.left = time.monotonic_ns() - self.began
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.write(Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True))
+        self.transport.write_eof()
 
     async def until_received(self, count: int) -> None:
         """So many bytes in all, or the end of the connection."""

@@ -72,7 +72,7 @@ class ProxiedTarget:
         took_ns = await self._proxying.start()
         if isinstance(self._target, OwnTarget):
             for wanted in self._wanted:
-                await self._lead(wanted, _address(self._target.url), self._target.url, frozenset())
+                await self._lead(wanted, address_of(self._target.url), self._target.url, frozenset())
         return took_ns | await self._target.start()
 
     async def stop(self) -> None:
@@ -99,7 +99,7 @@ class ProxiedTarget:
         return await self._proxying.lead(wanted.role, upstream=upstream, url=url, listen=wanted.listen, avoid=avoid)
 
 
-def _address(url: str) -> str:
+def address_of(url: str) -> str:
     """HOST:PORT of a WebSocket URL."""
     parts = urlsplit(url)
     host = parts.hostname or ""

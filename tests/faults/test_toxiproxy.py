@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -49,6 +51,8 @@ TOXICS: dict[str, dict[str, Any]] = {
     "down": {"toxic": "down"},
     "half of the connections": {"toxic": "latency", "attributes": {"latency": "150ms"}, "toxicity": "50%"},
 }
+CERTIFICATE = Path(__file__).parents[1] / "load" / "tls" / "localhost.pem"
+"""Key and self-signed certificate of localhost, for tests only."""
 UNTOUCHED = Look(patience_s=30)
 
 
@@ -153,6 +157,21 @@ def test_a_service_that_speaks_first_needs_no_handshake(embedded: tuple[Server, 
         async with await asyncio.start_server(greet, "127.0.0.1", 0) as greeter:
             link = link_to(embedded[0], greeter.sockets[0].getsockname()[1], url="")
             record, seen = await injected(TOXICS["latency"], World(link))
+            assert seen.verified, seen.how
+            assert await undone(record)
+            embedded[0].remove(link.proxy)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["latency", "slow_close", "bandwidth"])
+def test_it_is_seen_through_tls_as_well(embedded: tuple[Server, Identity], name: str) -> None:
+    async def scenario() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+        async with service(context) as port:
+            link = link_to(embedded[0], port, url=f"wss://localhost:{port}/")
+            record, seen = await injected(TOXICS[name], World(link))
             assert seen.verified, seen.how
             assert await undone(record)
             embedded[0].remove(link.proxy)

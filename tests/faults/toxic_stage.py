@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import ssl
 import subprocess
 import time
 import uuid
@@ -79,13 +80,13 @@ def _until_it_answers(server: Server) -> None:
 
 
 @contextlib.asynccontextmanager
-async def service() -> AsyncIterator[int]:
+async def service(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """A WebSocket service that answers pings; its port."""
 
     async def stay(socket: ServerConnection) -> None:
         await socket.wait_closed()
 
-    async with serve(stay, "127.0.0.1", 0, compression=None) as server:
+    async with serve(stay, "127.0.0.1", 0, compression=None, ssl=tls) as server:
         yield server.sockets[0].getsockname()[1]
 
 

@@ -17,8 +17,9 @@ from websockets.asyncio.client import connect
 from chaosrun import proxy
 from chaosrun.errors import Unavailable, UsageError
 from chaosrun.identity import Identity, is_alive, send_signal
+from chaosrun.targets.own import OwnTarget
 from chaosrun.targets.ports import ephemeral_range, free_port
-from chaosrun.targets.proxied import ProxiedTarget, Wanted
+from chaosrun.targets.proxied import ProxiedTarget, Wanted, address_of
 from chaosrun.targets.proxying import Choice, Proxying, choose
 from chaosrun.targets.reference import ReferenceTarget
 from chaosrun.toxics import Link, Server, Unreachable
@@ -219,3 +220,53 @@ def test_clients_and_bridge_both_go_through_their_links(tmp_path: Path) -> None:
 def test_the_folder_names_the_log_of_the_server(tmp_path: Path) -> None:
     proxying(tmp_path, Events())
     assert "toxiproxy.log" in os.listdir(tmp_path)  # noqa: PTH208 - a name is all that is asked
+
+
+# ---- the way to a service of one's own -------------------------------------------------------------------------------
+
+
+def test_clients_of_a_url_go_through_the_link_and_other_connections_do_not(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        one = proxying(tmp_path, Events())
+        target = ProxiedTarget(OwnTarget("ws://127.0.0.1:9/ws?token=1", {}), one, [Wanted("server")])
+        await target.start()
+        try:
+            link = target.links["server"]
+            assert target.url == link.url == "ws://127.0.0.1:9/ws?token=1"
+            assert target.via == link.listen
+            assert link.upstream == "127.0.0.1:9"
+            proxied = target.proxied()
+            assert proxied is not None
+            assert "token" not in str(proxied), "a URL may hold a secret, and this goes to the journal"
+        finally:
+            await target.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("url", "upstream"),
+    [
+        ("wss://staging.example/ws", "staging.example:443"),
+        ("ws://staging.example", "staging.example:80"),
+        ("ws://[::1]:9101/ws", "[::1]:9101"),
+    ],
+)
+def test_a_link_leads_to_where_the_url_says(url: str, upstream: str) -> None:
+    assert address_of(url) == upstream
+
+
+def test_a_link_may_lead_where_only_the_proxy_can_go(tmp_path: Path) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+
+    async def scenario() -> None:
+        one = proxying(tmp_path, Events())
+        wanted = Wanted("server", listen=listen, upstream="bridge:9101")
+        target = ProxiedTarget(OwnTarget("ws://127.0.0.1:9101/ws", {}), one, [wanted])
+        await target.start()
+        try:
+            assert (target.via, target.links["server"].upstream) == (listen, "bridge:9101")
+        finally:
+            await target.stop()
+
+    asyncio.run(scenario())
