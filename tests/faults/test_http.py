@@ -160,6 +160,18 @@ method: [{fault: http, STEP}]
 """
 
 
+def test_the_switches_of_a_role_may_be_turned_elsewhere_only_where_that_is_allowed(tmp_path: Path) -> None:
+    role = "{process: bridge, admin: 'http://10.1.2.3:9901'}"
+    step = "role: server, send: {path: /x}, permanent: true"
+    target = f"target: {{url: 'ws://localhost:1/', roles: {{server: {role}}}}}"
+    path = tmp_path / "e.yaml"
+    path.write_text(EXPERIMENT.replace("target: {reference: mt5-bridge}", target).replace("STEP", step))
+    with pytest.raises(SpecError, match=r"target\.roles\.server\.admin: 10\.1\.2\.3 is not loopback.*allow: \[10\.1"):
+        load_experiment(path)
+    path.write_text(path.read_text().replace("localhost:1/'", "localhost:1/', allow: [10.1.2.3]"))
+    load_experiment(path)
+
+
 @pytest.mark.parametrize(
     ("step", "says"),
     [
