@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
 import socket
 import ssl
+import struct
+import termios
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from recording_handler import Recorder
-from scripted_server import TEXT, Peer, ScriptedServer, close
+from scripted_server import PATIENCE_S, TEXT, Peer, ScriptedServer, close
 from transports_under_test import Client, every_client
 
 CERTIFICATE = Path(__file__).with_name("tls") / "localhost.pem"
@@ -100,3 +106,40 @@ def test_a_certificate_that_is_not_trusted_is_a_tls_refusal(client: Client) -> N
     server = ScriptedServer(script, tls=server_side())
     with pytest.raises(ssl.SSLError), server:
         assert client.refusal(server.url, Recorder()).why == "tls"
+
+
+@every_client
+def test_a_client_that_has_vanished_takes_nothing_and_then_everything_under_tls_too(client: Client) -> None:
+    gone, looked = threading.Event(), threading.Event()
+
+    def script(peer: Peer) -> object:
+        peer.accept()
+        peer.receive()
+        assert gone.wait(PATIENCE_S)
+        peer.send(TEXT, b"anybody there?")
+        time.sleep(0.3)
+        waiting = fcntl.ioctl(peer.sock, termios.TIOCOUTQ, bytes(4))
+        looked.set()
+        peer.receive()
+        return struct.unpack("i", waiting)[0] > 0
+
+    async def scenario() -> None:
+        seen = Recorder()
+        connection = await client.connect(server.url, seen, tls=trusting())
+        connection.send(b"go")
+        connection.silence(vanished=True)
+        gone.set()
+        before = connection.passed
+        connection.send(b"held")
+        async with asyncio.timeout(PATIENCE_S):
+            while not looked.is_set():
+                await asyncio.sleep(0.01)
+        assert (seen.messages, connection.passed) == ([], before)
+        connection.unsilence()
+        assert await seen.received(1) == [(b"anybody there?", False)]
+        connection.reset()
+        await seen.end()
+
+    with ScriptedServer(script, tls=server_side()) as server:
+        client.run(scenario)
+    assert server.outcomes == [True], "it was not acknowledged"
