@@ -15,7 +15,8 @@ _SHARE: Final = 0.9
 """Of what was asked for must be seen: a proxy's timers and the look before have their errors."""
 _MOST: Final = 256 * 1024
 """Bytes that a look may send: more would be a load of its own."""
-_LEAST: Final = 2 * 1024
+_BEYOND: Final = 2 * 1024
+"""Bytes more than a connection may carry."""
 _ECHO_S: Final = 0.4
 """How long what is given back should take under a limit."""
 _LONGEST_S: Final = 30.0
@@ -121,7 +122,7 @@ def _reset_peer(told: dict[str, int]) -> Effect:
 
 
 def _limit_data(told: dict[str, int]) -> Effect:
-    volume = min(_MOST, max(_LEAST, told["bytes"] + _LEAST))
+    volume = min(_MOST, told["bytes"] + _BEYOND)
 
     def shows(_: Sight, sight: Sight) -> bool:
         return sight.ending in ("closed", "reset") and sight.echo is None
@@ -149,7 +150,7 @@ def _cut(look: Look, expected: str, shows: Callable[[Sight, Sight], bool]) -> Ef
 
 def _volume(rate: float) -> int:
     """Bytes that take about `_ECHO_S` at so many bytes a second."""
-    return int(min(_MOST, max(_LEAST, rate * _ECHO_S)))
+    return int(min(_MOST, max(1, rate * _ECHO_S)))
 
 
 def _bounded(effect_s: float) -> float:
