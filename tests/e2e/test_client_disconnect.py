@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_running import ROOT, Finished, conclusive, missing_copies
+from e2e_running import GONE_WITHIN_S, ROOT, Finished, Run, come_to, conclusive, missing_copies
 
-from chaosrun.recorded import Recording, read_run
-from chaosrun.records import Called, Confirmed, Removed, Silenced
+from chaosrun.faults.client_disconnect import undo, verify
+from chaosrun.recorded import Recording, read_lines, read_run
+from chaosrun.records import Called, Confirmed, Intent, Removed, Silenced
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -136,3 +139,38 @@ def test_half_open_clients_gave_up_by_their_heartbeat(half_open: Told) -> None:
 
 def test_nothing_is_left_behind(storm: Told, half_open: Told) -> None:
     assert storm.finished.left_behind() == half_open.finished.left_behind() == []
+
+
+def silent_run(reports: Path) -> Run:
+    """A run whose clients have just fallen silent."""
+    sets = ("--set", "method.a tenth is gone.for=60s", "--set", "timing.max_duration=5m")
+    experiment = ROOT / "experiments" / "half-open.yaml"
+    return come_to({"type": "silenced"}, experiment, "--profile", "smoke", "--format", "json", *sets, reports=reports)
+
+
+def test_a_run_that_is_stopped_lets_what_is_silent_speak_and_leaves_nothing(tmp_path: Path) -> None:
+    run = silent_run(tmp_path)
+    run.signal(signal.SIGINT)
+    finished = run.finish()
+    assert finished.code == 4, finished.err
+    assert finished.left_behind() == []
+    assert finished.folder is not None
+    recording = read_run(finished.folder)
+    assert {(line.done, line.verified) for line in recording.history.undone} == {(True, True)}
+    assert recording.history.lost_records == 0
+    assert finished.result["faults"][0]["undone"] is True
+
+
+def test_with_chaosrun_killed_nothing_silent_is_left(tmp_path: Path) -> None:
+    run = silent_run(tmp_path)
+    run.signal(signal.SIGKILL)
+    finished = run.finish()
+    assert finished.code == -signal.SIGKILL
+    assert finished.folder is not None
+    [intent] = read_lines(finished.folder).of(Intent)
+    end = time.monotonic() + GONE_WITHIN_S
+    while not verify(intent.undo) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert verify(intent.undo), "the load has ended by itself, and what was silent with it"
+    undo(intent.undo)
+    assert finished.left_behind() == []
