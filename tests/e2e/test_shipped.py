@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from e2e_running import ROOT, conclusive, missing_copies
 
 from chaosrun.recorded import read_run
+from chaosrun.spec.loader import load_experiment
 
 IN_CONTAINERS = ("container-crash", "network-partition")
 """Run by test_containers.py, against containers that it makes."""
-EXPERIMENTS = sorted(path for path in (ROOT / "experiments").glob("*.yaml") if path.stem not in IN_CONTAINERS)
+IN_A_MACHINE = ("latency-netem",)
+"""Run by tests/live/vm, on a kernel that has netem."""
+EXPERIMENTS = sorted(
+    path for path in (ROOT / "experiments").glob("*.yaml") if path.stem not in (*IN_CONTAINERS, *IN_A_MACHINE)
+)
+
+
+@pytest.mark.parametrize("name", [*IN_CONTAINERS, *IN_A_MACHINE])
+def test_what_is_not_tried_here_is_there_and_has_a_smoke_profile(name: str) -> None:
+    env = {"DOCKER_HOST": "unix:///nowhere", **os.environ}
+    loaded = load_experiment(ROOT / "experiments" / f"{name}.yaml", profile="smoke", env=env)
+    assert loaded.experiment.method
 
 
 @pytest.mark.slow
