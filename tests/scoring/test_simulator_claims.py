@@ -14,21 +14,24 @@ from simulator_claims import Compared, compared, ends
 from simulator_truth import Truth
 from storybook import group, ms, s
 
+from chaosrun.plan import GroupPlan
 from chaosrun.records import NONE
+from chaosrun.scoring.pacing import due_times
 from chaosrun.scoring.recovery import Episode, find_recovery
 from chaosrun.scoring.timeline import build_timeline
 
 HIT = s(10)
 SOME = frozenset({3, 9, 15})
+TWENTY = group(clients=20)
 
 
-def scored(*outages: Outage, lost: Sequence[int] = (), tolerate: float = 0.1) -> tuple[Truth, Episode]:
+def scored(*outages: Outage, lost: Sequence[int] = (), plan: GroupPlan = TWENTY) -> tuple[Truth, Episode]:
     """A run with these outages, and the reply to what each slot of `lost` asked dropped by chance."""
-    plan = group(clients=20, tolerate_requests=tolerate)
     world = World(groups=[plan], strikes=[Strike(HIT, HIT)], outages=outages, end=s(30))
     history, lives = simulate(world)
     for life in lives[0]:
-        life.missed += [(due, due + plan.latency_limit_ns) for due in lost if due % S == life.c * 50 * MS]
+        own = due_times(life.c, plan, 0, world.load_stopped)
+        life.missed += [(due, due + plan.latency_limit_ns) for due in lost if due in own]
     rows = [row._replace(got=NONE) if row.due in lost else row for row in history.slots]
     history = replace(history, slots=rows)
     (episode,) = find_recovery(history, [build_timeline(history, 0)]).episodes
@@ -84,6 +87,20 @@ def test_an_outage_lasts_as_long_as_every_request_behind_it_is_lost_too() -> Non
 def test_a_recovery_later_than_the_requests_behind_the_outage_were_lost_is_not_true() -> None:
     truth, episode = scored(Outage(HIT, s(12), "errors"), lost=[s(12), s(12.05)])
     assert broken(truth, replace(episode, recovered=s(12.15))) != []
+
+
+def test_strays_that_are_too_many_for_some_windows_are_over_with_the_last_of_them() -> None:
+    # A slot in 250.06 ms: a window of 1 s has four, and for a quarter of a millisecond three. One bad of three is more
+    # than 30%, one of four is not, so that the last window out of tolerance begins before what was lost in it.
+    plan = group(clients=12, period_ns=3_000_777_777, window_ns=S, tolerate_requests=0.3)
+    lost, served = (due_times(c, plan, 0, s(30))[4] for c in (3, 4))
+    truth, episode = scored(lost=[lost], plan=plan)
+    troubles = truth.troubles(HIT, s(30))
+    assert {each.by for each in troubles} == {"strays"}
+    assert max(each.b for each in troubles) < lost
+    assert max(ends(each)[1] for each in troubles) == lost
+    assert (episode.impact, episode.recovered, episode.error) == (lost, served, served - lost)
+    assert broken(truth, episode) == []
 
 
 def test_of_the_rest_of_an_outage_that_a_request_meets_all_must_be_in_the_error() -> None:
