@@ -10,7 +10,7 @@ mount -t devtmpfs dev /dev
 for module in /modules/*.ko; do
   insmod "$module" || echo "init: $module cannot be loaded"
 done
-mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=mmap,msize=262144 root /lower
+mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=262144 root /lower
 mount -t tmpfs -o size=70% upper /upper
 mkdir /upper/over /upper/work
 mount -t overlay -o lowerdir=/lower,upperdir=/upper/over,workdir=/upper/work over /new
