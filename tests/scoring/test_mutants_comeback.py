@@ -153,13 +153,14 @@ def test_no_limit_passes_on_a_connection_that_we_ended_before(ended: int, tags: 
 
 
 @pytest.mark.parametrize(
-    ("t", "planned", "count"),
-    [(s(10) - 1, False, 0), (s(10), False, 1), (s(20) - 1, False, 1), (s(20), False, 0), (s(15), True, 0)],
+    ("t", "cause", "count"),
+    [(s(10) - 1, "rst", 0), (s(10), "rst", 1), (s(20) - 1, "rst", 1), (s(20), "rst", 0), (s(15), "injected", 0)],
 )
-def test_a_connection_that_broke_is_noticed_from_the_fault_on_before_the_end_unless_it_was_planned(
-    t: int, planned: bool, count: int
+def test_a_connection_that_broke_is_noticed_from_the_fault_on_before_the_end_unless_we_ended_it(
+    t: int, cause: str, count: int
 ) -> None:
-    assert len(noticed(closed=[Closed(t=t, g=0, c=0, conn=0, cause="rst", planned=planned)])) == count
+    for planned in (False, True):
+        assert len(noticed(closed=[Closed(t=t, g=0, c=0, conn=0, cause=cause, planned=planned)])) == count
 
 
 @pytest.mark.parametrize(("at", "count"), [(s(10) - 1, 0), (s(10), 1), (s(20) - 1, 1), (s(20), 0)])
