@@ -87,6 +87,16 @@ def test_a_link_that_is_off_is_an_outage_of_that_length(tmp_path: Path) -> None:
     assert finished.result["environment"]["proxy"]["requested_ms"] is None
 
 
+def test_without_the_way_to_its_terminal_the_bridge_serves_on_and_the_feeds_stand_still(tmp_path: Path) -> None:
+    behind = ("--set", "target.proxy.links=[server, terminal]", "--set", "method.0.proxy=terminal")
+    finished = conclusive(TOXIC, "--format", "json", *only_the_embedded(), *behind, *DOWN, reports=tmp_path)
+    assert finished.code == 0, finished.err
+    assert finished.result["clients"]["unexpected_disconnects"] == 0
+    assert finished.result["recovery"]["recovered_by"] == "accounts.pushes"
+    assert finished.result["messages"]["push"]["lost_connected"] > 0, "the terminal went on numbering"
+    assert finished.result["messages"]["requests"]["lost_connected"] == 0
+
+
 def test_a_server_of_somebody_else_is_as_it_was_afterwards(tmp_path: Path) -> None:
     with somebody_elses() as server:
         finished = conclusive(TOXIC, "--format", "json", reports=tmp_path, env={"TOXIPROXY_URL": server.url})
