@@ -11,6 +11,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from docker_stage import ROOT, Stage, published, until
@@ -42,10 +43,21 @@ def command() -> list[str]:
     pytest.skip("there is neither `docker compose` nor docker-compose (Debian: apt-get install docker-compose)")
 
 
-def compose(stage: Stage, *arguments: str, env: dict[str, str] | None = None) -> str:
-    """What `docker compose ARGUMENTS` says of the shipped file."""
+EMBEDDED = """
+services:
+  toxiproxy:
+    image: ${CHAOSRUN_IMAGE}
+    entrypoint: [python, -m, chaosrun.proxy]
+    command: [--host, 0.0.0.0, --port, "8474", --allow-remote]
+"""
+"""In the place of Toxiproxy, whose image only a registry has, the proxy that speaks its API."""
+
+
+def compose(stage: Stage, *arguments: str, env: dict[str, str] | None = None, more: Path | None = None) -> str:
+    """What `docker compose ARGUMENTS` says of the shipped file, with another laid over it."""
+    files = [ROOT / "docker-compose.yml", *([more] if more is not None else [])]
     done = subprocess.run(
-        [*command(), "--file", str(ROOT / "docker-compose.yml"), *arguments],
+        [*command(), *(word for file in files for word in ("--file", str(file))), *arguments],
         env=os.environ | {"DOCKER_HOST": stage.host} | (env or {}),
         capture_output=True,
         text=True,
@@ -57,22 +69,26 @@ def compose(stage: Stage, *arguments: str, env: dict[str, str] | None = None) ->
 
 
 @contextlib.contextmanager
-def project(stage: Stage) -> Iterator[Project]:
-    """Bridge and terminal under a name, a port and a network of their own."""
+def project(stage: Stage, folder: Path) -> Iterator[Project]:
+    """Bridge, terminal and a proxy under a name, ports and a network of their own; `folder` is for a file."""
     name, port = f"chaosrun-test-{uuid.uuid4().hex[:8]}", published()
+    more = folder / "embedded.yml"
+    more.write_text(EMBEDDED)
     env = {
         "COMPOSE_PROJECT_NAME": name,
         "CHAOSRUN_IMAGE": stage.image,
         "CHAOSRUN_NETWORK": f"10.{secrets.randbelow(200) + 20}.{secrets.randbelow(250)}",
         "BRIDGE_PORT": str(port),
+        "TOXIPROXY_PORT": str(published()),
+        "PROXIED_PORT": str(published()),
     }
     started = Project(name, port, env)
     try:
-        compose(stage, "up", "--no-build", "--detach", "terminal", "bridge", env=env)
+        compose(stage, "up", "--no-build", "--detach", "terminal", "bridge", "toxiproxy", env=env, more=more)
         until(lambda: _lives(started), "the bridge has its feed")
         yield started
     finally:
-        compose(stage, "down", "--timeout", "2", env=env)
+        compose(stage, "down", "--timeout", "2", env=env, more=more)
 
 
 def _lives(started: Project) -> bool:

@@ -33,8 +33,8 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 _ENGINE_WITHIN_S = 60.0
 _SITE = "/opt/site"
-_PACKAGES = ("chaosrun", "msgspec", "uvloop", "websockets")
-"""What the reference services import."""
+_PACKAGES = ("chaosrun", "h11", "msgspec", "uvloop", "websockets")
+"""What the reference services and the embedded proxy import."""
 _LEFT_OUT = {"__pycache__", "site-packages", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3"}
 
 

@@ -17,6 +17,7 @@ from chaosrun.spec.loader import load_experiment
 from chaosrun.targets.container import ContainerRole
 
 MONITORING = ROOT / "monitoring"
+CRASH = ROOT / "experiments" / "container-crash.yaml"
 
 
 def shipped() -> dict[str, Any]:
@@ -24,8 +25,8 @@ def shipped() -> dict[str, Any]:
 
 
 @pytest.fixture
-def running(stage: Stage) -> Iterator[Project]:
-    with project(stage) as started:
+def running(stage: Stage, tmp_path: Path) -> Iterator[Project]:
+    with project(stage, tmp_path) as started:
         yield started
 
 
@@ -62,15 +63,20 @@ def test_the_dashboard_asks_for_nothing_that_the_bridge_does_not_count() -> None
             assert f"# TYPE {name} " in known, expression
 
 
-def test_prometheus_and_toxiproxy_are_pointed_at_the_bridge() -> None:
+def test_prometheus_reads_the_bridge_and_grafana_reads_prometheus() -> None:
     [job] = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
-    [proxy] = json.loads((MONITORING / "toxiproxy.json").read_text())
-    assert job["static_configs"][0]["targets"] == [proxy["upstream"]] == ["bridge:9101"]
+    assert job["static_configs"][0]["targets"] == ["bridge:9101"]
+    sources = MONITORING / "grafana" / "provisioning" / "datasources" / "prometheus.yaml"
+    [source] = yaml.safe_load(sources.read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    board = json.loads((MONITORING / "grafana" / "dashboards" / "mt5-bridge.json").read_text())
+    assert {panel["datasource"]["uid"] for panel in board["panels"]} == {source["uid"]}
 
 
-def test_the_shipped_target_names_services_of_the_shipped_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COMPOSE_PROJECT_NAME", raising=False)
-    target = load_experiment(Path(ROOT / "experiments" / "container-crash.yaml")).experiment.target
+@pytest.mark.parametrize("file", ["compose.yaml", "compose-toxiproxy.yaml"])
+def test_the_shipped_targets_name_services_of_the_shipped_file(file: str) -> None:
+    experiment = ROOT / "experiments" / "latency-toxiproxy.yaml" if "toxi" in file else CRASH
+    target = load_experiment(experiment, target=ROOT / "targets" / file, env={}).experiment.target
     for role in target.roles.values():
         assert role.compose is not None
         assert role.compose.service in shipped()["services"]

@@ -70,7 +70,6 @@ def test_the_container_ends_and_chaosrun_starts_it_again(stage: Stage, how: str)
 def test_a_crash_is_what_the_restart_policy_acts_on(stage: Stage) -> None:
     async def story() -> None:
         name = stage.sleeper(restart="always")
-        # The engine lets a policy act only on a container that has run for a while.
         world, fault = world_of(name), end(supervised_within_s=60)
         [before] = world.roles["server"].pids()
         record = await injected(fault, world)

@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Project]:
-    with stage_of_its_own() as stage, project(stage) as started:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with stage_of_its_own() as stage, project(stage, tmp_path_factory.mktemp("compose")) as started:
         yield Project(started.name, started.port, {**started.env, "DOCKER_HOST": stage.host})
 
 
@@ -41,6 +41,15 @@ def test_the_smoke_profile_passes_and_leaves_the_containers_well(
         for service in ("bridge", "terminal"):
             container = docker.find(Sought(service=service, project=running.name))
             until(lambda container=container: docker.inspect(container.id).is_well, service)  # type: ignore[misc]
+
+
+def test_another_experiment_runs_against_the_containers_by_their_target_file(tmp_path: Path, running: Project) -> None:
+    experiment, target = ROOT / "experiments" / "latency-toxiproxy.yaml", ROOT / "targets" / "compose-toxiproxy.yaml"
+    options = ("--target", target, "--profile", "smoke", "--format", "json")
+    finished = conclusive(experiment, *options, reports=tmp_path, env=running.env)
+    assert finished.code == 0, finished.err + "\n".join(finished.result["reasons"])
+    [fault] = finished.result["faults"]
+    assert fault["verified"]
 
 
 def test_a_run_that_is_stopped_puts_the_container_back_into_its_network(tmp_path: Path, running: Project) -> None:
