@@ -11,12 +11,13 @@ the proxies of others.
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -32,6 +33,8 @@ ROLE = "toxiproxy"
 
 _TIMEOUT_S = (1.0, 5.0)
 """To connect, and to wait for bytes of an answer. The real server itself gives up on a request after 25 s."""
+
+T = TypeVar("T")
 
 _SHOWN = 300
 """Characters of a server's own words that an error repeats."""
@@ -213,6 +216,17 @@ class Server:
                 answer.status_code,
             )
         return answer
+
+
+async def to_its_end(call: Callable[[], T]) -> T:
+    """Run `call` in a thread. Who is cancelled still waits for it: else it could do its harm after it was undone."""
+    task = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.exception()  # whoever is cancelled does not ask, and is not to be told at the end of the loop either
+        raise
 
 
 _spoken_to: ContextVar[Server] = ContextVar("the Toxiproxy server spoken to")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 import msgspec
 
@@ -22,14 +22,12 @@ from chaosrun.faults._toxic_effects import effect_of
 from chaosrun.identity import Identity, boot_id, is_alive
 from chaosrun.records import Undo
 from chaosrun.spec.steps import ToxiproxyStep
-from chaosrun.toxics import Frozen, Link, ProxyState, Server, Toxic, Unreachable
+from chaosrun.toxics import Frozen, Link, ProxyState, Server, Toxic, Unreachable, to_its_end
 
 DOWN: Final = "down"
 _LOOKS_BEFORE: Final = 3
 _EFFECT_WITHIN_S: Final = 10.0
 _BETWEEN_LOOKS_S: Final = 0.02
-
-T = TypeVar("T")
 
 
 class UndoArgs(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +85,7 @@ class Toxiproxy(Fault):
         self._before = min(looks, key=self._effect.rank)
 
     async def inject(self, world: World) -> None:
-        await _to_its_end(partial(_put, self._link(world), self._toxic))
+        await to_its_end(partial(_put, self._link(world), self._toxic))
         self._put_at = world.now()
 
     async def confirm(self, world: World) -> Confirmation:
@@ -115,7 +113,7 @@ class Toxiproxy(Fault):
             return
         args = _args_of("toxic", link, self._toxic.name)
         try:
-            made_anew = await _to_its_end(partial(_take_off, Server(link.api), args))
+            made_anew = await to_its_end(partial(_take_off, Server(link.api), args))
         except Unavailable:
             return  # the undo tries again, and tells
         if made_anew:
@@ -271,14 +269,3 @@ def _by_hand(args: UndoArgs) -> str:
     if args.what == "link":
         return f"curl -X DELETE {url}"
     return f"""curl -X POST -d '{{"enabled": true}}' {url}"""
-
-
-async def _to_its_end(call: Callable[[], T]) -> T:
-    """Run `call` in a thread. Who is cancelled still waits for it: else it could do its harm after the undo."""
-    task = asyncio.ensure_future(asyncio.to_thread(call))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
-            await asyncio.wait([task])
-        raise

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from chaosrun.targets.command import CommandRole
 from chaosrun.targets.output import Output
 from chaosrun.targets.ports import free_port
 from chaosrun.targets.readiness import Ready
-from chaosrun.toxics import ROLE, Link, ProxyState, Server
+from chaosrun.toxics import ROLE, Link, ProxyState, Server, to_its_end
 
 Kind = Literal["server", "binary", "embedded"]
 
@@ -141,7 +142,7 @@ class Proxying:
             Unavailable: the server cannot.
         """
         if role in self.links:
-            await asyncio.to_thread(self._remove, self.links.pop(role))
+            await self._unlead(self.links.pop(role))
         self._made += 1
         name = f"{self._name}-{role}-{self._made}"
         bind = listen if listen is not None else self._free(avoid)
@@ -158,7 +159,7 @@ class Proxying:
         if self.role is None:
             self._events.led(link)
         self.links[role] = link
-        made = await asyncio.to_thread(self._server.create, name, listen=bind, upstream=upstream)
+        made = await to_its_end(partial(self._server.create, name, listen=bind, upstream=upstream))
         self.links[role] = link._replace(listen=self._reached_at(made), bind=made.listen)
         return self.links[role]
 
@@ -168,7 +169,7 @@ class Proxying:
             await self.role.stop()
             return
         while self.links:
-            await asyncio.to_thread(self._remove, self.links.popitem()[1])
+            await self._unlead(self.links.popitem()[1])
 
     # ---- inside
 
@@ -210,16 +211,18 @@ class Proxying:
             host = f"[{host}]" if ":" in host else host
         return f"{host}:{port}"
 
-    def _remove(self, link: Link) -> None:
-        error = ""
-        try:
-            self._server.remove(link.proxy)
-            if self._server.proxy(link.proxy) is not None:
-                error = "it is still there"
-        except Unavailable as failure:
-            error = str(failure)
+    async def _unlead(self, link: Link) -> None:
+        error = await to_its_end(partial(self._remove, link))
         if self.role is None:
             self._events.unled(link, error)
+
+    def _remove(self, link: Link) -> str:
+        """Why it could not be removed; empty: it is gone."""
+        try:
+            self._server.remove(link.proxy)
+            return "" if self._server.proxy(link.proxy) is None else "it is still there"
+        except Unavailable as failure:
+            return str(failure)
 
 
 def _listens(role: CommandRole, port: int) -> bool:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from chaosrun.targets.ports import ephemeral_range, free_port
 from chaosrun.targets.proxied import ProxiedTarget, Wanted, address_of
 from chaosrun.targets.proxying import Choice, Proxying, choose
 from chaosrun.targets.reference import ReferenceTarget
-from chaosrun.toxics import Link, Server, Unreachable
+from chaosrun.toxics import Link, ProxyState, Server, Unreachable
 
 EMBEDDED = Choice("embedded", sys.executable)
 
@@ -141,6 +142,37 @@ def test_at_somebody_elses_every_link_is_told_before_it_is_made_and_taken_away_a
         link = asyncio.run(scenario())
         assert server.proxy(link.proxy) is None
         assert server.proxy("theirs") is not None
+    assert events.told == ["led server", "unled server"]
+
+
+def test_who_is_stopped_while_a_link_is_made_still_takes_it_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    create = Server.create
+
+    def slowly(server: Server, name: str, *, listen: str, upstream: str) -> ProxyState:
+        asked.set()
+        assert go_on.wait(30)
+        return create(server, name, listen=listen, upstream=upstream)
+
+    events = Events()
+    with somebody_elses() as server:
+
+        async def scenario() -> None:
+            one = proxying(tmp_path, events, Choice("server", server.url))
+            await one.start()
+            leading = asyncio.create_task(one.lead("server", upstream="127.0.0.1:9"))
+            await asyncio.to_thread(asked.wait, 30)
+            leading.cancel()
+            go_on.set()
+            await asyncio.wait([leading])
+            assert leading.cancelled()
+            await one.stop()
+
+        monkeypatch.setattr(Server, "create", slowly)
+        asyncio.run(scenario())
+        assert server.ask("GET", "/proxies").json() == {}
     assert events.told == ["led server", "unled server"]
 
 
