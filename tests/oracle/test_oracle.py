@@ -12,8 +12,14 @@ TRIES = 3
 """A busy machine may leave little that the runs vouch for: then they are tried again, with another seed."""
 
 
+IN_CI = ("outages", "quiet", "pushes")
+"""Of the rows that take long; the others are for `make proof`."""
+
+
 def of_suite(name: str) -> object:
     marks = [] if find_row(name).FAST else [pytest.mark.slow, pytest.mark.timeout(900)]
+    if marks and name not in IN_CI:
+        marks.append(pytest.mark.proof)
     return pytest.param(name, marks=marks)
 
 
