@@ -18,8 +18,8 @@ PROOFS = [
         "scoring/test_push_properties.py",
     )
 ]
-"""Their slow tests take long or want a machine that has nothing else to do, as all of `observer` and most of `oracle` do:
-`make proof`."""
+"""Their slow tests take long or want a machine that has nothing else to do, as all of `observer` and most of `oracle`
+do: `make proof`."""
 
 # The same examples every time: whether a commit is good is not for a seed to decide. On a busy machine one may take
 # long, which is no property of the code. To look further: pytest --hypothesis-profile=explore
