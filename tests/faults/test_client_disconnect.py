@@ -210,7 +210,7 @@ def test_a_storm_is_called_and_confirmed_wave_by_wave_and_chooses_anew(tmp_path:
 
 # ---- half-open ------------------------------------------------------------------------------------------------------
 
-lasting = pytest.mark.parametrize("how", ["silent", "vanished"])
+lasting = pytest.mark.parametrize("how", ["silent", pytest.param("vanished", marks=pytest.mark.slow)])
 
 
 @lasting
@@ -239,6 +239,7 @@ def test_silent_clients_wait_and_what_waited_passes_when_the_fault_is_removed(tm
     assert_each_slot_has_one_row(run, history)
 
 
+@pytest.mark.slow
 @lasting
 def test_silent_clients_with_a_heartbeat_come_back_and_the_server_is_left_with_the_dead(
     tmp_path: Path, how: How
