@@ -118,8 +118,6 @@ class _Slot:
 
     def move(self, items: list[Item], now: int) -> list[Item]:
         """Puts `items` in; what leaves by now."""
-        if self._over:
-            return []
         for item in items:
             self.stage.put(item)
         left: list[Item] = []

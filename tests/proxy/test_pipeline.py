@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from chaosrun.proxy.toxic import Toxic
 from chaosrun.proxy.toxics import TYPES
 
 MS = 1_000_000
-LOTS = Lots(7, "p", 1, "upstream")
 
 
 def toxic(kind: str, name: str = "", toxicity: float = 1.0, **attributes: int) -> Toxic:
@@ -60,8 +60,8 @@ class Run:
         return [(when // MS, item.how) for when, item in self.out if isinstance(item, End)]
 
 
-def run(*toxics: Toxic) -> Run:
-    return Run(Pipeline(toxics, LOTS, 0))
+def run(*toxics: Toxic, connection: int = 1) -> Run:
+    return Run(Pipeline(toxics, Lots(7, "p", connection, "upstream"), 0))
 
 
 # Properties: whatever is done to the toxics, at whatever time.
@@ -82,6 +82,7 @@ keeping = st.one_of(
 )
 toxicity = st.sampled_from([0.0, 0.3, 0.7, 1.0])
 names = st.sampled_from("abc")
+connections = st.integers(1, 1000)
 deeds = st.one_of(
     st.tuples(st.just("put"), st.binary(min_size=1, max_size=60)),
     st.tuples(st.just("wait"), st.integers(0, 50 * MS)),
@@ -120,20 +121,23 @@ def play(script: list[tuple], ran: Run) -> bytes:
     return given
 
 
-@given(st.lists(deeds, max_size=40))
-def test_nothing_is_lost_doubled_or_reordered_however_toxics_come_change_and_go(script: list[tuple]) -> None:
-    ran = run()
+@given(st.lists(deeds, max_size=40), connections)
+def test_nothing_is_lost_doubled_or_reordered_however_toxics_come_change_and_go(
+    script: list[tuple], connection: int
+) -> None:
+    ran = run(connection=connection)
     given = play(script, ran)
     assert ran.data == given
     assert [how for _, how in ran.ends] == [How.PASSED]
     assert isinstance(ran.out[-1][1], End)
 
 
-@given(st.lists(deeds, max_size=40))
-def test_nothing_leaves_before_its_time_and_what_is_due_is_given_out(script: list[tuple]) -> None:
-    ran = run()
+@given(st.lists(deeds, max_size=40), connections)
+def test_nothing_leaves_before_its_time_and_what_is_due_is_given_out(script: list[tuple], connection: int) -> None:
+    ran = run(connection=connection)
     play(script, ran)
     assert all(item.at <= when for when, item in ran.out)
+    assert [item.at for _, item in ran.out] == sorted(item.at for _, item in ran.out)
     assert ran.pipeline.due() is None
 
 
@@ -150,11 +154,13 @@ def test_a_full_pipeline_empties_itself(arrivals: list[tuple[int, bytes]], data:
     assert ran.pipeline.done
 
 
-@given(st.integers(1, 500), st.integers(0, 500), st.lists(st.integers(0, 20 * MS), min_size=1, max_size=30))
+@given(
+    st.integers(1, 500), st.integers(0, 500), st.lists(st.integers(0, 20 * MS), min_size=1, max_size=30), connections
+)
 def test_latency_is_within_its_jitter_or_held_up_by_what_is_before_it(
-    latency: int, jitter: int, waits: list[int]
+    latency: int, jitter: int, waits: list[int], connection: int
 ) -> None:
-    ran = run(toxic("latency", latency=latency, jitter=jitter))
+    ran = run(toxic("latency", latency=latency, jitter=jitter), connection=connection)
     sent = []
     for number, wait in enumerate(waits):
         ran.until(ran.now + wait)
@@ -162,10 +168,10 @@ def test_latency_is_within_its_jitter_or_held_up_by_what_is_before_it(
         ran.put(bytes([number]))
     ran.until(10**6 * MS)
     previous = 0
-    for entered, (left, _) in zip(sent, ran.out, strict=True):
-        assert left >= entered + max(0, latency - jitter) * MS
-        assert left <= max(previous, entered + (latency + jitter) * MS)
-        previous = left
+    for entered, (left, item) in zip(sent, ran.out, strict=True):
+        assert left >= item.at >= entered + max(0, latency - jitter) * MS
+        assert previous <= item.at <= max(previous, entered + (latency + jitter) * MS)
+        previous = item.at
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
@@ -188,12 +194,39 @@ def test_latency_delays_each_chunk_from_its_own_arrival() -> None:
     assert ran.times == [(100, b"a"), (130, b"b")]
 
 
+def test_each_chunk_has_a_jitter_of_its_own() -> None:
+    ran = run(toxic("latency", latency=100, jitter=50))
+    for _ in range(10):
+        ran.put(b"x")
+        ran.until(ran.now + 1000 * MS)
+    assert len({when % (1000 * MS) for when, _ in ran.out}) == 10
+
+
 def test_a_late_timer_is_not_added_up_over_a_chain() -> None:
     ran = run(toxic("latency", "one", latency=100), toxic("latency", "two", latency=100))
     ran.put(b"a")
     ran.now = 103 * MS  # the timer for 100 comes late
     ran.take(ran.pipeline.advance(ran.now))
     assert ran.pipeline.due() == 200 * MS
+
+
+def test_a_toxic_that_goes_while_its_timer_is_late_has_let_go_in_time() -> None:
+    ran = run(toxic("latency", "one", latency=100), toxic("latency", "two", latency=100))
+    ran.put(b"a")
+    ran.now = 103 * MS
+    ran.take(ran.pipeline.remove("one", ran.now))
+    assert ran.pipeline.due() == 200 * MS
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_what_a_toxic_held_when_it_goes_is_ahead_of_what_was_behind_it(more: int) -> None:
+    after = [toxic("slow_close", "three", delay=0)] * more
+    ran = run(toxic("slicer", "one", average_size=1), toxic("latency", "two", latency=100), *after)
+    data = bytes(range(250)) * 4
+    ran.put(data)  # more slices than leave in one turn: some are with the second toxic, some still with the first
+    ran.take(ran.pipeline.remove("two", ran.now))
+    ran.until(0)
+    assert ran.data == data
 
 
 def test_an_end_of_stream_follows_the_last_chunk_and_is_not_delayed_itself() -> None:
@@ -279,6 +312,21 @@ def test_a_timeout_counts_from_the_last_data_that_it_dropped() -> None:
     assert ran.ends == [(160, How.CLOSED)]
 
 
+def test_a_timeout_that_is_over_does_not_begin_anew_because_its_timer_is_late() -> None:
+    ran = run(toxic("timeout", timeout=100))
+    ran.now = 105 * MS
+    ran.put(b"a")
+    assert ran.ends == [(105, How.CLOSED)]
+
+
+def test_a_new_timeout_counts_from_its_change() -> None:
+    ran = run(toxic("timeout", timeout=1000))
+    ran.until(500 * MS)
+    ran.take(ran.pipeline.change(toxic("timeout", timeout=600), ran.now))
+    ran.until(5000 * MS)
+    assert ran.ends == [(1100, How.CLOSED)]
+
+
 def test_a_timeout_of_nothing_never_closes_and_drops_until_it_is_taken_away() -> None:
     ran = run(toxic("timeout", timeout=0))
     ran.put(b"a")
@@ -307,6 +355,13 @@ def test_a_limit_passes_so_many_bytes_then_closes() -> None:
     assert ran.ends == [(0, How.CLOSED)]
 
 
+def test_a_limit_that_is_just_reached_closes_at_once() -> None:
+    ran = run(toxic("limit_data", bytes=5))
+    ran.put(b"abcde")
+    assert ran.data == b"abcde"
+    assert ran.ends == [(0, How.CLOSED)]
+
+
 def test_a_limit_keeps_its_count_when_it_is_changed() -> None:
     ran = run(toxic("limit_data", bytes=5))
     ran.put(b"abc")
@@ -324,6 +379,33 @@ def test_what_ends_in_the_middle_of_a_chain_ends_and_wakes_nobody_for_nothing() 
     ran.until(1000 * MS)
     assert ran.data == b"a"
     assert ran.ends == [(100, How.CLOSED)]
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        [toxic("limit_data", bytes=1), toxic("slow_close", delay=100)],
+        [toxic("latency", latency=50), toxic("limit_data", bytes=1)],
+        [toxic("reset_peer", timeout=0), toxic("slow_close", delay=100)],
+    ],
+    ids=["ended in the middle", "ended at its end", "reset"],
+)
+def test_what_has_ended_holds_nothing_and_asks_nobody_to_wait(chain: list[Toxic]) -> None:
+    ran = run(*chain)
+    ran.put(b"xx")
+    ran.until(50 * MS)
+    for _ in range(100):
+        ran.put(b"x" * (64 << 10))
+    assert not ran.pipeline.full()
+
+
+def test_a_reset_gives_up_what_it_held() -> None:
+    ran = run(toxic("reset_peer", timeout=100))
+    for _ in range(3):
+        ran.put(b"x" * (64 << 10))
+    assert ran.pipeline.full()
+    ran.until(100 * MS)
+    assert not ran.pipeline.full()
 
 
 def test_a_slow_toxic_says_when_it_has_enough_and_a_latency_has_room_for_what_is_on_its_way() -> None:
