@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from chaosrun.cutting import How
+from chaosrun.cutting import LASTING, How
 from chaosrun.errors import Unwritable
 from chaosrun.load.backoff import delay_ns
 from chaosrun.load.requests import Requests
@@ -145,11 +145,14 @@ class Client:
             self.connection.close()
 
     def sever(self, how: How, code: int | None, due: int) -> Severed | None:
-        """A fault cuts the connection off; None: there is none that is open."""
+        """A fault cuts the connection off; None: there is none that is open, or not silent already."""
         connection = self.connection
         if self.state is not State.OPEN or connection is None or not connection.is_open:
             return None
-        severed = self._cut = Severed(self.c, connection, due)
+        silent_since = None if self._cut is None else self._cut.silent_since
+        if silent_since is not None and how in LASTING:
+            return None  # another fault's: whoever is removed first would let it speak for both
+        severed = self._cut = Severed(self.c, connection, due, silent_since)
         match how:
             case "rst":
                 connection.reset()

@@ -17,7 +17,7 @@ class Severed:
 
     __slots__ = ("_at", "_client", "_connection", "_due", "_name", "_passed", "silent_since")
 
-    def __init__(self, client: int, connection: Connection, due: int) -> None:
+    def __init__(self, client: int, connection: Connection, due: int, silent_since: int | None = None) -> None:
         self._client = client
         self._connection = connection
         self._due = due
@@ -25,7 +25,7 @@ class Severed:
         self._at: int | None = None
         self._passed: Passed | None = None
         """How much had passed when it fell silent; None: it did not."""
-        self.silent_since: int | None = None
+        self.silent_since = silent_since
         """None: it may speak."""
 
     def ended(self, now: int) -> None:

@@ -269,6 +269,30 @@ def test_silent_clients_with_a_heartbeat_come_back_and_the_server_is_left_with_t
     assert_each_slot_has_one_row(run, history)
 
 
+def test_what_is_silent_is_not_silenced_twice_and_can_be_cut_off_for_good(tmp_path: Path) -> None:
+    async def during(run: Run) -> None:
+        await run.all_usable()
+        world = World(run)
+        first, second, third = cut("silent"), cut("vanished"), cut("rst")
+        told: list[Confirmation] = []
+        for number, fault in enumerate((first, second, third)):
+            fault.plan(world, f"fault-{number}")
+            await fault.inject(world)
+            told.append(await fault.confirm(world))
+        await second.remove(world)
+        assert [seen.verified for seen in told] == [True, False, True], told
+        assert "none of the 12 clients" in told[1].how
+        assert told[2].how.startswith("12 of 12 connections reset")
+        await run.all_usable()
+
+    run, history = play(tmp_path, during, drain_s=15)
+    silenced = {line.c: line.t for line in read_lines(tmp_path).of(Silenced)}
+    cuts = [line for line in history.closed if line.t < run.stopped]
+    assert {line.cause for line in cuts} == {"injected"}
+    assert {line.c: line.silent_since for line in cuts} == silenced
+    assert_each_slot_has_one_row(run, history)
+
+
 def test_what_is_still_silent_when_the_load_stops_holds_nothing_up(tmp_path: Path) -> None:
     async def during(run: Run) -> None:
         await run.all_usable()
