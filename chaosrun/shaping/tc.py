@@ -32,7 +32,8 @@ _SCRATCH_OF_A_USER: Final = Way(("unshare", "--user", "--map-root-user", "--net"
 
 
 class _Address(msgspec.Struct):
-    local: str
+    local: str | None = None
+    """An address that was not asked for is an entry all the same, without anything in it."""
 
 
 class _Link(msgspec.Struct):
@@ -84,7 +85,7 @@ def address(network: Network, device: str) -> str | None:
             return None
         answer = _run(way, ("ip", "-json", "address", "show", "dev", device, "scope", "global"))
     found = (each for link in msgspec.json.decode(answer, type=list[_Link]) for each in link.addr_info)
-    return next((each.local for each in found), None)
+    return next((each.local for each in found if each.local is not None), None)
 
 
 def why_not() -> str | None:

@@ -29,7 +29,7 @@ OVERRIDES = (
     "target.options={rate: 2}",
     "stop_when=[]",
     "recovery.stable_for=6s",
-    "timing={warmup: 10s, baseline: 8s, recovery_timeout: 20s, after: 10s}",
+    "timing={warmup: 5s, baseline: 7s, recovery_timeout: 30s, after: 22s}",
     "method.1.pause=10s",
     "timing.max_duration=20m",
 )
