@@ -79,7 +79,7 @@ def test_a_worker_that_an_order_finds_dead_leaves_an_inconclusive_run_with_its_s
 def test_a_fault_that_finds_nothing_to_hit_any_more_leaves_an_inconclusive_run_with_its_score(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def gone(*_: object) -> None:
+    async def gone(*_: object, **__: object) -> None:
         raise Unavailable("role server is not running\n  4711: somebody --token hunter2")
 
     monkeypatch.setattr(StandingFaults, "inject", gone)
@@ -102,7 +102,7 @@ def test_an_undo_that_failed_is_told_before_the_full_disk_that_ended_the_run(
     def full(self: Journal) -> None:
         raise Unwritable("no space left")
 
-    async def unwritable(*_: object) -> None:
+    async def unwritable(*_: object, **__: object) -> None:
         monkeypatch.setattr(Journal, "flush", full)
         raise Unwritable("no space left")
 
@@ -118,7 +118,7 @@ def test_an_undo_that_failed_is_told_before_the_full_disk_that_ended_the_run(
 
 
 def test_a_full_disk_is_told_with_what_was_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def unwritable(*_: object) -> None:
+    async def unwritable(*_: object, **__: object) -> None:
         raise Unwritable("no space left")
 
     monkeypatch.setattr(engine._Run, "_steady", _steady)

@@ -15,7 +15,7 @@ from role_processes import FAMILY, HTTP_SERVER, SLEEPER, STUBBORN, Recorder, com
 from chaosrun.errors import Unavailable
 from chaosrun.identity import send_signal, stat
 from chaosrun.processes import environment
-from chaosrun.targets.ending import tagged
+from chaosrun.tagged import tagged
 from chaosrun.targets.output import Output
 from chaosrun.targets.ports import ephemeral_range, free_port
 from chaosrun.targets.readiness import Ready
