@@ -99,8 +99,9 @@ def test_without_the_way_to_its_terminal_the_bridge_serves_on_and_the_feeds_stan
 
 def test_a_server_of_somebody_else_is_as_it_was_afterwards(tmp_path: Path) -> None:
     with somebody_elses() as server:
-        finished = conclusive(TOXIC, "--format", "json", reports=tmp_path, env={"TOXIPROXY_URL": server.url})
-        assert finished.code == 0, finished.err
+        env = {"TOXIPROXY_URL": server.url}
+        finished = come_to({"type": "confirmed"}, TOXIC, "--format", "json", reports=tmp_path, env=env).finish()
+        assert finished.code in (0, INCONCLUSIVE), finished.err
         assert finished.result["environment"]["proxy"]["kind"] == "server"
         assert proxies(server) == ["theirs"]
     assert finished.folder is not None
