@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 from types import TracebackType
 
 PATIENCE_S = 30.0
@@ -52,6 +53,11 @@ class Peer:
     def half_close(self) -> None:
         """Ends what it sends; it may still receive."""
         self.sock.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Closes with a reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
 
     def close(self) -> None:
         self.sock.close()

@@ -7,7 +7,9 @@ import json
 import random
 import socket
 import subprocess
+import time
 
+import psutil
 import pytest
 from peers import PATIENCE_S, Peer, Service
 from proxy_servers import Server, start_embedded
@@ -15,34 +17,6 @@ from proxy_servers import Server, start_embedded
 from chaosrun import proxy
 from chaosrun.proxy.lots import Lots
 from chaosrun.reference import PORT_TAKEN
-
-
-@pytest.mark.parametrize("latency", [0, 200])
-def test_what_a_client_sent_before_it_went_still_arrives(embedded: Server, service: Service, latency: int) -> None:
-    client, upstream = service.pair(embedded.proxy(service.address))
-    embedded.toxic("latency", "upstream", latency=latency)
-    client.send(b"last words")
-    client.close()
-    assert upstream.receive(10) == b"last words"
-    assert upstream.end() == "fin"
-
-
-def test_the_seed_decides_which_connections_are_affected(embedded: Server, service: Service) -> None:
-    where = embedded.proxy(service.address)
-    embedded.toxic("limit_data", "upstream", toxicity=0.5, bytes=0)
-    affected = []
-    for _ in range(24):
-        client, upstream = service.pair(where)
-        client.send(b"x")
-        affected.append(upstream.receive(1) == b"")
-    lots = [Lots(7, "p", number, "upstream").lot("limit_data_upstream") for number in range(1, 25)]
-    assert affected == [lot < 0.5 for lot in lots]
-
-
-def test_the_ready_line_tells_the_seed_and_the_version_tells_who_speaks(embedded: Server) -> None:
-    assert embedded.ready == {"ready": True, "port": embedded.port, "seed": 7}
-    assert "+chaosrun-" in embedded.ask("GET", "/version").json["version"]
-
 
 PATTERN = random.Random(3).randbytes(1 << 20)
 MUCH = 64 << 20
@@ -61,6 +35,84 @@ def send_until_full(peer: Peer) -> int:
 
 def is_pattern(got: bytes) -> bool:
     return (PATTERN * (len(got) // len(PATTERN) + 1))[: len(got)] == got
+
+
+@pytest.mark.parametrize("latency", [0, 200])
+def test_what_a_client_sent_before_it_went_still_arrives(embedded: Server, service: Service, latency: int) -> None:
+    client, upstream = service.pair(embedded.proxy(service.address))
+    embedded.toxic("latency", "upstream", latency=latency)
+    client.send(b"last words")
+    client.close()
+    assert upstream.receive(10) == b"last words"
+    assert upstream.end() == "fin"
+
+
+def until_files(server: Server, count: int) -> None:
+    """Waits until the proxy has no more than that many files open."""
+    process = psutil.Process(server.process.pid)
+    deadline = time.monotonic() + PATIENCE_S
+    while process.num_fds() > count:
+        assert time.monotonic() < deadline, f"{process.num_fds()} files are open, more than {count}"
+        time.sleep(0.01)
+
+
+def test_a_client_that_is_gone_takes_its_service_along_when_its_data_has_passed(
+    embedded: Server, service: Service
+) -> None:
+    where = embedded.proxy(service.address)
+    files = psutil.Process(embedded.process.pid).num_fds()
+    embedded.toxic("latency", "upstream", latency=200)
+    client, upstream = service.pair(where)
+    client.send(b"x")
+    client.reset()
+    assert upstream.end() in ("fin", "rst")
+    until_files(embedded, files)  # the service has closed nothing
+
+
+def test_a_client_that_is_gone_after_a_half_close_takes_its_service_along(embedded: Server, service: Service) -> None:
+    where = embedded.proxy(service.address)
+    files = psutil.Process(embedded.process.pid).num_fds()
+    client, upstream = service.pair(where)
+    client.half_close()
+    assert upstream.end() == "fin"
+    client.reset()
+    upstream.send(b"is anybody there?")  # what notices it
+    until_files(embedded, files)
+
+
+def test_what_nobody_will_read_is_dropped_and_not_held(embedded: Server, service: Service) -> None:
+    where = embedded.proxy(service.address)
+    process = psutil.Process(embedded.process.pid)
+    files = process.num_fds()
+    embedded.toxic("bandwidth", "upstream", rate=0)  # holds the end of the client for ever
+    embedded.toxic("bandwidth", "downstream", rate=1)
+    client, upstream = service.pair(where)
+    client.send(b"held")
+    send_until_full(upstream)
+    client.reset()
+    upstream.sock.settimeout(PATIENCE_S)
+    memory = process.memory_info().rss
+    upstream.send(PATTERN * (MUCH // len(PATTERN)))
+    assert process.memory_info().rss - memory < MUCH // 2
+    upstream.close()
+    until_files(embedded, files)
+
+
+def test_the_seed_decides_which_connections_are_affected(embedded: Server, service: Service) -> None:
+    where = embedded.proxy(service.address)
+    embedded.toxic("limit_data", "upstream", toxicity=0.5, bytes=0)
+    affected = []
+    for _ in range(24):
+        client, upstream = service.pair(where)
+        client.send(b"x")
+        affected.append(upstream.receive(1) == b"")
+    lots = [Lots(7, "p", number, "upstream").lot("limit_data_upstream") for number in range(1, 25)]
+    assert affected == [lot < 0.5 for lot in lots]
+
+
+def test_the_ready_line_tells_the_seed_and_the_version_tells_who_speaks(embedded: Server) -> None:
+    assert embedded.ready == {"ready": True, "port": embedded.port, "seed": 7}
+    assert "+chaosrun-" in embedded.ask("GET", "/version").json["version"]
 
 
 def test_a_service_that_does_not_read_makes_the_client_wait(embedded: Server, service: Service) -> None:

@@ -17,6 +17,9 @@ MANY = 10_000 if LIMIT == resource.RLIM_INFINITY else min(10_000, (LIMIT - 200) 
 """Connections, as far as the limit of open files permits: two files each, in the proxy and in the test, which is both
 client and service."""
 
+FEW = 40
+"""Files that the proxy has open without any connection, and some more."""
+
 MESSAGE = bytes(range(100))
 
 
@@ -62,7 +65,6 @@ async def pass_through(server: Server) -> None:
     service = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096)
     port = service.sockets[0].getsockname()[1]
     host, port = await asyncio.to_thread(server.proxy, f"127.0.0.1:{port}")
-    before = process.num_fds()
     clients: list[Client] = []
     for _ in range(MANY // 100):
         made = await asyncio.gather(*(loop.create_connection(Client, host, port) for _ in range(100)))
@@ -74,12 +76,13 @@ async def pass_through(server: Server) -> None:
         # The second round passes a toxic that was laid on all of them while they were open.
         await asyncio.to_thread(server.toxic, "latency", f"{'up' if round_ == 1 else 'down'}stream", latency=200)
     assert all(client.got == 2 * MESSAGE for client in clients)
-    assert process.num_fds() == before + 2 * MANY
+    assert process.num_fds() > 2 * MANY
     assert not any(client.gone for client in clients)
     await asyncio.to_thread(server.ask, "PATCH", "/proxies/p", {"enabled": False})
     while not all(client.gone for client in clients):
         await asyncio.sleep(0.05)
-    assert process.num_fds() < before  # its listener is closed as well
+    while process.num_fds() > FEW:
+        await asyncio.sleep(0.05)
     service.close()
 
 

@@ -49,6 +49,21 @@ def test_a_service_may_speak_first(server: Server, service: Service) -> None:
         assert client.receive(2) == b"%02d" % number
 
 
+def test_a_service_may_close_first(server: Server, service: Service) -> None:
+    where = server.proxy(service.address)
+    for _ in range(20):
+        client, upstream = service.pair(where)
+        upstream.close()
+        assert client.end() == "fin"
+
+
+def test_a_far_away_time_does_not_keep_a_near_one_waiting(server: Server, service: Service) -> None:
+    client, upstream = service.pair(server.proxy(service.address))
+    server.toxic("timeout", "upstream", timeout=3_600_000)
+    server.toxic("latency", "downstream", latency=50)
+    assert took(upstream, client) >= 0.0499
+
+
 def test_with_a_dead_service_clients_are_let_in_and_closed(server: Server, service: Service) -> None:
     service.close()
     client = Peer(socket.create_connection(server.proxy(service.address)))
