@@ -39,6 +39,7 @@ PATIENCE_S = 600.0
 TRIES = 3
 """A baseline that was not steady, on a machine as slow as this one, lets no fault in: then there is nothing to tell."""
 MEASURED = 9
+OURS = "504c:"
 Facts = dict[str, Any]
 
 
@@ -173,6 +174,43 @@ def killed() -> Facts:
     facts |= {"undo_again": again.returncode, "after_again": queues()}
     keep(run)
     return facts
+
+
+def bare() -> Facts:
+    """The same without a load: a fault that stands, by a process that does nothing else, which is killed."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        folder = RESULTS / "bare"
+        folder.mkdir()
+        url = f"ws://127.0.0.1:{listening.getsockname()[1]}"
+        holder = subprocess.Popen([sys.executable, str(Path(__file__)), "hold", str(folder), url], cwd=ROOT)
+        end = time.monotonic() + PATIENCE_S
+        while OURS not in queues() and holder.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        holder.kill()
+        holder.wait()
+        facts: Facts = {"left": queues(), "slow_s": connect_s("127.0.0.1", listening.getsockname()[1])}
+        command = [sys.executable, str(Path(__file__)), "take_away", str(folder)]
+        for name in ("undo", "again"):
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, cwd=ROOT)
+            facts |= {name: done.returncode, f"{name}_err": done.stderr[-2000:], f"after_{name}": queues()}
+    return facts
+
+
+def hold(folder: str, url: str) -> int:
+    """Inject the fault as a run does, its undo in the journal first, and wait to be killed."""
+    from chaosrun.faults.netem import make
+    from chaosrun.journal import Journal
+    from chaosrun.recorded import ENGINE
+    from chaosrun.safety.standing import StandingFaults
+    from chaosrun.spec.steps import NetemStep
+
+    async def stand() -> None:
+        faults = StandingFaults(Somewhere(url), Journal(Path(folder), ENGINE), lambda *told: None)
+        await faults.inject(make(NetemStep.model_validate({"fault": "netem", "delay": "100ms"})), "fault-1")
+        await asyncio.sleep(PATIENCE_S)
+
+    asyncio.run(stand())
+    return 1
 
 
 def take_away(folder: str) -> int:
@@ -316,12 +354,14 @@ def wait_for_port(host: str, port: int) -> None:
             time.sleep(0.1)
 
 
-STORIES = {each.__name__: each for each in (success, failure, stopped, killed, shapes, elsewhere)}
+STORIES = {each.__name__: each for each in (success, failure, stopped, killed, bare, shapes, elsewhere)}
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     if sys.argv[1] == "take_away":
         sys.exit(take_away(sys.argv[2]))
+    if sys.argv[1] == "hold":
+        sys.exit(hold(*sys.argv[2:]))
     os.chdir(ROOT)
     facts = STORIES[sys.argv[1]]()
     (RESULTS / "facts.json").write_text(json.dumps(facts, indent=1))

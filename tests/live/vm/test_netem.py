@@ -100,6 +100,18 @@ def test_what_a_killed_run_leaves_is_taken_away_by_its_journal_alone(vm: Machine
     assert facts["after_again"] == facts["after"]
 
 
+def test_a_queue_whose_holder_was_killed_is_taken_away_by_another_process_and_only_once(
+    vm: Machine, tmp_path: Path
+) -> None:
+    facts = told(vm, "bare", tmp_path)
+    assert OURS in facts["left"]
+    assert min(facts["slow_s"]) >= 2 * DELAY_S * 0.99
+    assert facts["undo"] == 0, facts["undo_err"]
+    assert OURS not in facts["after_undo"]
+    assert facts["again"] == 0, facts["again_err"]
+    assert facts["after_again"] == facts["after_undo"]
+
+
 def test_every_shape_is_what_the_kernel_says_it_is_and_connections_show(vm: Machine, tmp_path: Path) -> None:
     facts = told(vm, "shapes", tmp_path)
     print(json.dumps(facts, indent=1))
