@@ -251,6 +251,8 @@ def test_children_of_a_frozen_process_run_on_and_the_report_says_so(tmp_path: Pa
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     try:
+        # Until it has become `sleep` it looks just like its parent.
+        assert eventually(lambda: Path(f"/proc/{child}/cmdline").read_bytes().startswith(b"sleep"))
         fault = pause()
 
         async def story() -> Confirmation:

@@ -94,7 +94,7 @@ def test_what_nobody_will_read_is_dropped_and_not_held(embedded: Server, service
     memory = process.memory_info().rss
     upstream.send(PATTERN * (MUCH // len(PATTERN)))
     assert process.memory_info().rss - memory < MUCH // 2
-    upstream.close()
+    upstream.reset()
     until_files(embedded, files)
 
 

@@ -144,14 +144,18 @@ def test_numbers_that_rise_below_all_that_is_owed_are_of_a_new_numbering_though_
         (2, 6, 5, 4, 3, 7),
         (2, 6, 6, 5, 5, 3, 3, 8),
         (2, 9, 3, 5, 10, 6, 8),
+        (2, 9, 5, 3, 5, 10),
+        (2, 9, 3, 9, 5, 10),
+        (2, 9, 3, 3, 5, 10),
     ],
 )
 def test_late_numbers_that_newer_ones_pass_are_only_reordered(received: tuple[int, ...]) -> None:
     assert again(*received, head=1).ledger.unaccountable == 0
 
 
-def test_what_a_replay_brings_before_anything_new_may_rise_as_it_likes() -> None:
-    script = unnamed(1, head=0).joins(0, 12, head=9, epoch=None).gets(0, 13, 2, 4, 6, 8, 10, 11, epoch=None)
+@pytest.mark.parametrize("replayed", [(2, 4, 6, 8), (8, 2, 4, 6)])
+def test_what_a_replay_brings_before_anything_new_may_rise_as_it_likes(replayed: tuple[int, ...]) -> None:
+    script = unnamed(1, head=0).joins(0, 12, head=9, epoch=None).gets(0, 13, *replayed, 10, 11, epoch=None)
     assert script.marks(100, 11, epoch=None).score().ledger.unaccountable == 0
 
 
