@@ -16,7 +16,7 @@ from chaosrun.containers import Sought
 from chaosrun.spec.loader import load_experiment
 from chaosrun.targets.container import ContainerRole
 
-MONITORING = ROOT / "monitoring"
+MONITORING = ROOT / "docs" / "monitoring"
 CRASH = ROOT / "experiments" / "container-crash.yaml"
 
 
@@ -76,7 +76,7 @@ def test_prometheus_reads_the_bridge_and_grafana_reads_prometheus() -> None:
 @pytest.mark.parametrize("file", ["compose.yaml", "compose-toxiproxy.yaml"])
 def test_the_shipped_targets_name_services_of_the_shipped_file(file: str) -> None:
     experiment = ROOT / "experiments" / "latency-toxiproxy.yaml" if "toxi" in file else CRASH
-    target = load_experiment(experiment, target=ROOT / "targets" / file, env={}).experiment.target
+    target = load_experiment(experiment, target=ROOT / "experiments" / "targets" / file, env={}).experiment.target
     for role in target.roles.values():
         assert role.compose is not None
         assert role.compose.service in shipped()["services"]

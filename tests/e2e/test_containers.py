@@ -44,7 +44,10 @@ def test_the_smoke_profile_passes_and_leaves_the_containers_well(
 
 
 def test_another_experiment_runs_against_the_containers_by_their_target_file(tmp_path: Path, running: Project) -> None:
-    experiment, target = ROOT / "experiments" / "latency-toxiproxy.yaml", ROOT / "targets" / "compose-toxiproxy.yaml"
+    experiment, target = (
+        ROOT / "experiments" / "latency-toxiproxy.yaml",
+        ROOT / "experiments" / "targets" / "compose-toxiproxy.yaml",
+    )
     options = ("--target", target, "--profile", "smoke", "--format", "json")
     finished = conclusive(experiment, *options, reports=tmp_path, env=running.env)
     assert finished.code == 0, finished.err + "\n".join(finished.result["reasons"])
