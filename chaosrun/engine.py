@@ -389,9 +389,7 @@ class _Run:
                 if silent.given_up:
                     self._assembly.fleet.give_up(silent.name)
                 else:
-                    self.note(
-                        f"{silent.name} has said nothing for a second; what it measures meanwhile will not count"
-                    )
+                    self.note(f"{silent.name} has said nothing for a second; what it measures meanwhile will not count")
             trouble = self._assembly.fleet.trouble
             if trouble is not None:
                 self._fail(trouble)
