@@ -72,6 +72,15 @@ class SustainedStep(FaultStep):
         return True
 
 
+class RoleStep(FaultStep):
+    """A fault of one role."""
+
+    role: str
+
+    def target_role(self) -> str | None:
+        return self.role
+
+
 class OtherFaultStep(FaultStep):
     """A fault of a kind that an installed package adds; its own keys are checked by the package's `Spec`."""
 
@@ -101,3 +110,16 @@ class Restart(Model):
     def lasts_ns(self) -> int:
         """How long it is waited for at most."""
         return self.after if self.by == "chaosrun" else self.within
+
+
+class EndingStep(RoleStep):
+    """Ends a role."""
+
+    restart: Restart | None = None
+    """None: the role stays down until the fault is undone."""
+
+    def is_sustained(self) -> bool:
+        return self.restart is None
+
+    def lasts_ns(self) -> int:
+        return 0 if self.restart is None else self.restart.lasts_ns()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from chaosrun.spec.base import problem
-from chaosrun.spec.steps.base import FaultStep, Restart, SustainedStep
+from chaosrun.spec.steps.base import EndingStep, RoleStep, SustainedStep
 
 
 def _signal(name: str) -> str:
@@ -20,30 +20,14 @@ def _signal(name: str) -> str:
     return name
 
 
-class ProcessKillStep(FaultStep):
+class ProcessKillStep(EndingStep):
     """Kills what a role selects."""
 
     fault: Literal["process_kill"]
-    role: str
     signal: Annotated[str, AfterValidator(_signal)] = "SIGKILL"
-    restart: Restart | None = None
-    """None: the role stays down until the fault is undone."""
-
-    def target_role(self) -> str | None:
-        return self.role
-
-    def is_sustained(self) -> bool:
-        return self.restart is None
-
-    def lasts_ns(self) -> int:
-        return 0 if self.restart is None else self.restart.lasts_ns()
 
 
-class ProcessPauseStep(SustainedStep):
+class ProcessPauseStep(RoleStep, SustainedStep):
     """Freezes what a role selects: SIGSTOP, until SIGCONT."""
 
     fault: Literal["process_pause"]
-    role: str
-
-    def target_role(self) -> str | None:
-        return self.role
