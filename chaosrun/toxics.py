@@ -36,7 +36,7 @@ _TIMEOUT_S = (1.0, 5.0)
 
 T = TypeVar("T")
 
-_SHOWN = 300
+_SHOWN = 100
 """Characters of a server's own words that an error repeats."""
 
 

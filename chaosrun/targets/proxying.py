@@ -124,7 +124,13 @@ class Proxying:
         took_ns = {}
         if self.role is not None:
             took_ns[ROLE] = await self._start(self.role)
-        self.version = await asyncio.to_thread(self._server.version)
+        try:
+            self.version = await asyncio.to_thread(self._server.version)
+        except Unavailable as error:
+            if self.role is not None:
+                raise
+            remedy = "start a Toxiproxy there, or take chaosrun's own with `toxiproxy: embedded`"
+            raise Unavailable(f"{error}; {remedy}") from error
         return took_ns
 
     async def lead(
