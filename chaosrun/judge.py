@@ -138,7 +138,7 @@ def _judge(evidence: Evidence, checks: Sequence[Check], plan: CriterionPlan, met
         outcome = outcome._replace(why=f"no evidence: {_missing(plan, metric)}")
     elif outcome.outcome is not None:
         hits = [check for check in checks if check.hits(metric.needs, *span, plan.group)]
-        proven = outcome.outcome and _is_of_worse_side(plan, metric)
+        proven = outcome.outcome and _is_kept_in_spite(evidence, plan, metric, span)
         outcome = _doubted(outcome, [check for check in hits if not (proven and check.only_slows)])
     return Criterion(
         name=plan.name,
@@ -187,9 +187,15 @@ def _missing(plan: CriterionPlan, metric: Metric) -> str:
     return f"the run has no window {plan.window!r}" if metric.windowed else "no fault was injected"
 
 
-def _is_of_worse_side(plan: CriterionPlan, metric: Metric) -> bool:
-    """It asks for no more than that the metric is not too bad, and what slows things can only make that harder."""
-    return metric.slow_is_worse and (plan.max if metric.up else plan.min) is None
+def _is_kept_in_spite(evidence: Evidence, plan: CriterionPlan, metric: Metric, span: Span) -> bool:
+    """A limit that was kept asks for no more than that the metric is not too bad, and what slows things can only make
+    that harder: for the metric itself, or for another that it is no worse than, and which kept the limit too."""
+    if (plan.max if metric.up else plan.min) is not None:
+        return False
+    if metric.slow_is_worse or metric.at_worst is None:
+        return metric.slow_is_worse
+    reading = metric.at_worst(_window(evidence, plan, span))
+    return decide(plan, reading, up=metric.up, unit=metric.unit).outcome is True
 
 
 def _doubted(outcome: Outcome, invalid: Sequence[Check]) -> Outcome:

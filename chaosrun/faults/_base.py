@@ -184,8 +184,13 @@ class Fault(ABC):
     async def settle(self, world: World) -> None:  # noqa: B027 - most faults owe nothing
         """What the step still owes after its injection, such as the restart two seconds later."""
 
-    async def remove(self, world: World) -> None:  # noqa: B027 - instant faults are over
-        """Take a sustained effect away while the run is alive; afterwards `verify(record)` must hold."""
+    async def remove(self, world: World) -> int | None:
+        """Take a sustained effect away while the run is alive; afterwards `verify(record)` must hold.
+
+        Returns:
+            When its effect was over (run time in ns), where it was over before this returns.
+        """
+        return None
 
 
 class Undoer(Protocol):

@@ -108,10 +108,14 @@ class Netem(Fault):
         except Unavailable as error:
             return Confirmation(False, str(error))
 
-    async def remove(self, world: World) -> None:
+    async def remove(self, world: World) -> int | None:
+        """What is delayed already still has to arrive, and the queue to be deleted, when the effect is over."""
         assert self._planned is not None
         _, record = self._planned
+        args = msgspec.json.decode(record.args, type=UndoArgs)
+        over = world.now() if await asyncio.to_thread(_let_pass, args) else None
         await asyncio.to_thread(undo, record)
+        return over
 
     def _locate(self, world: World) -> Place:
         where = network.own() if self.role is None else network.of(world.roles[self.role].resolve()[0])
@@ -162,13 +166,20 @@ def undo(record: Undo) -> None:
 
 
 def _take_away(args: UndoArgs) -> None:
-    found = tc.show(args.network, args.device)
-    if found is None or not found.is_ours:
-        return
-    if found.leaf is not None:
-        tc.change(args.network, queues.calm(args.device, args.limit))
+    if _let_pass(args):
         _wait_empty(args)
-    tc.change(args.network, queues.take(args.device))
+    found = tc.show(args.network, args.device)
+    if found is not None and found.is_ours:
+        tc.change(args.network, queues.take(args.device))
+
+
+def _let_pass(args: UndoArgs) -> bool:
+    """Packets that come from now on are not held up by our queue; false: it is not there, or shapes nothing."""
+    found = tc.show(args.network, args.device)
+    if found is None or not found.is_ours or found.leaf is None:
+        return False
+    tc.change(args.network, queues.calm(args.device, args.limit))
+    return True
 
 
 def _wait_empty(args: UndoArgs) -> None:

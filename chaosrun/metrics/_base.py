@@ -32,6 +32,8 @@ class Metric:
     """Whatever delays load or service can move it to its worse side only."""
     measure: Callable[[Window], Reading | None]
     """In SI base units; None without evidence."""
+    at_worst: Callable[[Window], Reading | None] | None = None
+    """Where slowness can move it to its better side: what it is no worse than, and which slowness can only make worse."""
     per: Scope = "group"
     """What it is read of: each load group by itself, a role, or the run as a whole."""
     about: About = "all"

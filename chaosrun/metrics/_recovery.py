@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 
 from chaosrun.metrics._base import Metric, needs
@@ -15,14 +16,14 @@ ABSORBED = "the fault was absorbed: there was no outage to measure"
 
 
 def episode_metric(
-    name: str, meaning: str, read: Callable[[Episode], Reading | None], *, slow_is_worse: bool = True
+    name: str,
+    meaning: str,
+    read: Callable[[Episode], Reading | None],
+    *,
+    slow_is_worse: bool = True,
+    at_worst: Callable[[Episode], Reading | None] | None = None,
 ) -> tuple[Metric, ...]:
     """A metric that reads the worst episode; without a fault there is no evidence."""
-
-    def measure(window: Window) -> Reading | None:
-        recovery = window.recovery
-        return None if recovery is None or recovery.worst is None else read(recovery.worst)
-
     return (
         Metric(
             name=name,
@@ -31,11 +32,17 @@ def episode_metric(
             meaning=meaning,
             needs=needs("lag", "journal", "prober", "effect"),
             slow_is_worse=slow_is_worse,
-            measure=measure,
+            measure=partial(_of_the_worst, read),
+            at_worst=None if at_worst is None else partial(_of_the_worst, at_worst),
             per="run",
             windowed=False,
         ),
     )
+
+
+def _of_the_worst(read: Callable[[Episode], Reading | None], window: Window) -> Reading | None:
+    recovery = window.recovery
+    return None if recovery is None or recovery.worst is None else read(recovery.worst)
 
 
 def lasting(value: int | None, error: int | None) -> Reading | None:

@@ -34,5 +34,6 @@ METRICS = tuple(
         partial(read, field),
         # More clients that count as affected, and are back at once, bring every share of them but all nearer.
         slow_is_worse=member == "all",
+        at_worst=partial(read, _MEMBERS["all"]),
     )
 )

@@ -145,12 +145,13 @@ class StandingFaults:
             error, at = "", None
             if alive and standing.fault.sustained:
                 try:
-                    await standing.fault.remove(self._world)
+                    at = await standing.fault.remove(self._world)
                 except Exception as failure:  # a defect of one fault must not leave the others standing
                     error = str(failure) or repr(failure)
                 else:
                     # The effect ends here, not when that has been read back. Who has no way but the record ends later.
-                    at = self._world.now() if type(standing.fault).remove is not Fault.remove else None
+                    if at is None and type(standing.fault).remove is not Fault.remove:
+                        at = self._world.now()
             outcome = await asyncio.to_thread(take_away, standing.record)
             outcome = UndoOutcome(False, outcome.verified, error) if error else outcome
             self._close(standing, outcome, self._world.now() if at is None else at)

@@ -378,7 +378,6 @@ def test_what_missed_its_limit_while_cpu_was_stolen_is_unknown_and_not_failed(
     [
         ("detection", {"max": 60}),
         ("relapses", {"max": 9}),
-        ("back_50", {"max": 60}),
         ("server_ready", {"max": 60}),
         ("ttr", {"min": 0.001}),
         ("response_p99", {"min": 0, "max": 60}),
@@ -390,6 +389,21 @@ def test_what_stolen_cpu_may_have_made_better_is_unknown_though_it_kept_its_limi
     history = planned(crash().history(), criterion(metric, **limits))
     assert scored(history).criteria[0].outcome is True
     assert scored(stolen_from(history)).criteria[0].outcome is None
+
+
+def test_a_share_that_stolen_cpu_may_have_brought_nearer_is_kept_where_all_of_them_kept_its_limit() -> None:
+    two_waves = crash(s(14)).crash(s(13), s(17), [0, 1])
+
+    def outcomes(most: float) -> list[bool | None]:
+        """Of the run as it was, and with stolen CPU."""
+        history = planned(two_waves.history(), criterion("back_50", max=most))
+        return [scored(each).criteria[0].outcome for each in (history, stolen_from(history))]
+
+    back = scored(two_waves.history()).recovery.back_s
+    assert back.p50 == pytest.approx(1, abs=0.1)
+    assert back.all == pytest.approx(4, abs=0.1)
+    assert outcomes(3) == [True, None]
+    assert outcomes(5) == [True, True]
 
 
 def test_a_loss_is_counted_exactly_though_cpu_was_stolen() -> None:
