@@ -33,7 +33,7 @@ class Metric:
     measure: Callable[[Window], Reading | None]
     """In SI base units; None without evidence."""
     at_worst: Callable[[Window], Reading | None] | None = None
-    """Where slowness can move it to its better side: what it is no worse than, and which slowness can only make worse."""
+    """Where slowness can move it to its better side: what it is no worse than, and slowness can only worsen."""
     per: Scope = "group"
     """What it is read of: each load group by itself, a role, or the run as a whole."""
     about: About = "all"

@@ -60,6 +60,7 @@ def test_the_main_job_with_300_clients(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.timeout(1300)
 def test_300_clients_are_held_for_five_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("e2e_running.PATIENCE_S", 400.0)

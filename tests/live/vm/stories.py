@@ -23,21 +23,11 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 RESULTS = Path("/mnt")
 EXPERIMENT = ROOT / "experiments" / "latency-netem.yaml"
-OVERRIDES = (
-    f"steady_state={Path(__file__).with_name('slow.yaml')}",
-    "target.prober={every: 500ms, connect_every: 5s}",
-    "target.options={rate: 2}",
-    "stop_when=[]",
-    "recovery.stable_for=6s",
-    "timing={warmup: 5s, baseline: 7s, recovery_timeout: 30s, after: 22s}",
-    "method.1.pause=10s",
-    "timing.max_duration=20m",
-)
-"""A processor that is emulated: what chaosrun does by the way must not take it all."""
-SMOKE = ("--profile", "smoke", "--format", "json", *(word for each in OVERRIDES for word in ("--set", each)))
+SMOKE = ("--profile", "smoke", "--format", "json")
 PATIENCE_S = 600.0
 TRIES = 3
 """A baseline that was not steady, on a machine as slow as this one, lets no fault in: then there is nothing to tell."""
+INCONCLUSIVE = 3
 MEASURED = 9
 OURS = "504c:"
 Facts = dict[str, Any]
@@ -93,8 +83,8 @@ def begin(number: int, *more: str) -> Run:
     return Run(process, reports)
 
 
-def come_to(kind: str, *more: str) -> tuple[Run, dict[str, Any]]:
-    for number in range(TRIES):
+def come_to(kind: str, *more: str, first: int = 0) -> tuple[Run, dict[str, Any]]:
+    for number in range(first, first + TRIES):
         run = begin(number, *more)
         line = run.wait_for(kind)
         if line is not None:
@@ -132,13 +122,19 @@ def keep(run: Run) -> None:
 
 
 def success() -> Facts:
-    """A run to its end, with connections timed beside it while the fault stands."""
-    facts: Facts = {"before": queues()}
-    run, intent = come_to("intent")
-    run.wait_for("confirmed")
-    port = intent["undo"]["identity"]["port"]
-    facts |= {"during": queues(), "port_s": connect_s("127.0.0.1", port), "beside_s": beside_s()}
-    facts |= run.finish() | {"after": queues()}
+    """A run to its verdict, with connections timed beside it while the fault stands.
+
+    Where the host had other work, chaosrun cannot vouch for what it measured here; then it is tried again.
+    """
+    for number in range(TRIES):
+        facts: Facts = {"before": queues()}
+        run, intent = come_to("intent", first=number * TRIES)
+        run.wait_for("confirmed")
+        port = intent["undo"]["identity"]["port"]
+        facts |= {"during": queues(), "port_s": connect_s("127.0.0.1", port), "beside_s": beside_s()}
+        facts |= run.finish() | {"after": queues()}
+        if facts["code"] != INCONCLUSIVE:
+            break
     keep(run)
     return facts
 

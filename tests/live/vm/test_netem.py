@@ -1,7 +1,7 @@
-"""netem on a kernel that has it: chaosrun's own run of experiments/latency-netem.yaml in a virtual machine.
+"""netem on a kernel that has it: the smoke profile of experiments/latency-netem.yaml in a virtual machine.
 
-The machine is so slow that chaosrun's checks of the observer may call a run unsound, rightly. So what is judged here
-are facts of the history and of the kernel, which stand whatever the verdict is.
+The machine is so slow that chaosrun's checks of the observer may call a run unsound, rightly. So but for the verdict of
+the whole run, what is judged here are facts of the history and of the kernel, which stand whatever the verdict is.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from linux_vm import Machine
 from chaosrun.recorded import read_run
 from chaosrun.records import NONE, History, Kind
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.timeout(1100)]
 
-WITHIN_S = 800.0
+WITHIN_S = 1000.0
 STORIES = Path(__file__).with_name("stories.py")
 DELAY_S = 0.1
 """Of the experiment, in each direction."""
@@ -40,9 +40,11 @@ def history_of(results: Path) -> History:
     return read_run(results / "run").history
 
 
-def test_a_run_delays_its_port_by_what_was_asked_and_no_other_and_leaves_nothing(vm: Machine, tmp_path: Path) -> None:
+def test_the_smoke_profile_passes_delays_its_port_by_what_was_asked_and_no_other_and_leaves_nothing(
+    vm: Machine, tmp_path: Path
+) -> None:
     facts = told(vm, "success", tmp_path)
-    print("verdict:", facts["code"], facts["err"])
+    assert facts["code"] == 0, facts["err"] + facts["out"]
     assert OURS not in facts["before"]
     assert f"{OURS} root" in facts["during"]
     assert "netem" in facts["during"]
