@@ -21,11 +21,23 @@ from chaosrun.errors import ChaosrunError, Exit, SpecError
 
 PROGRAM: Final = "chaosrun"
 DEFAULT: Final = "run"
-COMMANDS: Final = ("run", "validate", "list", "init", "explain", "score", "compare", "serve", "doctor", "completion")
+COMMANDS: Final = (
+    "run",
+    "validate",
+    "list",
+    "init",
+    "explain",
+    "score",
+    "compare",
+    "recover",
+    "serve",
+    "doctor",
+    "completion",
+)
 """In the order in which the help lists them."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 """A full disk is no defect of ours, wherever it is noticed."""
-LATER: Final = ("plan", "report", "recover", "gameday", "schedule", "history")
+LATER: Final = ("plan", "report", "gameday", "schedule", "history")
 """Commands that the documentation of the format names and that are still to come."""
 
 _HELP = """Chaos engineering for WebSocket services: live clients, real faults, true recovery numbers.
@@ -37,7 +49,7 @@ _HELP = """Chaos engineering for WebSocket services: live clients, real faults, 
 _EPILOG = """\b
 Exit codes: 0 passed, 1 failed, 2 wrong usage or file, 3 inconclusive,
 4 aborted, 5 not left as found, 69 something needed is not here,
-70 a defect of chaosrun, 74 something could not be written.
+70 a defect of chaosrun, 74 something could not be written, 75 not now.
 """
 
 

@@ -59,6 +59,12 @@ class Unwritable(ChaosrunError):
     exit = Exit.UNWRITABLE
 
 
+class NotNow(ChaosrunError):
+    """Another run holds what this one would; later it may go."""
+
+    exit = Exit.NOT_NOW
+
+
 class Dirty(ChaosrunError):
     """An undo or its verification failed: the system is not as it was found."""
 

@@ -110,12 +110,25 @@ def is_alive(identity: Identity) -> bool:
     return seen is not None and seen.runs and seen.start_time == identity.start_time and identity.boot_id == boot_id()
 
 
+def tools_of(owner: Identity) -> dict[str, str]:
+    """The tag in the environment of the tools, such as `tc`, that a process runs to change something: one that outlives
+    its owner could act after the undo of what it does."""
+    return {"CHAOSRUN_TOOL_OF": f"{owner.pid} {owner.start_time}"}
+
+
+def this_process() -> Identity:
+    """Our own identity."""
+    own = identify(os.getpid())
+    assert own is not None
+    return own
+
+
 def send_signal(identity: Identity, number: signal.Signals) -> bool:
     """Signals this very process; False when it has ended, whoever has its pid now.
 
     Raises `Unavailable` when the process is another user's.
     """
-    pidfd = _open(identity)
+    pidfd = pidfd_of(identity)
     if pidfd is None:
         return False
     try:
@@ -133,7 +146,7 @@ def send_signal(identity: Identity, number: signal.Signals) -> bool:
 
 def may_signal(identity: Identity) -> bool:
     """Whether the kernel lets us signal this very process; True, too, once it has ended."""
-    pidfd = _open(identity)
+    pidfd = pidfd_of(identity)
     if pidfd is None:
         return True
     try:
@@ -149,7 +162,7 @@ def may_signal(identity: Identity) -> bool:
 
 def wait_gone(identity: Identity, timeout_s: float) -> bool:
     """Waits until this very process has ended (or is a zombie); False when it has not after `timeout_s`. Blocks."""
-    pidfd = _open(identity)
+    pidfd = pidfd_of(identity)
     if pidfd is None:
         return True
     try:
@@ -160,7 +173,8 @@ def wait_gone(identity: Identity, timeout_s: float) -> bool:
         os.close(pidfd)
 
 
-def _open(identity: Identity) -> int | None:
+def pidfd_of(identity: Identity) -> int | None:
+    """A descriptor of this very process, for the caller to close; None: it has ended, or is a zombie."""
     # The start time is read after the pidfd was opened: from then on it cannot come to mean another process.
     try:
         pidfd = os.pidfd_open(identity.pid)

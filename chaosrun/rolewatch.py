@@ -38,6 +38,8 @@ class RoleWatch:
         self._spoils = spoils
         self._loaded = False
         self._ending = False
+        self.left: list[str] = []
+        """Links that could not be taken away from a proxy server that outlives the run, and why."""
         self.dead_at_start: str | None = None
         """Of the first role that ended before the load began, in words."""
 
@@ -65,6 +67,8 @@ class RoleWatch:
 
     def unled(self, link: Link, error: str) -> None:
         """It was taken away, or could not be."""
+        if error:
+            self.left.append(f"proxy {link.proxy} of the Toxiproxy at {link.api} ({error})")
         self._journal.append(
             Undone(t=self._stopping.now(), id=link.proxy, done=not error, verified=not error, error=error)
         )

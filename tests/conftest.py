@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ settings.register_profile(
 )
 settings.register_profile("explore", settings.get_profile("steady"), derandomize=False, max_examples=2000)
 settings.load_profile("steady")
+
+
+_TESTS = count()
+
+
+@pytest.fixture(autouse=True)
+def own_index_of_open_runs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test meets the runs of another, or of whoever runs the tests; made by the first run that needs it."""
+    monkeypatch.setenv("CHAOSRUN_STATE_DIR", str(tmp_path_factory.getbasetemp() / f"state-{next(_TESTS)}"))
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks which group a test belongs to

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from chaosrun.faults._base import Confirmation, Fault, World
 from chaosrun.journal import Journal
 from chaosrun.records import Called, Confirmed, Intent, Removed, RolledBack, Undo, Undone
-from chaosrun.safety.undo import UndoOutcome, take_away
+from chaosrun.safety.undo import S, UndoOutcome, take_away
+
+T = TypeVar("T")
 
 Tell = Callable[[str, str, str], None]
 """(fault, event, detail) for whoever draws the run."""
@@ -145,7 +147,7 @@ class StandingFaults:
             error, at = "", None
             if alive and standing.fault.sustained:
                 try:
-                    at = await standing.fault.remove(self._world)
+                    at = await _bounded(standing.fault.remove(self._world), standing.record)
                 except Exception as failure:  # a defect of one fault must not leave the others standing
                     error = str(failure) or repr(failure)
                 else:
@@ -172,6 +174,19 @@ class StandingFaults:
             )
         )
         self._tell(standing.fault.name, "undone" if outcome.clean else "failed", outcome.error)
+
+
+async def _bounded(removal: Coroutine[Any, Any, T], record: Undo) -> T:
+    """Wait for a removal, for as long as its record allows; one that takes longer is left to itself, and the record
+    undone."""
+    task = asyncio.create_task(removal)
+    try:
+        done, _ = await asyncio.wait((task,), timeout=record.deadline_ns / S)
+    finally:
+        task.cancel()
+    if not done:
+        raise TimeoutError(f"not taken away within {record.deadline_ns / S:g} s")
+    return task.result()
 
 
 async def _conclude(looking: asyncio.Task[Confirmation], patience_s: float) -> Confirmation | None:

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from chaosrun.errors import Unavailable
+from chaosrun.identity import this_process, tools_of
 from chaosrun.shaping import queues
 from chaosrun.shaping.network import LOOPBACK, Network, Way
 from chaosrun.shaping.queues import Queues, Shape
@@ -148,6 +149,7 @@ def _run(way: Way, words: Sequence[str], given: str | None = None) -> str:
             timeout=_WITHIN_S,
             check=False,
             pass_fds=way.descriptors,
+            env=os.environ | tools_of(this_process()),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TcFailed(f"{' '.join(command)}: {error}") from error

@@ -1,6 +1,6 @@
-"""Makes `small_world` importable from the tests of this folder too."""
+"""Makes what stands here, and `small_world`, importable from the tests of this folder."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "faults")]
