@@ -49,7 +49,7 @@ class ReferenceTarget(Straight):
         observer: Observer,
         options: Mapping[str, object] | None = None,
         env: Mapping[str, str] | None = None,
-        ready_within_s: float = 30.0,
+        ready_within_s: float = 60.0,
         port: int | None = None,
     ) -> None:
         self.service = reference.service(name)
