@@ -17,13 +17,30 @@ from chaosrun.spec.nodes import Mapping, Mark, Node, Path, Plain, Problem, Scala
 
 MAX_BYTES: Final = 2**20
 MAX_DEPTH: Final = 64
-MAX_NODES: Final = 100_000
+MAX_NODES: Final = 20_000
 MAX_ALIASES: Final = 1_000
+MAX_KEY: Final = 200
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _LARGEST_INTEGER = 2**63 - 1
+_MERGE_MARKS = (b"<<<<<<<", b"=======", b">>>>>>>")
+_REMEDIES = {
+    "mapping values are not allowed": 'text that holds ": " needs quotes',
+    "did not find expected key": "keys of one mapping begin in the same column",
+    "did not find expected '-'": "keys of one entry begin in the same column",
+    "did not find expected <document start>": "the file begins with a mapping of keys to values",
+    "unexpected end of stream": "a quote that was opened is never closed",
+    "did not find expected ',' or '}'": "entries within { } have commas between them, and end with }",
+    "did not find expected ',' or ']'": "entries within [ ] have commas between them, and end with ]",
+    "cannot start any token": "text that begins with this character needs quotes",
+    "unknown escape character": "a backslash stands alone within single quotes; within double quotes write two",
+    "block sequence entries are not allowed": "a list begins in a line of its own",
+    "could not find expected ':'": "a key and its value have a colon and a space between them",
+    "undefined tag handle": "tags are not supported; text that begins with ! needs quotes",
+}
+"""What to do, by a part of what the parser says; the first one that is in it counts."""
 _CONSTANTS: dict[str, bool | None] = {"null": None, "": None, "true": True, "false": False}
 
 
@@ -50,9 +67,9 @@ def compose(source: bytes, file: str, problems: list[Problem]) -> Node:
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         mark = Mark(file, at.line + 1, at.column + 1) if at else Mark(file)
-        raise Refused(Problem(mark, (), f"not valid YAML: {_syntax(error)}")) from None
-    except (yaml.YAMLError, UnicodeError) as error:
-        raise Refused(Problem(Mark(file), (), f"not valid YAML: {getattr(error, 'reason', 'unreadable')}")) from None
+        raise Refused(Problem(mark, (), f"not valid YAML: {_syntax(error, _line(source, mark))}")) from None
+    except yaml.reader.ReaderError as error:
+        raise Refused(Problem(_place(source, error.position, file), (), _no_text(error))) from None
 
 
 def scalar(text: str) -> Plain:
@@ -75,9 +92,33 @@ def scalar(text: str) -> Plain:
     return text
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> str:
+def _syntax(error: yaml.MarkedYAMLError, line: bytes) -> str:
+    """What the parser says, and what to do about it."""
     what = ", ".join(part for part in (error.context, error.problem) if part)
-    return what + ("; indent with spaces" if "'\\t'" in what else "")
+    if line.startswith(_MERGE_MARKS):
+        return f"{what}; a merge was not finished here"
+    if line.lstrip(b" ").startswith(b"\t"):
+        return f"{what}; indent with spaces, not with tabs"
+    return what + next((f"; {remedy}" for part, remedy in _REMEDIES.items() if part in what), "")
+
+
+def _line(source: bytes, mark: Mark) -> bytes:
+    lines = source.splitlines()
+    return lines[mark.line - 1] if 0 < mark.line <= len(lines) else b""
+
+
+def _no_text(error: yaml.reader.ReaderError) -> str:
+    """Bytes that are no text, or characters that YAML does not allow in a file."""
+    if error.character == 0 or "control characters" not in error.reason:
+        reason = "a zero byte" if error.character == 0 else error.reason
+        return f"not valid YAML: {reason}; save the file as UTF-8 text"
+    return f'not valid YAML: a control character; write it as "\\x{error.character:02x}" within quotes, or take it out'
+
+
+def _place(source: bytes, position: int, file: str) -> Mark:
+    """The line and column (in bytes) of a place in the file; what it holds is no text as far as that."""
+    before = source[:position]
+    return Mark(file, before.count(b"\n") + 1, len(before) - before.rfind(b"\n"))
 
 
 @dataclass(slots=True)
@@ -132,7 +173,7 @@ class _Composer:
             self._place(node, mark)
         elif isinstance(event, yaml.CollectionStartEvent):
             if len(self.stack) >= MAX_DEPTH:
-                raise self._refused(event, f"nested deeper than {MAX_DEPTH} levels")
+                raise self._refused(event, f"nested deeper than {MAX_DEPTH} levels; write it flatter")
             self._check_tag(event, mark, (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"))
             flow = bool(event.flow_style)
             opened = Mapping(mark, flow=flow) if isinstance(event, yaml.MappingStartEvent) else Sequence(mark)
@@ -167,6 +208,9 @@ class _Composer:
         if not isinstance(value, str):
             self._problem(mark, 'a key must be text; a placeholder such as "{id}" needs quotes')
             return None
+        if len(value) > MAX_KEY:
+            self._problem(mark, f"a key of {len(value)} characters; at most {MAX_KEY}")
+            return None
         if not value.isprintable():
             self._problem(mark, f"key {value!r} has characters that cannot be printed")
             return None
@@ -184,7 +228,7 @@ class _Composer:
     def _alias(self, event: yaml.AliasEvent) -> Node:
         self.aliases += 1
         if self.aliases > MAX_ALIASES:
-            raise self._refused(event, f"more than {MAX_ALIASES} aliases")
+            raise self._refused(event, f"more than {MAX_ALIASES} aliases; write the values out")
         if event.anchor not in self.anchors:
             inside = any(part.anchor == event.anchor for part in self.stack)
             why = "stands inside what it names" if inside else f"has no anchor &{event.anchor} before it"
@@ -202,7 +246,7 @@ class _Composer:
             return Scalar(scalar(text), mark, absent=not text)
         except ValueError as error:
             self._problem(mark, f"{text[:20]}... {error}" if len(text) > 20 else f"{text} {error}")
-            return Scalar(text, mark)
+            return Scalar(text, mark, told=True)
 
     def _check_tag(
         self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, mark: Mark, known: tuple[str | None, ...]
@@ -213,7 +257,8 @@ class _Composer:
     def _count(self, more: int, event: yaml.NodeEvent) -> None:
         self.nodes += more
         if self.nodes > MAX_NODES:
-            raise self._refused(event, f"more than {MAX_NODES} values, aliases counted as what they stand for")
+            text = f"more than {MAX_NODES} values, aliases counted as what they stand for; write fewer"
+            raise self._refused(event, text)
 
     def _mark(self, event: yaml.Event) -> Mark:
         start = event.start_mark

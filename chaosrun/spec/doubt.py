@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple
 
 from chaosrun.spec.nodes import Path
+
+_MOST_FINDINGS: Final = 500
+"""Each is held against all before it: of thousands, the first are enough to mend."""
 
 
 class Finding(NamedTuple):
@@ -48,7 +52,7 @@ def sure(findings: Iterable[Finding], doubt: Doubt) -> Iterator[Finding]:
     A name that is found wrong puts itself in doubt for the findings after it that need it.
     """
     found = Doubt()
-    for finding in findings:
+    for finding in islice(findings, _MOST_FINDINGS):
         needed = any(doubt.touches(path) or found.touches(path) for path in finding.needs)
         if not needed and not doubt.covers(finding.path):
             yield finding

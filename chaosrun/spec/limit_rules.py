@@ -24,6 +24,8 @@ def limit_problems(path: Path, metric: Metric, limits: Mapping[str, Quantity]) -
     sound = True
     for key, limit in limits.items():
         text = _wrong_unit(metric, limit)
+        if not text and limit.value < 0:
+            text = f"{limit.written} is below 0, and {metric.name} never is; write 0 or more"
         if text:
             sound = False
             yield Finding((*path, key), text)

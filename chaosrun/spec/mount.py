@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
-from chaosrun.spec.compose import MAX_BYTES, Refused, compose
+from chaosrun.spec.compose import MAX_BYTES, MAX_NODES, Refused, compose
 from chaosrun.spec.doubt import Doubt
-from chaosrun.spec.nodes import Mapping, Mark, Node, Path, Problem, Scalar
+from chaosrun.spec.nodes import Mapping, Mark, Node, Path, Problem, Scalar, count
+from chaosrun.spec.reading import Unreadable, read_file
 
 _YAML = (".yaml", ".yml", ".json")
 
@@ -19,6 +20,13 @@ class Files:
     def __init__(self, problems: list[Problem]) -> None:
         self._problems = problems
         self._trees: dict[str, Node | None] = {}
+        self._sizes: dict[str, int] = {}
+        self._mounted = 0
+        """Values of all trees that were given since `renew`: a small file may name a large one many times."""
+
+    def renew(self) -> None:
+        """Another variant of the experiment begins; what the ones before it mounted no longer counts."""
+        self._mounted = 0
 
     @property
     def paths(self) -> tuple[FilePath, ...]:
@@ -27,21 +35,36 @@ class Files:
     def tree(self, name: str, mark: Mark, path: Path = ()) -> Node | None:
         """A copy of the tree of file `name`, which is named at `mark`; None where it cannot be read."""
         if name not in self._trees:
-            self._trees[name] = self._read(name, mark, path)
+            tree = self._trees[name] = self._read(name, mark, path)
+            self._sizes[name] = count(tree) if tree is not None else 0
         tree = self._trees[name]
-        return tree.copy() if tree is not None else None
+        if tree is None:
+            return None
+        self._mounted += self._sizes[name]
+        if self._mounted > MAX_NODES:
+            text = f"together, the files that are named here bring more than {MAX_NODES} values; name fewer"
+            self._problems.append(Problem(mark, path, text))
+            return None
+        return tree.copy()
+
+    def included(self, name: str, mark: Mark, path: Path) -> Node | None:
+        """The tree of the file that `name` means where it stands, at `mark`."""
+        wrong = None
+        if "://" in name:
+            meant = f"write `{path[-1]}: {{url: {name}}}`" if path == ("target",) else "name a file"
+            wrong = f"{name!r} is an address, not a file; {meant}"
+        elif mark.line and beside(mark, name) == os.path.normpath(mark.file):
+            wrong = "the file names itself; name the one that holds what is meant here"
+        if wrong is not None:
+            self._problems.append(Problem(mark, path, wrong))
+            return None
+        return self.tree(beside(mark, name), mark, path)
 
     def _read(self, name: str, mark: Mark, path: Path) -> Node | None:
         try:
-            if not FilePath(name).is_file():
-                found = "is a folder" if FilePath(name).is_dir() else "there is no such file"
-                self._problems.append(Problem(mark, path, f"cannot read {name}: {found}"))
-                return None
-            with FilePath(name).open("rb") as file:
-                return compose(file.read(MAX_BYTES + 1), name, self._problems)
-        except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            self._problems.append(Problem(mark, path, f"cannot read {name}: {reason}"))
+            return compose(read_file(name, MAX_BYTES), name, self._problems)
+        except Unreadable as error:
+            self._problems.append(Problem(mark, path, f"cannot read {name}: {error}"))
         except Refused as error:
             self._problems.append(error.problem)
         return None
@@ -80,7 +103,7 @@ def _mount(parent: Mapping, key: str, above: Path, files: Files, doubt: Doubt) -
     node = parent.entries.get(key)
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         return
-    found = files.tree(beside(node.mark, node.value), node.mark, (*above, key))
+    found = files.included(node.value, node.mark, (*above, key))
     if found is None:
         parent.drop(key)
         doubt.add((*above, key))

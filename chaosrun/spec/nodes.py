@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from chaosrun.spec.secret import Secret
 
 Plain = str | int | float | bool | None
 Path = tuple[str | int, ...]
+
+MOST_TOLD: Final = 100
+"""Problems that are told at once: who has more of them mends these first, and wording them takes time."""
+_LONGEST: Final = 600
+"""Characters of a problem's text: values of the file are in it, and one of them may be as long as the file."""
+_BEGINNING: Final = 400
 
 
 class Mark(NamedTuple):
@@ -20,12 +26,12 @@ class Mark(NamedTuple):
     column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{self.short}:{self.column}" if self.line else self.short
 
     @property
     def short(self) -> str:
         """`file:line`."""
-        return f"{self.file}:{self.line}" if self.line else self.file
+        return f"{spelt(self.file)}:{self.line}" if self.line else cut(spelt(self.file))
 
 
 class Problem(NamedTuple):
@@ -36,7 +42,23 @@ class Problem(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return f"{self.mark}: {show_path(self.path)}: {self.text}" if self.path else f"{self.mark}: {self.text}"
+        """One line, whatever the file holds: nothing in it moves a cursor or begins a line of its own."""
+        text = cut(spelt(self.text))
+        return f"{self.mark}: {cut(spelt(show_path(self.path)))}: {text}" if self.path else f"{self.mark}: {text}"
+
+
+def spelt(text: str) -> str:
+    """`text` with every character that cannot be printed spelt out: ESC as `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def cut(text: str) -> str:
+    """The beginning of a long text and its end, where the remedy stands."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_BEGINNING]} ... {text[_BEGINNING - _LONGEST :]}"
 
 
 def show_path(path: Path) -> str:
@@ -50,9 +72,11 @@ class Scalar:
     mark: Mark
     absent: bool = False
     """Nothing was written: `key:`."""
+    told: bool = False
+    """It is wrong by itself, and a problem says so."""
 
     def copy(self) -> Scalar:
-        return Scalar(self.value, self.mark, self.absent)
+        return Scalar(self.value, self.mark, self.absent, self.told)
 
 
 @dataclass(slots=True, eq=False)
@@ -95,6 +119,25 @@ def data(node: Node) -> Any:
     if isinstance(node, Mapping):
         return {key: data(child) for key, child in node.entries.items()}
     return [data(child) for child in node.items]
+
+
+def count(node: Node) -> int:
+    """How many nodes there are, itself included."""
+    if isinstance(node, Scalar):
+        return 1
+    return 1 + sum(map(count, node.entries.values() if isinstance(node, Mapping) else node.items))
+
+
+def node_at(node: Node, path: Path) -> Node | None:
+    """What stands at `path`; None: nothing."""
+    for part in path:
+        if isinstance(node, Mapping) and part in node.entries:
+            node = node.entries[str(part)]
+        elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+            node = node.items[part]
+        else:
+            return None
+    return node
 
 
 def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:

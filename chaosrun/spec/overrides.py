@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from typing import Final
 
 from chaosrun.spec.compose import Refused, compose
 from chaosrun.spec.doubt import Doubt
@@ -19,6 +20,11 @@ FREE_NAMED = frozenset(
 )
 """Keys of the mappings whose entries the user names. A path creates none in them but with a whole mapping, so that a
 misspelt group is an error and not a new group."""
+
+_LONGEST_WORD: Final = 100
+_MOST_KNOWN: Final = 300
+"""Comparing words takes long: of a longer list only the first are looked at, and shown."""
+_SHOWN: Final = 40
 
 _PART = re.compile(r"((?:[^.\\]|\\.)*)(\.|$)", re.DOTALL)
 
@@ -105,6 +111,8 @@ def _parse(value: str, mark: Mark, problems: list[Problem]) -> Node:
     found: list[Problem] = []
     try:
         node = compose(value.encode(), mark.file, found)
+    except UnicodeEncodeError:  # what a shell passes on of bytes that are no UTF-8
+        raise Refused(Problem(mark, (), "is not UTF-8 text")) from None
     except Refused as error:
         raise Refused(Problem(mark, (), f"{error.problem.text}; text with special characters needs quotes")) from None
     problems.extend(Problem(mark, path, text) for _, path, text in found)
@@ -185,7 +193,9 @@ def _no_entry(parent: Mapping, above: Path, part: str) -> str:
 
 def near(word: str, known: list[str]) -> str | None:
     """The name that was probably meant."""
-    matches = get_close_matches(word, known, n=1, cutoff=0.7)
+    if len(word) > _LONGEST_WORD:
+        return None
+    matches = get_close_matches(word, known[:_MOST_KNOWN], n=1, cutoff=0.7)
     return matches[0] if matches else None
 
 
@@ -194,7 +204,8 @@ def did_you_mean(word: str, known: list[str], otherwise: str = "known:") -> str:
     meant = near(word, known)
     if meant is not None:
         return f"; did you mean {meant!r}?"
-    return f"; {otherwise} {', '.join(known)}" if known else ""
+    more = f", and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"; {otherwise} {', '.join(known[:_SHOWN])}{more}" if known else ""
 
 
 def _set_item(items: Sequence, index: int, value: Node) -> None:

@@ -54,6 +54,7 @@ def template_problems(group: Group, protocol: Node, path: Path, columns: frozens
     }
     used = {word for where, text in texts if _RECOGNISED.isdisjoint(where) for word in words_of(text)}
     for leaves, others in ((sent, captured), (recognised, used)):
+        known = [*WORDS, *sorted(others)]
         for where, node in leaves:
             if isinstance(node, Mapping):
                 word = _unquoted(node)
@@ -62,13 +63,13 @@ def template_problems(group: Group, protocol: Node, path: Path, columns: frozens
                     yield Finding((*path, *where), text)
                 continue
             for word in words_of(_text(node)):
-                text = _wrong_word(word, group, others, columns)
+                text = _wrong_word(word, group, others, columns, known)
                 if text:
                     key = _GIVEN_BY.get(word.partition(".")[0])
                     yield Finding((*path, *where), text, needs=((*path[:-1], key),) if key else ())
 
 
-def _wrong_word(word: str, group: Group, captured: set[str], columns: frozenset[str] | None) -> str:
+def _wrong_word(word: str, group: Group, captured: set[str], columns: frozenset[str] | None, known: list[str]) -> str:
     if word.startswith("account."):
         column = word.removeprefix("account.")
         if columns is None or column in columns:
@@ -80,7 +81,7 @@ def _wrong_word(word: str, group: Group, captured: set[str], columns: frozenset[
         return "{channel} needs the group's channels; give it `channels: {list: [...]}`"
     if word in WORDS or word in captured:
         return ""
-    hint = did_you_mean(word, [*WORDS, *sorted(captured)])
+    hint = did_you_mean(word, known)
     return f"no placeholder {{{word}}}{hint}; a literal one is {{{{{word}}}}}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chaosrun.spec.doubt import Doubt
-from chaosrun.spec.nodes import Mapping, Mark, Node, Path, Scalar, Sequence
+from chaosrun.spec.nodes import Mapping, Mark, Node, Path, Scalar, Sequence, node_at
 
 _ANY = "*"
 _GROUP = {"protocol": "mt5", "clients": 1}
@@ -48,7 +48,7 @@ class Remains:
 
     def drop_key(self, path: Path, known: tuple[str, ...]) -> None:
         """Take out a key that should not be there: what it was meant for, if not given, is in doubt as well."""
-        parent = _at(self.tree, path[:-1])
+        parent = node_at(self.tree, path[:-1])
         if isinstance(parent, Mapping):
             parent.drop(str(path[-1]))
             for key in (str(path[-1]), *known):
@@ -60,7 +60,7 @@ class Remains:
             path = path[:-1]
         while path:
             self._doubt.add((*self._above, *path))
-            parent, last = _at(self.tree, path[:-1]), path[-1]
+            parent, last = node_at(self.tree, path[:-1]), path[-1]
             if parent is None:
                 return  # went with what was around it
             stand_in = _stand_in((*self._above, *path))
@@ -89,17 +89,6 @@ def _stand_in(path: Path) -> Any:
         if len(pattern) == len(path) and all(one in (_ANY, part) for one, part in zip(pattern, path, strict=True)):
             return value
     return None
-
-
-def _at(node: Node, path: Path) -> Node | None:
-    for part in path:
-        if isinstance(node, Mapping) and part in node.entries:
-            node = node.entries[str(part)]
-        elif isinstance(node, Sequence) and isinstance(part, int):
-            node = node.items[part]
-        else:
-            return None
-    return node
 
 
 def _put(parent: Node, last: str | int, node: Node) -> None:

@@ -42,6 +42,9 @@ _PERCENT = re.compile(rf"({_NUMBER})\s?%")
 _SIZE = re.compile(rf"({_NUMBER})\s?([A-Za-z]+)")
 _RATE = re.compile(rf"({_NUMBER})([kM]?)/({_NUMBER})?(ns|us|µs|ms|s|m|h|d)")
 _LARGEST = 2**63 - 1
+_LONGEST_NS = 366 * NANOSECONDS["d"]
+_LONGEST_TEXT = 100
+_MOST_PER_S = 10**9
 
 
 class UnitError(ValueError):
@@ -58,6 +61,8 @@ def duration_ns(value: object) -> int:
     if any(later >= earlier for earlier, later in itertools.pairwise(scales)):
         raise UnitError(f"{value!r}: the units of a duration go from large to small, as in 1h30m10s")
     total = sum((Fraction(number) * scale for (number, _), scale in zip(parts, scales, strict=True)), Fraction(0))
+    if total > _LONGEST_NS:
+        raise UnitError(f"{value!r} is longer than a year; at most {format_duration(_LONGEST_NS)}")
     return _whole(total, value, "a nanosecond")
 
 
@@ -97,6 +102,10 @@ def rate_per_s(value: object) -> float:
     span = Fraction(match[3] or "1") * NANOSECONDS[match[4]]
     if not events or not span:
         raise UnitError(f"{value!r} is not a rate above 0; write 1/s, or `none` for no requests")
+    if span > _LONGEST_NS * events:
+        raise UnitError(f"{value!r} is less than once a year; write a faster rate, or `none` for no requests")
+    if events * 10**9 > _MOST_PER_S * span:
+        raise UnitError(f"{value!r} is more than once a nanosecond; write a slower rate")
     return float(events * 10**9 / span)
 
 
@@ -128,6 +137,8 @@ def format_size(count: int) -> str:
 def _text(value: object, unit: str) -> str:
     """`value` if it is text; a bare number is refused with the unit it lacks."""
     if isinstance(value, str):
+        if len(value) > _LONGEST_TEXT:
+            raise UnitError(f"{value[:20]!r}... has {len(value)} characters; write a quantity such as 30{unit}")
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         # Whoever writes 500 for a duration mostly means milliseconds, as most programs count them.
@@ -144,7 +155,7 @@ def _kind(value: object) -> str:
 
 def _whole(amount: Fraction, value: object, smallest: str) -> int:
     if amount.denominator != 1:
-        raise UnitError(f"{value!r} is finer than {smallest}")
+        raise UnitError(f"{value!r} is finer than {smallest}; write fewer decimals")
     if amount > _LARGEST:
         raise UnitError(f"{value!r} is too large")
     return int(amount)
