@@ -30,6 +30,7 @@ from chaosrun.journal import (
 from chaosrun.records import (
     Attempt,
     Began,
+    Burnt,
     Called,
     Clock,
     Closed,
@@ -70,6 +71,7 @@ from chaosrun.records import (
 Line = (
     Attempt
     | Began
+    | Burnt
     | Called
     | Clock
     | Closed

@@ -152,6 +152,25 @@ class Stop(Record, frozen=True, kw_only=True):
     """Not asked for: something that the measurement needs broke, so the run is inconclusive rather than aborted."""
 
 
+class Burnt(Record, frozen=True, kw_only=True):
+    """A guard of `stop_when` has burnt through, or could not be read any more: why the run is stopped next."""
+
+    guard: str
+    of: str
+    """The group, role or address."""
+    value: float | None
+    """What it read last, in the metric's unit; of an address, how often in a row it was not as it should be. None:
+    nothing, or a response that never came."""
+    since: int
+    """Since when it was beyond its limit, or blind; for shares, the first such moment in the long window."""
+    shares: tuple[float, float] | None = None
+    """Of the long and of the short window."""
+    note: str = ""
+    """What else was seen, in words."""
+    blind: str = ""
+    """Why nothing could be read."""
+
+
 class LoadStopped(Record, frozen=True, kw_only=True):
     """No slot is due at or after `t`: the end of every client's planned life."""
 

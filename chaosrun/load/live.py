@@ -18,7 +18,7 @@ _SUMMED = tuple(
 
 @dataclass(frozen=True)
 class GroupNow:
-    """A group over all workers; response times are those of the good slots decided within the last second."""
+    """A group over all workers; response times are those of the slots answered within the last second."""
 
     counts: GroupLive
     response_p50_ns: int | None = None

@@ -21,7 +21,17 @@ class Requests:
     """The requests of one client, slots, sentinels and canaries alike. A reply is waited for however long it takes,
     as long as its connection lives."""
 
-    __slots__ = ("_asked", "_c", "_group", "_last_due", "_last_good", "_token", "canary_good")
+    __slots__ = (
+        "_asked",
+        "_c",
+        "_group",
+        "_last_due",
+        "_last_good",
+        "_overdue",
+        "_overdue_before",
+        "_token",
+        "canary_good",
+    )
 
     def __init__(self, group: Group, c: int) -> None:
         self._group = group
@@ -31,6 +41,9 @@ class Requests:
         self._last_due = 0
         self._last_good = False
         """The outcome of the last observation, by due time, that has one; it was due at `_last_due`."""
+        self._overdue = 0
+        self._overdue_before = 0
+        """Of what is asked, the slots that were sent before this time."""
         self.canary_good = False
         """A canary of this session was good."""
 
@@ -46,6 +59,18 @@ class Requests:
             if due < due_before:
                 return due < self._last_due
         return True
+
+    def overdue(self, before: int) -> int:
+        """How many slots without a reply were sent before a time, which grows from call to call.
+
+        Only what was sent since the last call's is looked at: while a service is frozen the rest may be very long.
+        """
+        for _, sent, kind, *_ in reversed(self._asked.values()):
+            if sent < self._overdue_before:
+                break
+            self._overdue += sent < before and kind is Kind.SLOT
+        self._overdue_before = before
+        return self._overdue
 
     def ask(self, conversation: Conversation, due: int, now: int, kind: Kind, which: int, conn: int) -> bool:
         """Send a request; False: it could not be sent. What the conversation raises is passed on."""
@@ -70,12 +95,13 @@ class Requests:
         asked = self._asked.pop(token, None)
         if asked is None:
             return False
+        self._overdue -= asked[1] < self._overdue_before and asked[2] is Kind.SLOT
         self._decide(asked, got, Status.SENT if ok else Status.ERROR)
         return True
 
     def give_up(self) -> None:
         """The connection is gone, or the run is over: whatever has no reply by now gets none."""
-        asked, self._asked = self._asked, {}
+        asked, self._asked, self._overdue = self._asked, {}, 0
         for one in asked.values():
             self._decide(one, NONE, Status.SENT)
         self._last_good = False
@@ -97,7 +123,9 @@ class Requests:
             counts.due += 1
             counts.good += good
             counts.bad += not good
-            if good:
+            if got == NONE:
+                counts.unanswered += 1
+            else:
                 counts.latency[bucket_of(got - due)] += 1
         if due >= self._last_due:
             self._last_due = due

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+OF_REQUESTS: Final = (
+    "bad",
+    "goodput",
+    "response_p50",
+    "response_p90",
+    "response_p95",
+    "response_p99",
+    "response_max",
+)
+"""They can be read of a group that sends requests."""
+OF_STREAMS: Final = ("message_rate",)
+"""They can be read of a group to which something is pushed."""
+
 GUARDED: Final = (
     "usable",
     "bad",
@@ -19,4 +32,4 @@ GUARDED: Final = (
     "cpu",
     "memory",
 )
-"""The names; how each is read from the workers' snapshots is chaosrun/live.py's to say."""
+"""The names; how each is read from the workers' snapshots is chaosrun/guards/sight.py's to say."""
