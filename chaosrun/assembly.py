@@ -25,7 +25,7 @@ from chaosrun.load.prober import ProberConfig
 from chaosrun.load.probing import Probing
 from chaosrun.machine import environment
 from chaosrun.plan import GroupPlan
-from chaosrun.preflight import refuse_strangers
+from chaosrun.preflight import refuse_elsewhere
 from chaosrun.records import Began, Ready
 from chaosrun.spec import model
 from chaosrun.spec.accounts import read_accounts
@@ -82,8 +82,7 @@ class Assembly:
         self._journal = journal
         self._experiment = experiment
         self.guards = [_guard(guard) for guard in experiment.stop_when]
-        if experiment.target.url is not None:
-            refuse_strangers(experiment.target.url, experiment.target.allow)
+        refuse_elsewhere(loaded)
         self.target = make_target(experiment.target, run=str(folder), folder=folder, events=events)
         ids = iter([fault.id for fault in began.plan.faults])
         self.method = tuple(self._steps(experiment.method, ids))

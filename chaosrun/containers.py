@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ import msgspec
 from chaosrun.errors import Unavailable
 from chaosrun.identity import Identity, Stat, all_stats, boot_id, identify
 from chaosrun.inspected import Endpoint, Inspected
-from chaosrun.processes import is_in_container
+from chaosrun.processes import is_in_container, lineage
 
 _DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 _ANSWER_WITHIN_S = 30.0
@@ -31,6 +32,7 @@ _HEALTHY_WITHIN_S = 30.0
 _SERVICE = "com.docker.compose.service"
 _PROJECT = "com.docker.compose.project"
 _ONE_OFF = "com.docker.compose.oneoff"
+_ENGINES_FILES = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 _SHOWN = 12
 """Characters of an id, as the docker command shows it."""
 
@@ -253,6 +255,25 @@ def main_process(seen: Inspected) -> Identity | None:
     found = identify(seen.state.pid) if seen.state.pid > 0 else None
     # Of an engine elsewhere the pid is somebody else's here.
     return found if found is not None and is_in_container(found.pid, seen.id) else None
+
+
+def holds_us(container: str) -> bool:
+    """Whether chaosrun, or what started it, runs in the container with this full id.
+
+    By the control group; where a container sees that as its root, by the files that an engine keeps in a folder named
+    by the id and mounts into the container.
+    """
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text()
+    except OSError:
+        mounts = ""
+    return any(is_in_container(pid, container) for pid in lineage()) or is_mounted_from(container, mounts)
+
+
+def is_mounted_from(container: str, mounts: str) -> bool:
+    """Whether a table of mounts (proc(5), mountinfo) is the one inside of the container with this full id."""
+    rows = (line.split() for line in mounts.splitlines())
+    return any(len(row) > 4 and f"/{container}/" in row[3] and row[4] in _ENGINES_FILES for row in rows)
 
 
 def first_process(container: str) -> Identity | None:

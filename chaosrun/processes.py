@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import psutil
 
@@ -23,6 +24,15 @@ the run: two runs of one second share their name, and each must end its own proc
 
 ROLE_TAG = "CHAOSRUN_ROLE"
 """Beside it in the processes of a role and their children: a part of the system under test, not of chaosrun."""
+
+GUARDIAN_TAG = "CHAOSRUN_GUARDIAN"
+"""Of the guardian of a run, in place of the run's tag: the guardian ends what carries that. Its value is the same."""
+
+_SHOWN = 160
+"""Characters of a command line that are shown."""
+_SERVICES = ("chaosrun.reference", "chaosrun.proxy")
+_WITH_A_VALUE = ("-X", "-W")
+"""Options of the interpreter that take the next word."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,15 @@ def environment(pid: int) -> dict[str, str]:
     return {os.fsdecode(key): os.fsdecode(value) for key, _, value in pairs if key}
 
 
+def process_told(identity: Identity) -> str:
+    """A process in words: its pid and the beginning of its command line."""
+    try:
+        line = " ".join(filter(None, psutil.Process(identity.pid).cmdline()))[:_SHOWN]
+    except (psutil.Error, OSError):
+        line = "(gone)"
+    return f"{identity.pid}: {line}"
+
+
 def is_in_container(pid: int, container: str) -> bool:
     """Whether the kernel counts a process to the control group of the container with this full id; by whatever driver
     that was made, its path holds the id."""
@@ -97,37 +116,68 @@ def is_in_container(pid: int, container: str) -> bool:
         return False
 
 
-def find(selector: Selector) -> list[Identity]:
-    """The running processes that match, in order of pid; never chaosrun, a parent of it, or process 1.
+_also_above: set[Identity] = set()
 
-    Processes that may not be looked at do not match.
+
+class Spared(NamedTuple):
+    """A process that matches, and that no fault may ever hit."""
+
+    identity: Identity
+    why: str
+
+
+def find(selector: Selector) -> list[Identity]:
+    """The running processes that match, in order of pid; none that is `spared`.
+
+    Processes that may not be looked at do not match, and neither do threads of the kernel, which have no command line.
     """
-    if selector.unit is not None:
-        return _main_of(selector.unit)
-    excluded = {1, *_lineage()}
-    found = []
-    for process in psutil.process_iter():
-        if process.pid in excluded:
-            continue
+    return [each for each, why in _matching(selector) if not why]
+
+
+def spared(selector: Selector) -> list[Spared]:
+    """The running processes that match and are left out: chaosrun at work, the processes above it, process 1."""
+    return [Spared(each, why) for each, why in _matching(selector) if why]
+
+
+def spare(above: Iterable[Identity]) -> None:
+    """From now on no process of these is found by this one: those above a run, for whoever acts in its stead."""
+    _also_above.update(above)
+
+
+def _matching(selector: Selector) -> Iterator[tuple[Identity, str]]:
+    """Each with why it is spared; empty: it is not."""
+    above = {*lineage(), *(each.pid for each in _also_above if is_alive(each))}
+    candidates = psutil.process_iter() if selector.unit is None else _main_of(selector.unit)
+    for process in candidates:
         identity = identify(process.pid)
         try:
-            if identity is not None and selector.matches(process) and not _is_ours(process.pid) and is_alive(identity):
-                found.append(identity)
+            if identity is None or (selector.unit is None and not selector.matches(process)):
+                continue
+            why = _why_spared(process, above)
+            if is_alive(identity):
+                yield identity, why
         except (psutil.Error, OSError):
             continue
-    return found
 
 
-def _main_of(unit: str) -> list[Identity]:
+def _why_spared(process: psutil.Process, above: Collection[int]) -> str:
+    if process.pid == 1:
+        return "process 1"
+    if process.pid in above:
+        return "chaosrun itself" if process.pid == os.getpid() else "above chaosrun"
+    return "chaosrun at work" if _is_ours(process.pid) or runs_chaosrun(process.cmdline()) else ""
+
+
+def _main_of(unit: str) -> list[psutil.Process]:
     try:
         main = systemd.look(unit).main
-    except Unavailable:
+        return [psutil.Process(main.pid)] if main is not None else []
+    except (Unavailable, psutil.Error):
         return []
-    return [main] if main is not None else []
 
 
-def _lineage() -> Iterator[int]:
-    """This process and those above it."""
+def lineage() -> Iterator[int]:
+    """This process and those above it: whatever started chaosrun, and would end or freeze it with itself."""
     pid = os.getpid()
     while (seen := stat(pid)) is not None:
         yield pid
@@ -135,6 +185,26 @@ def _lineage() -> Iterator[int]:
 
 
 def _is_ours(pid: int) -> bool:
-    """A worker of chaosrun, of this run or another: it has a run's tag without a role's."""
+    """A worker or guardian of chaosrun, of this run or another: it has a run's tag without a role's."""
     tags = environment(pid)
-    return RUN_TAG in tags and ROLE_TAG not in tags
+    return (RUN_TAG in tags and ROLE_TAG not in tags) or GUARDIAN_TAG in tags
+
+
+def runs_chaosrun(argv: Sequence[str]) -> bool:
+    """Whether a command line is that of chaosrun, of its guardian or of another part of it, by whomever it was started.
+
+    What it offers to be tested, a reference service or the embedded proxy, is fair game.
+    """
+    words = list(argv)
+    if words and PurePosixPath(words[0]).name.startswith(("python", "pypy")):
+        del words[0]
+        while words and words[0].startswith("-") and words[0] not in ("-m", "-c"):
+            del words[: 2 if words[0] in _WITH_A_VALUE else 1]
+        if words[:1] == ["-m"]:
+            del words[0]
+    if not words:
+        return False
+    program = PurePosixPath(words[0]).name
+    if program.partition(".")[0] != "chaosrun" or program.startswith(_SERVICES):
+        return False
+    return next((word for word in words[1:] if not word.startswith("-")), "") != "serve"

@@ -109,16 +109,16 @@ def _straight(spec: model.Target, run: str, folder: Path, events: RoleEvents) ->
 
 def _role(name: str, role: model.Role, run: str, folder: Path, events: RoleEvents) -> Role:
     if role.is_container:
-        return _container(name, role)
+        return container_role(name, role)
     output = Output(folder / ROLES / f"{name}.log")
     spawned: Callable[[Identity], None] = partial(events.spawned, name)
     exited: Callable[[Identity, int | None, bool], None] = partial(events.exited, name)
     if role.process is not None:
         return ProcessRole(
             name,
-            _selector(role.process),
+            selector_of(role.process),
             output=output,
-            start=_plain(name, role.process.start) or None,
+            start=start_command(name, role.process.start) or None,
             ready=sign_of(role.ready),
             on_spawn=spawned,
             on_exit=exited,
@@ -140,11 +140,11 @@ def _role(name: str, role: model.Role, run: str, folder: Path, events: RoleEvent
     )
 
 
-def _container(name: str, role: model.Role) -> ContainerRole:
+def container_role(name: str, role: model.Role) -> ContainerRole:
     sought = sought_container(role)
     if role.process is None:
         return ContainerRole(name, sought, ready=sign_of(role.ready))
-    return InsideRole(name, sought, _selector(role.process), ready=sign_of(role.ready))
+    return InsideRole(name, sought, selector_of(role.process), ready=sign_of(role.ready))
 
 
 def sought_container(role: model.Role) -> Sought:
@@ -155,7 +155,7 @@ def sought_container(role: model.Role) -> Sought:
     return Sought(name=role.container)
 
 
-def _selector(process: model.ProcessSelector) -> Selector:
+def selector_of(process: model.ProcessSelector) -> Selector:
     return Selector(
         name=process.name,
         cmdline_contains=process.cmdline_contains,
@@ -165,7 +165,7 @@ def _selector(process: model.ProcessSelector) -> Selector:
     )
 
 
-def _plain(role: str, start: Sequence[str | Secret]) -> list[str]:
+def start_command(role: str, start: Sequence[str | Secret]) -> list[str]:
     """The command that starts a found role again: it is in the journal, for an undo without the experiment."""
     if any(isinstance(word, Secret) for word in start):
         raise UsageError(

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from chaosrun.errors import UsageError
 from chaosrun.spec.accounts import read_accounts
+from chaosrun.spec.addresses import address_problems
 from chaosrun.spec.catalogue import OBSERVER, REFERENCES, Catalogue, Metric, Shape
 from chaosrun.spec.check import locate
 from chaosrun.spec.doubt import Doubt, Finding, sure
 from chaosrun.spec.guarded import GUARDED
-from chaosrun.spec.hosts import host_of, is_loopback
 from chaosrun.spec.limit_rules import limit_problems
 from chaosrun.spec.method import faults_of, may_be_sustained
 from chaosrun.spec.method_rules import method_problems, no_role
@@ -121,13 +121,7 @@ class _Crossing:
                 yield Finding(("target", "reference"), f"no reference service {target.reference!r}{hint}")
             else:
                 yield from self._options(target.reference, target.options)
-        if target.url is not None:
-            host = host_of(target.url)
-            if host is None:
-                yield Finding(("target", "url"), f"{target.url!r} names no host; write ws://HOST:PORT/PATH")
-            elif not is_loopback(host) and host not in target.allow:
-                text = f"{host} is not loopback; if you may put it under load, say so: `allow: [{host}]`"
-                yield Finding(("target", "url"), text, needs=(("target", "allow"),))
+        yield from address_problems(self.experiment)
 
     def _options(self, reference: str, options: Mapping[str, object]) -> Iterator[Finding]:
         for key, value in options.items():

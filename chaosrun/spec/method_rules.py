@@ -11,14 +11,13 @@ from chaosrun.spec.catalogue import Catalogue
 from chaosrun.spec.check import check
 from chaosrun.spec.client_rules import client_problems
 from chaosrun.spec.doubt import Doubt, Finding
-from chaosrun.spec.hosts import host_of, is_loopback
 from chaosrun.spec.method import is_sustained, walk
-from chaosrun.spec.model import Experiment, Role, Target
+from chaosrun.spec.model import Experiment, Role
 from chaosrun.spec.nodes import Mapping as MappingNode
 from chaosrun.spec.nodes import Node, Path, Problem, Sequence
 from chaosrun.spec.overrides import did_you_mean
 from chaosrun.spec.role_rules import misfits
-from chaosrun.spec.steps import FaultStep, HttpStep, OtherFaultStep, ParallelStep, ProcessKillStep, Step
+from chaosrun.spec.steps import FaultStep, OtherFaultStep, ParallelStep, ProcessKillStep, Step
 
 _ROLES: Path = ("target", "reference")
 """What decides whose roles there are."""
@@ -44,8 +43,6 @@ def method_problems(
             yield from _in_rollbacks(path, step)
         if isinstance(step, FaultStep):
             yield from _fault(path, step, tree, catalogue, roles)
-        if isinstance(step, HttpStep):
-            yield from _addresses(path, step, experiment.target)
     yield from client_problems(experiment)
     if experiment.rollbacks and not experiment.method:
         text = "`method` is empty, so there is never anything to roll back; take `rollbacks` out"
@@ -99,23 +96,6 @@ def _role(path: Path, step: FaultStep, roles: Mapping[str, Role | None]) -> Iter
     yield from misfits(path, step, role, roles[role], (_ROLES, ("target", "roles", role), (*path, "role")))
     if isinstance(step, ProcessKillStep):
         yield from _restartable(path, step, roles[role])
-
-
-def _addresses(path: Path, step: HttpStep, target: Target) -> Iterator[Finding]:
-    """A switch is turned on loopback, or where that was allowed."""
-    role = target.roles.get(step.role) if step.role is not None else None
-    addresses: list[tuple[Path, str | None]] = [
-        ((*path, "send", "url"), step.send.url),
-        ((*path, "undo", "url"), step.undo.url if step.undo is not None else None),
-        (("target", "roles", str(step.role), "admin"), role.admin if role is not None else None),
-    ]
-    for place, url in addresses:
-        host = host_of(url) if url is not None else None
-        if url is not None and host is None:
-            yield Finding(place, f"{url!r} names no host; write http://HOST:PORT")
-        elif host is not None and not is_loopback(host) and host not in target.allow:
-            text = f"{host} is not loopback; if you may turn its switches, say so in the target: `allow: [{host}]`"
-            yield Finding(place, text, needs=(("target", "allow"),))
 
 
 def _probe(path: Path, step: FaultStep, roles: Mapping[str, Role | None]) -> Iterator[Finding]:

@@ -47,16 +47,9 @@ def _proxy(target: Target, proxy: Proxy, roles: Collection[str]) -> Iterator[Fin
         text = f"{_OUR_ROLE!r} is what chaosrun calls the proxy that it starts; give the role another name"
         yield Finding(("target", "roles", _OUR_ROLE), text, needs=(_PROXY,))
     api = host_of(proxy.toxiproxy) if "://" in proxy.toxiproxy else None
-    if api is not None:
-        yield from _allowed(target, api, (*_PROXY, "toxiproxy"))
     for index, link in enumerate(proxy.all_links()):
         path: Path = (*_PROXY, "links", index)
         yield from _leads_somewhere(target, proxy, link, roles, path)
-        for key in ("listen", "upstream"):
-            address = getattr(link, key)
-            host = host_of(f"tcp://{address}") if address is not None else None
-            if host is not None and host != "0.0.0.0":  # noqa: S104 - what a proxy may listen on
-                yield from _allowed(target, host, (*path, key))
         if api is not None and not is_loopback(api) and link.upstream is None and _is_here(target):
             text = (
                 f"the proxy is on {api}, where the target's own address means {api} itself; "
@@ -82,12 +75,6 @@ def _leads_somewhere(
     if target.reference is not None and link.role not in roles:
         text = f"the target has no role {link.role!r}{did_you_mean(link.role, list(roles))}"
         yield Finding(path, text, needs=(("target", "reference"),))
-
-
-def _allowed(target: Target, host: str, path: Path) -> Iterator[Finding]:
-    if not is_loopback(host) and host not in target.allow:
-        text = f"{host} is not loopback; if load and faults may reach it, say so: `allow: [{host}]`"
-        yield Finding(path, text, needs=(("target", "allow"),))
 
 
 def _is_here(target: Target) -> bool:

@@ -10,14 +10,14 @@ import asyncio
 import threading
 from dataclasses import replace
 
-from chaosrun.containers import Container, Docker, Engine, Gone, Sought, first_process, main_process
+from chaosrun.containers import Container, Docker, Engine, Gone, Sought, first_process, holds_us, main_process
 from chaosrun.errors import Unavailable
 from chaosrun.identity import Identity, is_alive
 from chaosrun.inspected import Inspected
 from chaosrun.processes import Selector, find
 from chaosrun.targets import readiness
 from chaosrun.targets._base import Restart
-from chaosrun.targets.process import explain
+from chaosrun.targets.process import as_expected
 from chaosrun.targets.readiness import Ready
 
 _FOUND_WITHIN_S = 30.0
@@ -80,6 +80,11 @@ class ContainerRole:
         if not seen.runs:
             raise Unavailable(
                 f"role {self.name}: {self._sought} does not run ({seen.state.status}); start it before the experiment"
+            )
+        if holds_us(seen.id):
+            raise Unavailable(
+                f"role {self.name}: {self._sought} is the one that chaosrun runs in, which no fault may hit; run "
+                "chaosrun elsewhere, or name another container"
             )
         if seen.is_paused:
             raise Unavailable(
@@ -148,10 +153,8 @@ class InsideRole(ContainerRole):
                 f"role {self.name}: the processes of {self._sought} are not those of this machine; run chaosrun where "
                 f"the engine runs ({self._engine.host}), and in a container with its host's pids"
             )
-        if len(found) != self._wanted.expect:
-            assert self.selector is not None
-            raise Unavailable(explain(self.name, self.selector, found))
-        return found
+        assert self.selector is not None
+        return as_expected(self.name, self.selector, found)
 
     def is_alive(self) -> bool:
         return bool(self.pids())

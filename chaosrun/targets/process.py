@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import psutil
-
 from chaosrun.errors import Unavailable, UsageError
 from chaosrun.identity import Identity, is_alive, wait_gone
-from chaosrun.processes import Selector, find
+from chaosrun.processes import Selector, find, process_told, spared
 from chaosrun.targets import readiness
 from chaosrun.targets._base import OnExit, OnSpawn, Restart
 from chaosrun.targets.output import Output
@@ -69,10 +67,7 @@ class ProcessRole:
 
     def resolve(self) -> list[Identity]:
         """The processes meant, exactly as many as are expected; `Unavailable` otherwise, listing what matched."""
-        found = self.pids()
-        if len(found) != self._selector.expect:
-            raise Unavailable(explain(self.name, self._selector, found))
-        return found
+        return as_expected(self.name, self._selector, self.pids())
 
     def is_alive(self) -> bool:
         # To look at those found last is cheap; only when they are gone is it worth going through the process table.
@@ -134,20 +129,26 @@ class ProcessRole:
         self._on_exit(process.identity, process.popen.returncode, self._exit_expected or self.is_alive())
 
 
+def as_expected(role: str, selector: Selector, found: list[Identity]) -> list[Identity]:
+    """Those that were found, if they are as many as are expected.
+
+    Raises:
+        Unavailable: they are not; it lists what matched.
+    """
+    if len(found) != selector.expect:
+        raise Unavailable(explain(role, selector, found))
+    return found
+
+
 def explain(role: str, selector: Selector, found: Sequence[Identity]) -> str:
     """Why the processes that were found will not do, with the remedy."""
     wanted = "1 process" if selector.expect == 1 else f"{selector.expect} processes"
     if not found:
-        return f"role {role}: no process matches ({selector}); {wanted} expected. Is it running, and as this user?"
-    shown = [f"  {each.pid}: {_cmdline(each.pid)}" for each in found[:_SHOWN]]
+        told = f"role {role}: no process matches ({selector}); {wanted} expected. Is it running, and as this user?"
+        left_out = [f"  {each.identity.pid} is {each.why}, and never hit" for each in spared(selector)[:_SHOWN]]
+        return "\n".join([told, *left_out])
+    shown = [f"  {process_told(each)}" for each in found[:_SHOWN]]
     if len(found) > _SHOWN:
         shown.append(f"  and {len(found) - _SHOWN} more")
     remedy = "narrow the selector with cmdline_contains or cmdline_excludes, or set `expect`"
     return "\n".join([f"role {role}: {len(found)} processes match ({selector}); {wanted} expected; {remedy}:", *shown])
-
-
-def _cmdline(pid: int) -> str:
-    try:
-        return " ".join(filter(None, psutil.Process(pid).cmdline()))[:160]
-    except psutil.Error:
-        return "(gone)"

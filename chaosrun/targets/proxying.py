@@ -18,8 +18,9 @@ import psutil
 from chaosrun import proxy
 from chaosrun.errors import Unavailable
 from chaosrun.identity import Identity
-from chaosrun.preflight import is_loopback, refuse_strangers
+from chaosrun.preflight import TOXIPROXY_URL, refuse_strangers
 from chaosrun.reference import PORT_TAKEN
+from chaosrun.spec.hosts import host_of_pair, is_allowed, is_loopback
 from chaosrun.targets.command import CommandRole
 from chaosrun.targets.output import Output
 from chaosrun.targets.ports import free_port
@@ -28,7 +29,6 @@ from chaosrun.toxics import ROLE, Link, ProxyState, Server, to_its_end
 
 Kind = Literal["server", "binary", "embedded"]
 
-URL_VARIABLE = "TOXIPROXY_URL"
 BINARY = "toxiproxy-server"
 
 _HOST = "127.0.0.1"
@@ -52,7 +52,7 @@ def choose(wanted: str, environment: Mapping[str, str] = os.environ) -> Choice:
     Raises:
         Unavailable: `binary`, and there is none.
     """
-    configured = environment.get(URL_VARIABLE, "").rstrip("/")
+    configured = environment.get(TOXIPROXY_URL, "").rstrip("/")
     program = shutil.which(BINARY, path=environment.get("PATH"))
     if "://" in wanted:
         return Choice("server", wanted.rstrip("/"))
@@ -93,6 +93,7 @@ class Proxying:
         self.version = ""
         self.role: CommandRole | None = None
         self._events = events
+        self._allow = allow
         self._made = 0
         self._name = f"chaosrun-{Path(run).name}-{os.getpid()}"
         if choice.kind == "server":
@@ -167,6 +168,7 @@ class Proxying:
         self.links[role] = link
         made = await to_its_end(partial(self._server.create, name, listen=bind, upstream=upstream))
         self.links[role] = link._replace(listen=self._reached_at(made), bind=made.listen)
+        self._refuse_elsewhere(self.links[role])
         return self.links[role]
 
     async def stop(self) -> None:
@@ -216,6 +218,16 @@ class Proxying:
             host = urlsplit(self.url).hostname or _HOST
             host = f"[{host}]" if ":" in host else host
         return f"{host}:{port}"
+
+    def _refuse_elsewhere(self, link: Link) -> None:
+        """The load goes where the server says that it listens: not to a machine that nobody has named."""
+        host = host_of_pair(link.listen)
+        known = (*self._allow, urlsplit(self.url).hostname or "")
+        if host is None or not (is_loopback(host) or is_allowed(host, known)):
+            raise Unavailable(
+                f"Toxiproxy at {self.url} says that its proxy for {link.name!r} listens on {link.listen}, which is "
+                "neither loopback nor allowed; give the link a `listen`, or allow that host in the target"
+            )
 
     async def _unlead(self, link: Link) -> None:
         error = await to_its_end(partial(self._remove, link))

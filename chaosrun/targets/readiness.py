@@ -142,6 +142,13 @@ def _explain(role: str, why: str, output: Output | None) -> str:
     return f"role {role} {why}; {said}"
 
 
+class _Straight(connect):
+    """Follows no redirect: it could lead to a machine that nobody has named."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 def _check(ready: Ready, watch: Watch | None) -> Callable[[], Awaitable[None]]:
     async def http_check() -> None:
         await asyncio.to_thread(_get, ready.what)
@@ -156,7 +163,7 @@ def _check(ready: Ready, watch: Watch | None) -> Callable[[], Awaitable[None]]:
 
     async def websocket_check() -> None:
         try:
-            async with connect(ready.what, proxy=None, open_timeout=_TRY_S, close_timeout=_TRY_S, compression=None):
+            async with _Straight(ready.what, proxy=None, open_timeout=_TRY_S, close_timeout=_TRY_S, compression=None):
                 pass
         except (OSError, WebSocketException) as error:
             raise NotYet(str(error)) from error

@@ -57,10 +57,16 @@ class SystemdRole(ProcessRole):
 
     def resolve(self) -> list[Identity]:
         """The main process; `Unavailable`, with what systemd says, where there is none."""
-        seen = systemd.look(self._unit)
-        if seen.main is None:
-            raise Unavailable(
-                f"role {self.name}: unit {self._unit} is {seen}, without a main process; start it before the experiment"
-            )
+        refuse_unless_up(self.name, self._unit)
         self._asked_at = float("-inf")
         return super().resolve()
+
+
+def refuse_unless_up(role: str, unit: str) -> None:
+    """
+    Raises:
+        Unavailable: the unit has no main process.
+    """
+    seen = systemd.look(unit)
+    if seen.main is None:
+        raise Unavailable(f"role {role}: unit {unit} is {seen}, without a main process; start it before the experiment")

@@ -15,8 +15,8 @@ import pytest
 from role_processes import SLEEPER, eventually, python
 
 from chaosrun.errors import Unavailable, UsageError
-from chaosrun.identity import identify, send_signal, stat
-from chaosrun.processes import Selector, find
+from chaosrun.identity import all_stats, identify, send_signal, stat
+from chaosrun.processes import GUARDIAN_TAG, Selector, find, runs_chaosrun, spared
 from chaosrun.targets.output import Output
 from chaosrun.targets.process import ProcessRole
 from chaosrun.targets.readiness import Ready
@@ -83,6 +83,64 @@ def test_chaosruns_own_workers_never_match_but_what_its_roles_started_does(start
     start(*python(SLEEPER, word, "worker"), env={**os.environ, "CHAOSRUN_RUN": "r"})
     child = start(*python(SLEEPER, word), env={**os.environ, "CHAOSRUN_RUN": "r", "CHAOSRUN_ROLE": "server"})
     assert eventually(lambda: found(Selector(cmdline_contains=(word,))) == [child.pid])
+
+
+@pytest.mark.parametrize(
+    ("argv", "is_ours"),
+    [
+        (["/v/bin/python3", "-u", "-X", "dev", "-m", "chaosrun.safety.guardian", "x"], True),
+        (["python3.11", "-m", "chaosrun.load.worker"], True),
+        (["/v/bin/python", "/v/bin/chaosrun", "experiment.yaml"], True),
+        (["chaosrun", "run", "serve.yaml"], True),
+        (["python", "-m", "chaosrun", "serve", "mt5-bridge"], False),
+        (["python", "/v/bin/chaosrun", "--debug", "serve", "mt5-bridge"], False),
+        (["python", "-m", "chaosrun.reference.mt5_bridge"], False),
+        (["python", "-m", "chaosrun.proxy"], False),
+        (["python", "-c", "import chaosrun"], False),
+        (["python", "bridge.py", "chaosrun"], False),
+        (["vim", "chaosrun"], False),
+        (["python"], False),
+        ([], False),
+    ],
+)
+def test_chaosrun_at_work_is_told_from_what_it_serves_by_its_command_line(argv: list[str], is_ours: bool) -> None:
+    assert runs_chaosrun(argv) is is_ours
+
+
+def test_another_chaosrun_and_its_guardian_never_match_and_the_refusal_says_so(
+    start: Start, word: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "chaosrun"
+    script.write_text(SLEEPER)
+    run = start(sys.executable, str(script), word)
+    guardian = start(*python(SLEEPER, word), env={**os.environ, GUARDIAN_TAG: "r"})
+    selector = Selector(cmdline_contains=(word,))
+    assert eventually(lambda: {each.identity.pid for each in spared(selector)} == {run.pid, guardian.pid})
+    assert found(selector) == []
+    with pytest.raises(Unavailable, match="no process matches") as caught:
+        role(tmp_path, selector).resolve()
+    assert f"  {run.pid} is chaosrun at work, and never hit" in str(caught.value)
+
+
+def test_who_acts_in_the_stead_of_a_run_spares_what_was_above_it(start: Start, word: str) -> None:
+    above = start(*python(SLEEPER, word))
+    assert eventually(lambda: found(Selector(cmdline_contains=(word,))) == [above.pid])
+    inside = f"""
+from chaosrun.identity import identify
+from chaosrun.processes import Selector, find, spare
+spare([identify({above.pid})])
+print(find(Selector(cmdline_contains=({word!r},))))
+"""
+    done = subprocess.run([sys.executable, "-c", inside], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_thread_of_the_kernel_never_matches() -> None:
+    """It has no command line. Where they are not to be seen, as in a container, there is none to match."""
+    kernel = {each.pid for each in all_stats().values() if 2 in (each.pid, each.parent)}
+    if not Path("/proc/2/comm").exists() or Path("/proc/2/comm").read_text() != "kthreadd\n":
+        kernel = set()
+    assert not kernel & set(found(Selector()))
 
 
 def test_none_too_few_or_too_many_are_refused_with_a_list_of_what_matched(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import http
 import socket
 from pathlib import Path
 
 import pytest
 from role_processes import HTTP_SERVER, SLEEPER, command_role, python
-from websockets.asyncio.server import serve
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Response
 
 from chaosrun.errors import Unavailable
 from chaosrun.targets.ports import free_port
-from chaosrun.targets.readiness import Ready, wait_ready
+from chaosrun.targets.readiness import Ready, look, wait_ready
 
 ALIVE = {"is_alive": lambda: True}
 
@@ -57,6 +59,30 @@ def test_a_server_that_accepts_and_says_nothing_is_not_ready() -> None:
         assert "not ready" in failure(Ready("http", f"http://{at}/", 0.3))
         assert "not ready" in failure(Ready("websocket", f"ws://{at}/", 0.3))
         assert asyncio.run(wait_ready("server", Ready("tcp", at), **ALIVE)) > 0  # type: ignore[arg-type]
+
+
+def test_a_redirect_leads_a_websocket_probe_nowhere() -> None:
+    """Not even to this machine: where it leads, nobody has named."""
+    came: list[object] = []
+
+    async def elsewhere(socket: ServerConnection) -> None:
+        came.append(socket)
+
+    async def scenario() -> str | None:
+        async with serve(elsewhere, "127.0.0.1", 0) as other:
+            there = f"ws://127.0.0.1:{other.sockets[0].getsockname()[1]}/"
+
+            def redirect(connection: ServerConnection, request: object) -> Response:
+                response = connection.respond(http.HTTPStatus.FOUND, "over there")
+                response.headers["Location"] = there
+                return response
+
+            async with serve(elsewhere, "127.0.0.1", 0, process_request=redirect) as server:
+                port = server.sockets[0].getsockname()[1]
+                return await look(Ready("websocket", f"ws://127.0.0.1:{port}/"))
+
+    assert "302" in str(asyncio.run(scenario()))
+    assert not came
 
 
 def test_websocket_wants_a_handshake() -> None:

@@ -88,6 +88,14 @@ def test_the_role_is_the_main_process_of_the_unit(state: Path) -> None:
     assert role(state).resolve() == [identify(pid)]
 
 
+def test_a_unit_whose_main_process_is_above_chaosrun_is_never_hit(state: Path) -> None:
+    (state / UNIT).write_text(str(os.getppid()))
+    with pytest.raises(
+        Unavailable, match=rf"no process matches \(main process of .*\n  {os.getppid()} is above chaosrun"
+    ):
+        role(state).resolve()
+
+
 def test_a_unit_that_runs_is_asked_about_once(state: Path) -> None:
     server = role(state)
     server.resolve()
