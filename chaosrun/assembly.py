@@ -16,9 +16,9 @@ from chaosrun import method, registry
 from chaosrun.effect import Probe, at_target
 from chaosrun.errors import UsageError
 from chaosrun.faults._base import Fault
+from chaosrun.guards.made import make_guards
 from chaosrun.identity import Identity, boot_id
 from chaosrun.journal import Journal
-from chaosrun.live import Guard
 from chaosrun.load.config import Backoff, GroupLoad
 from chaosrun.load.fleet import Fleet
 from chaosrun.load.prober import ProberConfig
@@ -32,6 +32,7 @@ from chaosrun.spec.accounts import read_accounts
 from chaosrun.spec.client_rules import half_open
 from chaosrun.spec.conditions import conditions_of
 from chaosrun.spec.loader import Loaded
+from chaosrun.spec.masking import Mask
 from chaosrun.spec.model import reveal
 from chaosrun.spec.plan import make_plan
 from chaosrun.targets.command import CommandRole
@@ -81,9 +82,12 @@ class Assembly:
         self._began = began
         self._journal = journal
         self._experiment = experiment
-        self.guards = [_guard(guard) for guard in experiment.stop_when]
+        self._secrets, self._hidden = loaded.secrets, loaded.variables
+        self.guards = make_guards(experiment.stop_when)
         refuse_elsewhere(loaded)
-        self.target = make_target(experiment.target, run=str(folder), folder=folder, events=events)
+        self.target = make_target(
+            experiment.target, run=str(folder), folder=folder, events=events, mask=Mask(loaded.secrets)
+        )
         ids = iter([fault.id for fault in began.plan.faults])
         self.method = tuple(self._steps(experiment.method, ids))
         ids = iter([f"rollback-{number}" for number in range(1, 1 + len(experiment.rollbacks))])
@@ -106,6 +110,13 @@ class Assembly:
     def role_pids(self) -> dict[str, Callable[[], list[Identity]]]:
         """For the sampler of resources."""
         return {name: role.pids for name, role in self.target.roles.items()}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of all the undos that there may be: of the faults, and of the links at somebody else's proxy server."""
+        steps = (*self.method, *self.rollbacks)
+        links = ("toxiproxy",) if self._experiment.target.proxy is not None else ()
+        return (*(fault.kind for fault in method.faults_of(steps)), *links)
 
     def address(self, role: str | None) -> str:
         """Base URL of a role's switches; where it has none of its own, that of the target by HTTP."""
@@ -141,8 +152,10 @@ class Assembly:
             origin_ns=self._began.origin_ns,
             wall_offset_ns=self._began.wall_offset_ns,
             workers=max(group.workers for group in groups.values()),
+            secrets=self._secrets,
+            hidden=self._hidden,
         )
-        self._probing = Probing(self._prober_config(loads[0]))
+        self._probing = Probing(self._prober_config(loads[0]), self._hidden)
         await self._fleet.start()
         await self._probing.start()
 
@@ -244,20 +257,6 @@ class Assembly:
             every_ns=prober.every,
             connect_every_ns=prober.connect_every,
         )
-
-
-def _guard(guard: model.Guard) -> Guard:
-    side = "below" if guard.below is not None else "above"
-    of = next((f" of {name}" for name in (guard.group, guard.role) if name), "")
-    return Guard(
-        metric=guard.metric,
-        group=guard.group,
-        role=guard.role,
-        below=guard.below.value if guard.below is not None else None,
-        above=guard.above.value if guard.above is not None else None,
-        for_ns=guard.for_,
-        written=f"{guard.metric}{of} {side} {guard.limit.written} for {guard.for_ / 1e9:g} s",
-    )
 
 
 def _enough_accounts(name: str, group: model.Group, rows: int) -> None:

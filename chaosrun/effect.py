@@ -79,5 +79,7 @@ class Probe:
 def at_target(url: str, how: str) -> str:
     """Scheme, host and port of a target's WebSocket, for a look of another kind: `http` or `websocket`."""
     parts = urlsplit(url)
-    scheme = parts.scheme if how == "websocket" else parts.scheme.replace("ws", "http", 1)
-    return f"{scheme}://{parts.netloc}"
+    if how == "websocket":
+        return f"{parts.scheme}://{parts.netloc}"
+    # Who the clients are is nothing to the switches: what is asked of them is written down for the undo.
+    return f"{parts.scheme.replace('ws', 'http', 1)}://{parts.netloc.rpartition('@')[2]}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -17,11 +18,13 @@ from pathlib import Path
 from typing import Protocol
 
 from chaosrun.assembly import Assembly, beginning
-from chaosrun.errors import ChaosrunError, Dirty, Exit, Unavailable, Unwritable, UsageError
+from chaosrun.deadline import Deadline
+from chaosrun.errors import ChaosrunError, Dirty, Exit, Unavailable, Unwritable
 from chaosrun.faults._base import Clients, Role
+from chaosrun.guards.watch import Guards
 from chaosrun.journal import Journal
 from chaosrun.judge import baseline_holds, judge
-from chaosrun.live import Guards, LiveTolerance
+from chaosrun.live import LiveTolerance
 from chaosrun.load.fleet import WorkerLost
 from chaosrun.load.live import FleetNow
 from chaosrun.load.silence import Silence
@@ -32,10 +35,12 @@ from chaosrun.recorded import ENGINE, read_run
 from chaosrun.records import Ended, LoadStopped, Note, Phase, Resource, Stop, Unsteady
 from chaosrun.rolewatch import RoleWatch
 from chaosrun.runfolder import make_run_folder, write_whole
+from chaosrun.safety.guarded import Guarded
+from chaosrun.safety.held import held_by
 from chaosrun.safety.standing import StandingFaults
 from chaosrun.scoring.result import Result, encode
 from chaosrun.spec.loader import Loaded
-from chaosrun.spec.secret import mask
+from chaosrun.spec.masking import Mask
 from chaosrun.stopping import Signals, Stopped, Stopping
 from chaosrun.toxics import Link
 
@@ -91,6 +96,7 @@ async def run(loaded: Loaded, options: Options, watcher: Watcher) -> Outcome:
 
     Raises:
         UsageError, Unavailable: found before any load; whatever was started has been ended again.
+        NotNow, Dirty: another run holds the target, or has left something of it open; nothing was started.
         Unwritable: the run could not be kept; what was undone is in the message.
     """
     folder = make_run_folder(options.report_dir, loaded.experiment.title, datetime.now(UTC))
@@ -106,8 +112,8 @@ async def run_in(folder: Path, loaded: Loaded, options: Options, watcher: Watche
     """
     try:
         engine = _Run(loaded, options, watcher, folder)
-    except (UsageError, Unavailable):
-        shutil.rmtree(folder)  # nothing was started, so nothing is to be kept
+    except ChaosrunError:
+        shutil.rmtree(folder, ignore_errors=True)  # nothing was started, so nothing is to be kept
         raise
     with signals.told_to(engine.stopping.ask_by_signal):
         await engine.execute()
@@ -133,11 +139,12 @@ class _Run:
 
     def __init__(self, loaded: Loaded, options: Options, watcher: Watcher, folder: Path) -> None:
         self._watcher = watcher
-        self._journal = Journal(folder, ENGINE)
+        self._mask = Mask(loaded.secrets)
+        self._journal = Journal(folder, ENGINE, self._mask)
         began = beginning(loaded, folder, options.profile, offset_ns=options.offset_ns)
         self._journal.append(began)
         self._plan = began.plan
-        self._secrets = loaded.secrets
+        self._origin_ns = began.origin_ns
         self._offset_ns = began.offset_ns
         self._broken: ChaosrunError | None = None
         self._prober_missed = False
@@ -152,10 +159,12 @@ class _Run:
             spoils=lambda: bool(self._assembly.method) and not self._faults.any_called,
         )
         self._assembly = Assembly(loaded, began, folder, self._journal, self._roles)
-        self._max_duration_ns = options.max_duration_ns or self._plan.max_duration_ns
+        self._limit = Deadline(options.max_duration_ns or self._plan.max_duration_ns, self._plan.groups, self.stopping)
         self._observation = Observation(self._journal, self.now, self._assembly.role_pids(), options.clocks)
         self._faults = StandingFaults(self, self._journal, watcher.fault)
-        self._guards = Guards(self._assembly.guards)
+        self._guards = Guards(self._assembly.guards, self._plan.groups, cores=os.cpu_count() or 1)
+        self._armed = True
+        self._guarded = Guarded(folder, loaded.experiment.title, held_by(loaded.experiment))
         watcher.began(folder, loaded.experiment.title, self._plan)
 
     @property
@@ -182,7 +191,7 @@ class _Run:
         return self._assembly.address(role)
 
     def mask(self, text: str) -> str:
-        return mask(text, self._secrets)
+        return self._mask(text)
 
     def now(self) -> int:
         return self.stopping.now()
@@ -194,7 +203,8 @@ class _Run:
             ChaosrunError: what had to be there was not, or the run could not be kept.
         """
         try:
-            await self._loaded_run()
+            with self._limit.kept():
+                await self._loaded_run()
         finally:
             await asyncio.shield(self._end())
         if self._broken is not None:
@@ -204,8 +214,10 @@ class _Run:
 
     async def _loaded_run(self) -> None:
         self._phase("start", None)
+        self._guarded.start(self._origin_ns, self._assembly.kinds, self._on_unguarded)
         try:
             await self.stopping.or_stop(self._assembly.start())
+            await self.stopping.or_stop(self._guarded.ready())
             await self.stopping.or_stop(self._check())
         except Stopped:
             return
@@ -301,6 +313,8 @@ class _Run:
             await self.stopping.sleep_until(self.now() + _LOOK_NS)
 
     async def _drain(self) -> None:
+        self._armed = False  # clients that take leave are not being served, as they should not be
+        self._limit.met()
         self._phase("drain", None)
         fleet = self._assembly.fleet
         try:
@@ -321,6 +335,15 @@ class _Run:
                 self._journal.close()
             except Unwritable as error:
                 self._fail(error)
+            finally:
+                await self._dismiss()
+
+    async def _dismiss(self) -> None:
+        """The guardian has nothing more to guard: what was undone is known here, whether it could be written or not."""
+        try:
+            await self._guarded.end(clean=not self._faults.left and not self._roles.left)
+        except Unwritable as error:
+            self._fail(error)
 
     async def _hold(self, phase: str, length_ns: int) -> None:
         began = self.now()
@@ -337,13 +360,17 @@ class _Run:
 
     # ---- what goes on beside the phases -----------------------------------------------------------------------------
 
+    def _on_unguarded(self, why: str) -> None:
+        self.stopping.ask(f"{why}, and no fault may stand without one")
+
     def _on_stop(self, stop: Stop) -> None:
         self._journal.append(stop)
         self._watcher.note(stop.why)
 
     @contextlib.asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._observation.go_on()), asyncio.create_task(self._watch())]
+        beside = (self._observation.go_on(), self._watch(), *(each.go_on() for each in self._guards.asking))
+        tasks = [asyncio.create_task(each) for each in beside]
         for task in tasks:
             task.add_done_callback(self._on_watch_ended)
         try:
@@ -382,9 +409,7 @@ class _Run:
             live = self._assembly.fleet.live
             if live.groups:
                 self._watcher.live(live, self._observation.latest)
-                burnt = self._guards.see(live, self._observation.latest)
-                if burnt is not None:
-                    self.stopping.ask(burnt)
+            self._hold_to_guards(live)
             for silent in self._silence.look(self._assembly.fleet.heard):
                 if silent.given_up:
                     self._assembly.fleet.give_up(silent.name)
@@ -396,6 +421,14 @@ class _Run:
             if not self._assembly.prober_is_alive and not self._prober_missed:
                 self._prober_missed = True
                 self.note("the prober ended by itself; nothing that needs a second witness can be told of this run")
-            if self._max_duration_ns is not None and self.now() > self._max_duration_ns:
-                self.stopping.ask(f"the run took longer than its limit of {self._max_duration_ns / 1e9:g} s")
             await asyncio.sleep(_LOOK_NS / 1e9)
+
+    def _hold_to_guards(self, live: FleetNow) -> None:
+        """From the ramp on, until the load is taken away."""
+        if not self._armed or self.stopping.why is not None:
+            return
+        ended = self._guards.see(self.now(), live, self._observation.latest)
+        if ended is not None:
+            burnt, why = ended
+            self._journal.append(burnt)
+            self.stopping.ask(why)

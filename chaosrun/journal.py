@@ -19,7 +19,9 @@ from typing import ClassVar
 import msgspec
 
 from chaosrun.errors import Unwritable
+from chaosrun.masked import masked
 from chaosrun.records import NONE, Record, Status
+from chaosrun.spec.masking import NO_SECRETS, Mask
 
 JOURNAL = "journal.jsonl"
 SAMPLES = "samples"
@@ -93,19 +95,32 @@ class Appender:
 class Journal:
     """One writer's end of the journal."""
 
-    def __init__(self, run_dir: Path, writer: str) -> None:
+    def __init__(self, run_dir: Path, writer: str, mask: Mask = NO_SECRETS) -> None:
+        """
+        Args:
+            mask: blanks out secrets in what servers, tools and people say.
+        """
         self.writer = writer
         self.lines = 0
+        self._mask = mask
         self._file = Appender(run_dir / JOURNAL)
         self._encoder = msgspec.json.Encoder()
         self._head = b'{"w":%b,"n":' % self._encoder.encode(writer)
+
+    def begin_line(self) -> None:
+        """Go to a line of our own: a writer that was killed may have left half of one."""
+        with contextlib.suppress(Unwritable):
+            self._file.write(b"\n")
 
     def append(self, record: Record) -> None:
         """Add one line; it reaches the disk with the next `flush` or `sync`, or when the buffer is full.
 
         Never raises: who is undoing a fault must not be kept from it by a full disk. The next `flush` tells.
         """
-        line = b"%b%d,%b\n" % (self._head, self.lines, self._encoder.encode(record)[1:])
+        said = self._encoder.encode(record)
+        if self._mask.finds(said):
+            said = self._encoder.encode(masked(record, self._mask))
+        line = b"%b%d,%b\n" % (self._head, self.lines, said[1:])
         self.lines += 1
         with contextlib.suppress(Unwritable):
             self._file.write(line)

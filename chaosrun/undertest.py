@@ -13,6 +13,7 @@ from chaosrun.identity import Identity
 from chaosrun.processes import Selector
 from chaosrun.records import Proxied, Published
 from chaosrun.spec import model
+from chaosrun.spec.masking import NO_SECRETS, Mask
 from chaosrun.spec.model import reveal
 from chaosrun.spec.secret import Secret
 from chaosrun.targets.command import CommandRole
@@ -82,13 +83,16 @@ class Target(Protocol):
     def published(self, origin_ns: int) -> Iterator[Published]: ...
 
 
-def make_target(spec: model.Target, *, run: str, folder: Path, events: RoleEvents) -> Target:
+def make_target(spec: model.Target, *, run: str, folder: Path, events: RoleEvents, mask: Mask = NO_SECRETS) -> Target:
     """The target that an experiment describes; nothing is started yet.
+
+    Args:
+        mask: blanks out secrets in what its parts say.
 
     Raises:
         UsageError: there is no such reference service, or it has no such option.
     """
-    target = _straight(spec, run, folder, events)
+    target = _straight(spec, run, folder, events, mask)
     if spec.proxy is None:
         return target
     proxying = Proxying(
@@ -98,19 +102,22 @@ def make_target(spec: model.Target, *, run: str, folder: Path, events: RoleEvent
     return ProxiedTarget(target, proxying, wanted)
 
 
-def _straight(spec: model.Target, run: str, folder: Path, events: RoleEvents) -> ReferenceTarget | OwnTarget:
+def _straight(
+    spec: model.Target, run: str, folder: Path, events: RoleEvents, mask: Mask
+) -> ReferenceTarget | OwnTarget:
     """The target without its proxy."""
     if spec.reference is not None:
         return ReferenceTarget(spec.reference, run=run, directory=folder / ROLES, observer=events, options=spec.options)
     assert spec.url is not None
-    roles = {name: _role(name, role, run, folder, events) for name, role in spec.roles.items()}
-    return OwnTarget(spec.url, roles, sign_of(spec.ready))
+    url = reveal(spec.url)
+    roles = {name: _role(name, role, run, folder, events, mask) for name, role in spec.roles.items()}
+    return OwnTarget(url, roles, sign_of(spec.ready))
 
 
-def _role(name: str, role: model.Role, run: str, folder: Path, events: RoleEvents) -> Role:
+def _role(name: str, role: model.Role, run: str, folder: Path, events: RoleEvents, mask: Mask) -> Role:
     if role.is_container:
         return container_role(name, role)
-    output = Output(folder / ROLES / f"{name}.log")
+    output = Output(folder / ROLES / f"{name}.log", mask=mask)
     spawned: Callable[[Identity], None] = partial(events.spawned, name)
     exited: Callable[[Identity, int | None, bool], None] = partial(events.exited, name)
     if role.process is not None:
@@ -181,10 +188,10 @@ def sign_of(ready: model.Ready | model.Probe | None) -> Ready | None:
         return None
     within_s = ready.within / 1e9
     if ready.http is not None:
-        return Ready("http", ready.http, within_s)
+        return Ready("http", reveal(ready.http), within_s)
     if ready.tcp is not None:
         return Ready("tcp", ready.tcp, within_s)
     if ready.websocket is not None:
-        return Ready("websocket", ready.websocket, within_s)
+        return Ready("websocket", reveal(ready.websocket), within_s)
     assert ready.log is not None
     return Ready("log", ready.log, within_s)

@@ -33,8 +33,9 @@ def command(
     from chaosrun.doctor.needs import lacking, needs  # noqa: PLC0415 - as above
     from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
 
-    loaded = load_experiment(one_experiment(experiment), profile=profile, sets=sets, target=target)
-    session.secrets.update(loaded.secrets)
+    loaded = load_experiment(
+        one_experiment(experiment), profile=profile, sets=sets, target=target, revealed=session.secrets
+    )
     findings = needs(loaded.experiment)
     table(session, _HEADER, [(each.name, each.state, each.found, each.needed_for) for each in findings])
     return Exit.UNAVAILABLE if lacking(findings) else Exit.PASSED

@@ -48,8 +48,7 @@ def _describe(session: Session, file: Path) -> list[tuple[str, str, str]]:
     from chaosrun.doctor.needs import lacking, needs  # noqa: PLC0415 - only when called
     from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
 
-    loaded = load_experiment(file)
-    session.secrets.update(loaded.secrets)
+    loaded = load_experiment(file, revealed=session.secrets)
     experiment = loaded.experiment
     findings = needs(experiment)
     missing = lacking(findings)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from chaosrun.commands._options import duration, format_option, not_yet, one_experiment, spec_options
+from chaosrun.commands._plan import confirm, foreseen_of, show_plan
 from chaosrun.commands._repeat import repeat_options, repetition, run_several
 from chaosrun.commands._session import Session
 from chaosrun.errors import ChaosrunError, Exit
+
+if TYPE_CHECKING:
+    from chaosrun.foreseen import Foreseen
 
 
 class Interrupted(ChaosrunError):
@@ -33,9 +38,9 @@ class Interrupted(ChaosrunError):
 @repeat_options
 @format_option
 @click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
-@click.option("--yes", is_flag=True, help="Never ask; nothing asks yet.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and to what; do nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask, and run: for a target on another machine without a terminal.")
 @not_yet("--against", "--fleet")
-@not_yet("--dry-run", flag=True)
 @click.pass_obj
 def command(
     session: Session,
@@ -51,7 +56,8 @@ def command(
     cool_down: str | None,
     form: str,
     no_live: bool,
-    yes: bool,  # noqa: ARG001 - accepted, so that scripts which say it go on working when something asks
+    dry_run: bool,
+    yes: bool,
 ) -> int:
     """Run an experiment (the default command).
 
@@ -65,12 +71,21 @@ def command(
     import asyncio  # noqa: PLC0415 - as below
 
     from chaosrun import engine  # noqa: PLC0415 - the whole of chaosrun, which --help has no use for
+    from chaosrun.commands._last_words import tell_last_words_through  # noqa: PLC0415 - as above
     from chaosrun.commands._output import show  # noqa: PLC0415 - as above
     from chaosrun.reports._progress import watching  # noqa: PLC0415 - as above
     from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
 
-    loaded = load_experiment(path, profile=profile, sets=sets, target=target)
-    session.secrets.update(loaded.secrets)
+    loaded = load_experiment(path, profile=profile, sets=sets, target=target, revealed=session.secrets)
+    tell_last_words_through(session)
+
+    def foreseen() -> Foreseen:
+        return foreseen_of(loaded, profile=profile, report_dir=report_dir, max_duration_ns=limit, repeat=repeat)
+
+    if dry_run:
+        return show_plan(session, foreseen(), form)
+    if not yes:
+        confirm(session, loaded, foreseen)
     options = engine.Options(report_dir=report_dir, max_duration_ns=limit, profile=profile)
     if several is not None:
         outcome, code = run_several(session, loaded, options, several, live=not no_live)

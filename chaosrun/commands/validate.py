@@ -25,20 +25,19 @@ def command(
     problems: dict[str, None] = {}
     for file in files:
         try:
-            secrets = _check(one_experiment(file), profile=profile, sets=sets, target=target)
+            _check(session, one_experiment(file), profile=profile, sets=sets, target=target)
         except UsageError as error:
             found = error.problems if isinstance(error, SpecError) else (str(error),)
             problems.update(dict.fromkeys(found))
         else:
-            session.secrets.update(secrets)
             session.write_line(f"{file}: ok")
     for problem in problems:
         session.tell(problem)
     return Exit.USAGE if problems else Exit.PASSED
 
 
-def _check(file: Path, *, profile: str | None, sets: tuple[str, ...], target: Path | None) -> tuple[str, ...]:
-    """Load a file as what it is; its secrets.
+def _check(session: Session, file: Path, *, profile: str | None, sets: tuple[str, ...], target: Path | None) -> None:
+    """Load a file as what it is.
 
     Raises:
         SpecError: with everything that is wrong.
@@ -47,8 +46,8 @@ def _check(file: Path, *, profile: str | None, sets: tuple[str, ...], target: Pa
 
     if _is_steady_state(file) and not (profile or sets or target):
         load_steady_state(file)
-        return ()
-    return load_experiment(file, profile=profile, sets=sets, target=target).secrets
+    else:
+        load_experiment(file, profile=profile, sets=sets, target=target, revealed=session.secrets)
 
 
 def _is_steady_state(file: Path) -> bool:

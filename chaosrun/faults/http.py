@@ -6,14 +6,12 @@ One request each way, to loopback unless the target allows the host; redirects a
 from __future__ import annotations
 
 import asyncio
-import http.client
-import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
+from chaosrun import asking
 from chaosrun.errors import Dirty
 from chaosrun.faults._base import Confirmation, Fault, World
 from chaosrun.records import Undo
@@ -22,7 +20,7 @@ from chaosrun.spec.steps import HttpStep
 from chaosrun.spec.steps.service import HttpCall
 
 _ANSWER_WITHIN_S = 5.0
-"""Longest that a connection, or the wait for an answer, may take."""
+"""Longest that a connection, and then the whole answer, may take."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -40,27 +38,16 @@ class Request(msgspec.Struct, frozen=True):
         """The status of the answer. Blocks.
 
         Raises:
-            OSError, http.client.HTTPException: there was none.
+            OSError: there was none.
+            ValueError: it cannot be sent.
         """
-        parts = urlsplit(self.url)
-        host = parts.hostname or ""
-        connection: http.client.HTTPConnection = (
-            http.client.HTTPSConnection(
-                host, parts.port, timeout=_ANSWER_WITHIN_S, context=ssl.create_default_context()
-            )
-            if parts.scheme == "https"
-            else http.client.HTTPConnection(host, parts.port, timeout=_ANSWER_WITHIN_S)
-        )
-        try:
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request(self.method, target, body=self.body, headers=self.headers)
-            return connection.getresponse().status
-        finally:
-            connection.close()
+        body = None if self.body is None else self.body.encode()
+        return asking.ask(self.method, self.url, within_s=_ANSWER_WITHIN_S, headers=self.headers, body=body).status
 
 
 class Http(Fault):
     kind = "http"
+    sign = "the service answers the request with 2xx"
 
     def __init__(self, name: str, *, send: HttpCall, undo: HttpCall | None = None, role: str | None = None) -> None:
         """With `undo` it is sustained, without it what it does is to stay."""
@@ -80,12 +67,15 @@ class Http(Fault):
             args=msgspec.Raw(msgspec.json.encode(back)),
         )
 
+    def aim(self, world: World) -> Sequence[str]:
+        return [world.mask(str(self._request(self._send, world)))]
+
     async def inject(self, world: World) -> None:
         request = self._request(self._send, world)
         try:
             status = await asyncio.to_thread(request.send)
-        except (OSError, http.client.HTTPException) as error:
-            self._seen = Confirmation(False, f"{request} was not answered: {error!r}")
+        except (OSError, ValueError) as error:
+            self._seen = Confirmation(False, f"{request} was not answered: {error}")
         else:
             self._seen = Confirmation(_is_done(status), f"{request} was answered with {status}")
 
@@ -99,7 +89,7 @@ class Http(Fault):
         body = None if call.json_ is None else msgspec.json.encode(_plain(call.json_)).decode()
         if body is not None:
             headers = {"Content-Type": "application/json", **headers}
-        url = call.url if call.url is not None else world.address(self.role) + str(call.path)
+        url = reveal(call.url) if call.url is not None else world.address(self.role) + reveal(call.path or "")
         return Request(call.method, url, body, headers)
 
 
@@ -133,8 +123,8 @@ def undo(record: Undo) -> None:
         return
     try:
         status = request.send()
-    except (OSError, http.client.HTTPException) as error:
-        raise Dirty(f"{request} was not answered: {error!r}") from error
+    except (OSError, ValueError) as error:
+        raise Dirty(f"{request} was not answered: {error}") from error
     if not _is_done(status):
         raise Dirty(f"{request} was answered with {status}")
 

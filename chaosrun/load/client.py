@@ -211,7 +211,11 @@ class Client:
         group = self._group
         group.counts.refused += 1
         group.counts.errors[why] += 1
-        self._record(Refused(t=group.now(), g=group.index, c=self.c, why=why, status=status, detail=detail[:_DETAIL]))
+        self._record(Refused(t=group.now(), g=group.index, c=self.c, why=why, status=status, detail=self._told(detail)))
+
+    def _told(self, text: str) -> str:
+        """Masked before it is cut: half of a secret would not be found any more."""
+        return self._group.recorder.told(text, self._identity.account)[:_DETAIL]
 
     def _away(self) -> None:
         """No connection now; plan the next attempt."""
@@ -350,7 +354,7 @@ class Client:
         self._malformed += 1
         if self._malformed <= MAX_MALFORMED:
             conn = self.conn if self.state is State.OPEN else self.conn + 1
-            self._record(Malformed(t=self._now, g=self._group.index, c=self.c, conn=conn, why=why[:_DETAIL]))
+            self._record(Malformed(t=self._now, g=self._group.index, c=self.c, conn=conn, why=self._told(why)))
 
     def head(self, channel: str, seq: int, epoch: str | None, stream: str) -> None:
         group = self._group

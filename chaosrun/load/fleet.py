@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -22,6 +21,7 @@ from chaosrun.errors import ChaosrunError, Exit, Unavailable, Unwritable
 from chaosrun.identity import Identity, identify
 from chaosrun.load.config import GroupLoad
 from chaosrun.load.live import FleetNow, merge
+from chaosrun.load.surroundings import environment
 from chaosrun.load.wire import (
     MAX_LINE,
     Account,
@@ -44,7 +44,6 @@ from chaosrun.load.wire import (
     decode_report,
     line,
 )
-from chaosrun.processes import RUN_TAG
 
 S: Final = 1_000_000_000
 LIVE_SPAN_NS: Final = S
@@ -67,9 +66,10 @@ class WorkerLost(ChaosrunError):
 class _Worker:
     """One load process and the conversation with it."""
 
-    def __init__(self, name: str, setup: Setup) -> None:
+    def __init__(self, name: str, setup: Setup, hidden: Collection[str]) -> None:
         self.name = name
         self.setup = setup
+        self._hidden = hidden
         self.snapshots: deque[Live] = deque()
         self.heard: int | None = None
         """When the newest snapshot was made, in run time."""
@@ -110,7 +110,7 @@ class _Worker:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.PIPE,
-                    env=os.environ | {RUN_TAG: self.setup.run_dir},
+                    env=environment(self.setup.run_dir, self._hidden),
                     start_new_session=True,
                 )
             reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
@@ -186,7 +186,9 @@ class _Worker:
                 async with asyncio.timeout(2):
                     await self._process.wait()
                     await self._tasks[1]
-            tail = self._tail.decode(errors="replace").strip()
+            # Where it was cut, there may be the end of a secret.
+            whole = self._tail if len(self._tail) < TAIL_BYTES else self._tail.partition(b"\n")[2]
+            tail = whole.decode(errors="replace").strip()
             code = self._process.returncode
             how = "closed its line" if code is None else f"ended with {code}"
             self._fail(WorkerLost(f"{self.name} (pid {self.pid}) {how}{': ' + tail if tail else ''}"))
@@ -243,8 +245,21 @@ class Fleet:
     """
 
     def __init__(
-        self, groups: Sequence[GroupLoad], *, run_dir: Path, origin_ns: int, wall_offset_ns: int, workers: int = 1
+        self,
+        groups: Sequence[GroupLoad],
+        *,
+        run_dir: Path,
+        origin_ns: int,
+        wall_offset_ns: int,
+        workers: int = 1,
+        secrets: tuple[str, ...] = (),
+        hidden: Collection[str] = (),
     ) -> None:
+        """
+        Args:
+            secrets: texts that are blanked out in what the workers write down.
+            hidden: variables of the environment that they do not get.
+        """
         self._origin_ns = origin_ns
         self._groups = tuple(groups)
         self._reply_timeout_ns = max((group.plan.reply_timeout_ns for group in groups), default=0)
@@ -259,7 +274,9 @@ class Fleet:
                     shards=workers,
                     origin_ns=origin_ns,
                     wall_offset_ns=wall_offset_ns,
+                    secrets=secrets,
                 ),
+                hidden,
             )
             for shard in range(workers)
         ]

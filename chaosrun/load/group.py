@@ -23,6 +23,7 @@ from chaosrun.protocols import find
 from chaosrun.protocols._base import ClientIdentity, Clocks, Handshake
 from chaosrun.records import Kind
 from chaosrun.scoring.pacing import late_after, planned_start
+from chaosrun.spec.userinfo import authorized
 
 STALE_AFTER_NS: Final = 5_000_000_000
 """For the live display, where the plan leaves it to the longest gap of the baseline: that is not known yet."""
@@ -37,6 +38,7 @@ class Counts:
     due: int = 0
     good: int = 0
     bad: int = 0
+    unanswered: int = 0
     replies: int = 0
     pushes: int = 0
     attempts: int = 0
@@ -96,6 +98,8 @@ class Group:
         self._asked_head: set[int] = set()
         self._stale_after_ns = max((stream.stale_after_ns or STALE_AFTER_NS for stream in plan.streams), default=None)
         self.clients = [Client(self, c, load.identity(c)) for c in range(shard, plan.clients, shards)]
+        self._excused = set(self.clients)
+        """Those that were never usable and still have time to connect."""
 
     # ---- orders of the engine
 
@@ -203,17 +207,22 @@ class Group:
         counts = self.counts
         overdue_before = now - self.latency_limit_ns
         silent_before = None if self._stale_after_ns is None else now - self._stale_after_ns
-        in_flight = usable = stale = 0
+        in_flight = usable = stale = overdue = 0
         for client in self.clients:
             if client.state is State.OPEN:
                 in_flight += client.requests.in_flight
-                usable += not self.asks or client.requests.usable(overdue_before)
+                overdue += client.requests.overdue(overdue_before)
+                if not self.asks or client.requests.usable(overdue_before):
+                    usable += 1
+                    self._excused.discard(client)
                 stale += silent_before is not None and client.pushed_at < silent_before
+        self._excuse(now)
         latency, counts.latency = counts.latency, Counter()
         return GroupLive(
             name=self._plan.name,
             clients=len(self.clients),
             planned=self._planned(now),
+            counted=len(self.clients) - len(self._excused),
             open=counts.open,
             usable=usable,
             stale=stale,
@@ -221,6 +230,8 @@ class Group:
             due=counts.due,
             bad=counts.bad,
             good=counts.good,
+            unanswered=counts.unanswered,
+            overdue=overdue,
             replies=counts.replies,
             pushes=counts.pushes,
             attempts=counts.attempts,
@@ -265,12 +276,19 @@ class Group:
             return len(self.clients)
         return sum(planned_start(client.c, self._plan) <= since for client in self.clients)
 
+    def _excuse(self, now: int) -> None:
+        """No longer those whose time to connect is over, as in the score of the run."""
+        if self._t0 is not None and self._excused:
+            started_by = now - self._t0 - self._plan.connect_within_ns
+            self._excused = {each for each in self._excused if planned_start(each.c, self._plan) > started_by}
+
     def _address(self, shake: Handshake) -> tuple[str, Options]:
         """Where and how to connect: worked out anew only for a handshake unlike the one before; most are alike."""
         if self._last_address is None or shake != self._last_address[0]:
             load = self._load
+            url, headers = authorized(shake.url(load.url), (*load.headers.items(), *shake.headers.items()))
             options = Options(
-                headers=(*load.headers.items(), *shake.headers.items()),
+                headers=headers,
                 subprotocols=shake.subprotocols,
                 via=load.via,
                 open_timeout_s=load.open_timeout_s,
@@ -278,7 +296,7 @@ class Group:
                 heartbeat_every_s=load.heartbeat_every_s,
                 heartbeat_timeout_s=load.heartbeat_timeout_s,
             )
-            self._last_address = shake, shake.url(load.url), options
+            self._last_address = shake, url, options
         return self._last_address[1:]
 
     def _ended(self, task: asyncio.Task[None]) -> None:

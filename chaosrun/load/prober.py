@@ -26,6 +26,7 @@ from chaosrun.load.transport import Options, Refusal
 from chaosrun.protocols import find
 from chaosrun.protocols._base import ClientIdentity, Clocks
 from chaosrun.records import Ended
+from chaosrun.spec.userinfo import authorized
 
 S: Final = 1_000_000_000
 FLUSH_S: Final = 1.0
@@ -75,9 +76,9 @@ class Prober:
         self._protocol = find(config.protocol)
         self._identity = ClientIdentity("prober", 0, "prober", config.account, config.channels)
         shake = self._protocol.handshake(self._identity)
-        self._url = shake.url(config.url)
+        self._url, headers = authorized(shake.url(config.url), (*config.headers.items(), *shake.headers.items()))
         self._options = Options(
-            headers=(*config.headers.items(), *shake.headers.items()),
+            headers=headers,
             subprotocols=shake.subprotocols,
             via=config.via,
             open_timeout_s=config.timeout_ns / S,

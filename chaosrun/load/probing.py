@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
 
 from chaosrun.errors import Unavailable, Unwritable
 from chaosrun.load.prober import ProberConfig, Said
-from chaosrun.processes import RUN_TAG
+from chaosrun.load.surroundings import environment
 
 START_WITHIN_S: Final = 30.0
 ANSWER_WITHIN_S: Final = 10.0
@@ -22,8 +22,13 @@ END_WITHIN_S: Final = 5.0
 class Probing:
     """One prober process. It leads a session of its own, so that Ctrl-C reaches the engine alone."""
 
-    def __init__(self, config: ProberConfig) -> None:
+    def __init__(self, config: ProberConfig, hidden: Collection[str] = ()) -> None:
+        """
+        Args:
+            hidden: variables of the environment that it does not get.
+        """
         self._config = config
+        self._hidden = hidden
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -39,7 +44,7 @@ class Probing:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=os.environ | {RUN_TAG: self._config.run_dir},
+            env=environment(self._config.run_dir, self._hidden),
             start_new_session=True,
         )
         await self._ask(msgspec.json.encode(self._config), START_WITHIN_S)

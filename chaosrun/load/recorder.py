@@ -6,24 +6,29 @@ written is kept and tried again (see `journal.Appender`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from chaosrun.errors import Unwritable
 from chaosrun.journal import Journal, PendingRows, PushRows, SlotRows
 from chaosrun.records import NONE, Ended, Record, Status
+from chaosrun.spec.masking import NO_SECRETS, Mask, without
+from chaosrun.spec.secret import holds_secret
 
 PendingSlot = tuple[int, int, int, int, int, int, int]
 """group, client, due, sent, kind, conn, request"""
 
 
 class Recorder:
-    def __init__(self, run_dir: Path, writer: str, on_unwritable: Callable[[str], None]) -> None:
+    def __init__(
+        self, run_dir: Path, writer: str, on_unwritable: Callable[[str], None], mask: Mask = NO_SECRETS
+    ) -> None:
         self._run_dir = run_dir
         self._writer = writer
         self._on_unwritable = on_unwritable
         self._told = False
-        self._journal = Journal(run_dir, writer)
+        self._journal = Journal(run_dir, writer, mask)
+        self._mask = mask
         self._slots = SlotRows(run_dir, writer)
         self._pushes = PushRows(run_dir, writer)
         self._streams = 0
@@ -35,6 +40,10 @@ class Recorder:
             self._journal.append(record)
         except Unwritable as error:
             self.unwritable(error)
+
+    def told(self, text: str, account: Mapping[str, str]) -> str:
+        """What a server said to a client, without secrets, those of the client's own account among them."""
+        return without(self._mask(text), [account[name] for name in account if holds_secret(name)])
 
     def slot(
         self, g: int, c: int, due: int, sent: int, got: int, status: Status, kind: int, conn: int, request: int

@@ -31,6 +31,8 @@ class Setup(Message, frozen=True, kw_only=True):
     shards: int
     origin_ns: int
     wall_offset_ns: int
+    secrets: tuple[str, ...] = ()
+    """Texts that are blanked out in what is written down."""
 
 
 class Ramp(Message, frozen=True, kw_only=True):
@@ -127,6 +129,8 @@ class GroupLive(msgspec.Struct, frozen=True, kw_only=True):
     clients: int = 0
     planned: int = 0
     """Clients whose planned start has come."""
+    counted: int = 0
+    """Clients that should be usable by now: those that have been, and those whose time to connect is over."""
     open: int = 0
     usable: int = 0
     stale: int = 0
@@ -135,6 +139,10 @@ class GroupLive(msgspec.Struct, frozen=True, kw_only=True):
     """Slots decided so far, observer's own excluded."""
     bad: int = 0
     good: int = 0
+    unanswered: int = 0
+    """Those of them that will never have a reply."""
+    overdue: int = 0
+    """Slots that wait for a reply and have waited longer than the latency limit: bad, whatever becomes of them."""
     replies: int = 0
     pushes: int = 0
     attempts: int = 0
@@ -144,7 +152,7 @@ class GroupLive(msgspec.Struct, frozen=True, kw_only=True):
     errors: dict[str, int] = {}
     """Refusals and unplanned closes by why."""
     latency: dict[int, int] = {}
-    """Response times of good slots since the last snapshot, by histogram bucket."""
+    """Response times of the slots answered since the last snapshot, by histogram bucket."""
 
 
 class Live(Message, frozen=True, kw_only=True):

@@ -48,6 +48,7 @@ from chaosrun.load.wire import (
     line,
 )
 from chaosrun.protocols._base import Clocks
+from chaosrun.spec.masking import Mask
 
 LIVE_NS: Final = 200_000_000
 FLUSH_NS: Final = 1_000_000_000
@@ -66,7 +67,8 @@ class Worker:
         """Raises ChaosrunError: a protocol cannot be found, or a file cannot be written."""
         self._tell = tell
         self._agenda = Agenda(asyncio.get_running_loop(), setup.origin_ns, self._defect)
-        self._recorder = Recorder(Path(setup.run_dir), setup.writer, self._unwritable)
+        self._recorder = Recorder(Path(setup.run_dir), setup.writer, self._unwritable, Mask(setup.secrets))
+        self._accounts = [account for load in setup.groups for account in load.accounts] or [{}]
         gate = Gate(self._agenda)
         self._groups = [
             Group(
@@ -161,7 +163,7 @@ class Worker:
         self._tell(Fatal(kind="unwritable", why=why))
 
     def _defect(self, error: Exception) -> None:
-        self._tell(Fatal(kind="defect", why="".join(traceback.format_exception(error)[-3:]).strip()))
+        self._tell(Fatal(kind="defect", why=self._masked("".join(traceback.format_exception(error)[-3:]).strip())))
 
     def handle(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What nobody caught on the event loop."""
@@ -169,7 +171,13 @@ class Worker:
         if isinstance(error, Exception):
             self._defect(error)
         else:
-            self._tell(Fatal(kind="defect", why=str(context.get("message"))))
+            self._tell(Fatal(kind="defect", why=self._masked(str(context.get("message")))))
+
+    def _masked(self, text: str) -> str:
+        """Anybody's password may be in the words of a defect."""
+        for account in self._accounts:
+            text = self._recorder.told(text, account)
+        return text
 
 
 async def _until(done: Callable[[], bool], within_s: float) -> None:

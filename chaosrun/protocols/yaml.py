@@ -22,7 +22,7 @@ class YamlProtocol(Protocol):
     def __init__(self, model: Model) -> None:
         """Raises UsageError for what only compiling finds: unknown placeholders, bad expressions."""
         self._declared = Declared(model)
-        self._path = Template(model.path) if model.path is not None else None
+        self._path = Template(reveal(model.path)) if model.path is not None else None
         self._query = Template({name: reveal(value) for name, value in model.query.items()})
         self._headers = Template({name: reveal(value) for name, value in model.headers.items()})
         self._subprotocols = tuple(model.subprotocols)

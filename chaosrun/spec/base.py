@@ -7,12 +7,14 @@ writes them as text with units again, so that a dumped model can be read back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Annotated, Any, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -24,18 +26,25 @@ from pydantic import (
     Strict,
     Tag,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from chaosrun.spec import units
-from chaosrun.spec.secret import MASK, Secret
+from chaosrun.spec.secret import Secret, Veiled, leads_elsewhere, reveal
 
 TAG = "\x1f"
 """First character of every discriminator's tag. No key of a file holds it, so a tag in a `loc` is never a key."""
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+# RFC 9110 5.6.2: a token
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
 NOT_YET = "not_yet"
+ADDRESS = "address"
 
 
 class Broken(NamedTuple):
@@ -173,16 +182,31 @@ Rate = Annotated[
 ]
 """Events per second above 0."""
 
+Title = Annotated[str, Field(max_length=200)]
+"""What a file or a thing is called, for people."""
+
 Item = TypeVar("Item")
-Many = Annotated[tuple[Item, ...], Strict(False)]
+Many = Annotated[tuple[Item, ...], Strict(False), Field(max_length=1000)]
 """A YAML list as a tuple; its items stay strict."""
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=64)]
+
+
+def _line(text: str) -> str:
+    if _CONTROLS.search(text):
+        raise problem("line", f"{text!r} holds a control character; write it in one line, without any")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_line)]
+"""Text that names something to the system or to a server: a path, a process, a host."""
 
 
 def _text(value: Any) -> str | Secret:
     if isinstance(value, str | Secret):
+        if "\0" in reveal(value):
+            raise problem("zero", "holds a zero byte, which no program and no server can be told here; take it out")
         return value
     # A whole number reads back as it was written, so `--port 8000` needs no quotes; 1.10 and 1e3 would not.
     if isinstance(value, int) and not isinstance(value, bool):
@@ -200,8 +224,8 @@ def _secret(value: Any) -> Secret:
 
 def _show(value: Any, info: SerializationInfo) -> Any:
     """A tree with its secrets masked, or in clear for `wire()`."""
-    if isinstance(value, Secret):
-        return value.reveal() if isinstance(info.context, dict) and info.context.get("reveal") else MASK
+    if isinstance(value, Secret | Veiled):
+        return value.reveal() if isinstance(info.context, dict) and info.context.get("reveal") else str(value)
     if isinstance(value, dict):
         return {key: _show(item, info) for key, item in value.items()}
     if isinstance(value, list):
@@ -209,10 +233,58 @@ def _show(value: Any, info: SerializationInfo) -> Any:
     return value
 
 
+SHOWN = PlainSerializer(_show)
+"""Masked in a dump, in clear for `wire()`."""
+
 Text = Annotated[
     str | Secret, PlainValidator(_text), PlainSerializer(_show), WithJsonSchema({"type": ["string", "integer"]})
 ]
 """Text that may be a secret: `secret.reveal()` gives it in clear."""
+
+
+def _headers(headers: dict[str, str | Secret]) -> dict[str, str | Secret]:
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name):
+            raise problem("header", f"{name!r} is not the name of a header; write letters, digits and -")
+        if _CONTROLS.search(reveal(value)):
+            raise problem("header", f"the value of {name!r} holds a control character; a header is one line")
+    return headers
+
+
+Headers = Annotated[dict[str, Text], AfterValidator(_headers)]
+"""Headers of a request: what is in them cannot end the header and begin another one."""
+
+
+def _variables(variables: dict[str, str | Secret]) -> dict[str, str | Secret]:
+    for name in variables:
+        if not name or "=" in name:
+            raise problem("env", f"{name!r} is not the name of a variable; write letters, digits and _")
+    return variables
+
+
+Variables = Annotated[dict[str, Text], AfterValidator(_variables)]
+"""Variables of the environment of a program."""
+
+
+_NOT_OF_ADDRESS: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+def _veiled(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    if not isinstance(value, Secret):
+        return handler(value)
+    shown = str(value)
+    handler(shown)
+    if leads_elsewhere(shown, value.reveal()):
+        raise problem(ADDRESS, "a secret may be the user, the password, the path or the query of an address, not more")
+    if _NOT_OF_ADDRESS.search(value.reveal()):
+        text = "its secret has characters that stand in no address; keep it percent-encoded where it comes from"
+        raise problem(ADDRESS, text)
+    return Veiled(shown, value.reveal())
+
+
+MayHideSecret = WrapValidator(_veiled)
+"""For an address: what is seen of it has `***` for each secret, and `reveal()` gives it whole. Its host always shows:
+whom a run reaches is judged, and told, by it."""
 
 Json = Annotated[Any, PlainValidator(lambda value: value), PlainSerializer(_show), WithJsonSchema({})]
 """Any YAML value, with `Secret` among its leaves."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from chaosrun.spec.base import NOT_YET, TAG, Reading
+from chaosrun.spec.base import ADDRESS, NOT_YET, TAG, Reading
 from chaosrun.spec.doubt import Doubt
-from chaosrun.spec.nodes import Mapping, Mark, Node, Path, Problem, Scalar, Sequence, data
+from chaosrun.spec.nodes import MOST_TOLD, Mapping, Mark, Node, Path, Problem, Scalar, Sequence, data, node_at
 from chaosrun.spec.overrides import did_you_mean, near
 from chaosrun.spec.remains import Remains
 from chaosrun.spec.secret import Secret
@@ -23,7 +24,7 @@ _ATTEMPTS = 10
 _KEY = "[key]"
 """How pydantic marks that it is the key of a mapping that is wrong, not the value."""
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
-_SECRETS_STAND_IN = "headers, query, env, commands, and what a protocol sends or expects"
+_SECRETS_STAND_IN = "addresses, headers, query, env, commands, and what a protocol sends or expects"
 
 
 def check(kind: type[Checked], tree: Node, problems: list[Problem], doubt: Doubt, above: Path = ()) -> Checked | None:
@@ -44,13 +45,14 @@ def check(kind: type[Checked], tree: Node, problems: list[Problem], doubt: Doubt
         except ValidationError as error:
             details = error.errors(include_url=False)
         else:
-            problems.extend(_broken_rules(reading, tree, value, doubt, above))
+            problems.extend(islice(_broken_rules(reading, tree, value, doubt, above), MOST_TOLD))
             return model
         if attempt == 0:
-            told = [
-                _problem(detail, tree, value, reading, above) for detail in details if not _follows(detail, details)
-            ]
+            first = [detail for detail in details[: MOST_TOLD + 1] if not _is_told(detail, tree)]
+            told = [_problem(detail, tree, value, reading, above) for detail in first if not _follows(detail, first)]
             problems.extend(problem for problem in told if not doubt.covers(problem.path))
+        if len(details) > MOST_TOLD:
+            break  # to take out thousands one by one, and to see what is left, is not done in a moment
         _take_out(details, remains, value, reading)
     return None
 
@@ -89,9 +91,17 @@ def _mappings(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield from _mappings(child, (*path, key))
 
 
+def _is_told(detail: ErrorDetails, tree: Node) -> bool:
+    """Whether what the value itself is has been complained about."""
+    node = node_at(tree, locate(tree, detail["loc"])[1])
+    return isinstance(node, Scalar) and node.told
+
+
 def _follows(detail: ErrorDetails, others: list[ErrorDetails]) -> bool:
     """Whether a key is missing only because of what is wrong beside it: a misspelling of it, a `<<` that would have
-    brought it, or a feature to come that would not need it."""
+    brought it, or a feature to come that would not need it; or a list is too short because of what is wrong in it."""
+    if detail["type"] == "too_short":
+        return any(other["loc"][: len(detail["loc"])] == detail["loc"] for other in others if other is not detail)
     if detail["type"] != "missing":
         return False
     *parent, missing = detail["loc"]
@@ -147,11 +157,11 @@ def _problem(detail: ErrorDetails, tree: Node, value: Any, reading: Reading, abo
     if kind in ("extra_forbidden", _KEY):
         mark = key_mark(tree, path)
     if kind == "extra_forbidden":
-        text = _unknown_key(str(path[-1]), _known_keys(path, value, reading))
+        text = _unknown_key((*above, *path), _known_keys(path, value, reading))
     elif kind == _KEY:
         text = f"{path[-1]!r} is not a name; write letters, digits, _ and -, beginning with a letter"
     else:
-        text = _text(detail)
+        text = _text(detail, (*above, *path))
     return Problem(mark, (*above, *path), text)
 
 
@@ -165,9 +175,12 @@ def _known_keys(path: Path, value: Any, reading: Reading) -> list[str]:
     return list(kind.key_names()) if kind is not None else []
 
 
-def _unknown_key(key: str, known: list[str]) -> str:
+def _unknown_key(path: Path, known: list[str]) -> str:
+    key = str(path[-1])
     if key == "<<":
         return "unknown key '<<'; YAML 1.2 has no merge keys, write the entries out"
+    if len(path) == 1 and key in _BELONGS and near(key, known) is None:
+        return f"unknown key {key!r}; it belongs in {_BELONGS[key]}"
     return f"unknown key {key!r}{did_you_mean(key, known)}"
 
 
@@ -176,6 +189,45 @@ def _at(value: Any, path: Path) -> Any:
         value = value[part]
     return value
 
+
+_BELONGS = {
+    **dict.fromkeys(("hypothesis", "load", "steady-state-hypothesis"), "`steady_state`"),
+    **dict.fromkeys(("protocol", "clients", "requests", "latency_limit", "ramp"), "a group of `steady_state.load`"),
+    **dict.fromkeys(("url", "reference", "roles", "allow", "proxy"), "`target`"),
+    **dict.fromkeys(("within", "stable_for", "tolerate", "no_relapse"), "`recovery`"),
+    **dict.fromkeys(("warmup", "baseline", "recovery_timeout", "after", "verify", "max_duration"), "`timing`"),
+    **dict.fromkeys(("fault", "role", "pause", "parallel", "restart"), "a step of `method`"),
+}
+"""Keys that are often written at the top of a file, and what they are keys of."""
+
+_EXAMPLES = {
+    "timing": "{baseline: 20s}",
+    "recovery": "{within: 10s}",
+    "tolerate": "{requests: 1%}",
+    "restart": "{by: chaosrun, after: 2s}",
+    "ramp": "{over: 10s}",
+    "reconnect": "{first: 100ms, max: 5s}",
+    "channels": "{list: [EURUSD]}",
+    "accounts": "{csv: accounts.csv}",
+    "ready": '{http: "http://127.0.0.1:8000/healthz"}',
+    "probe": '{http: "http://127.0.0.1:8000/healthz"}',
+    "load": "{users: {protocol: mt5, clients: 300}}",
+    "target": "{reference: mt5-bridge}, or the name of a file",
+    "steady_state": "{load: {users: {protocol: mt5, clients: 300}}}, or the name of a file",
+    "profiles": "{smoke: {timing.baseline: 5s}}",
+    "method": "{fault: process_kill, role: server}",
+    "expect": "{metric: usable, min: 99%}",
+    "hypothesis": "{metric: usable, min: 99%}",
+    "stop_when": "{metric: usable, below: 5%}",
+}
+"""A mapping that can stand at a key, or in the list at it."""
+
+_BEYOND: dict[str, Callable[[Any, dict[str, Any]], str]] = {
+    "greater_than_equal": lambda value, limit: f"{value!r} is too small; at least {limit['ge']}",
+    "less_than_equal": lambda value, limit: f"{value!r} is too large; at most {limit['le']:.12g}",
+    "too_long": lambda _, limit: f"has more entries than the {limit['max_length']} that are possible",
+    "string_too_long": lambda value, limit: f"has {len(value)} characters; at most {limit['max_length']}",
+}
 
 _SIMPLE = {
     "model_type": "must be a mapping",
@@ -188,13 +240,13 @@ _SIMPLE = {
 }
 
 
-def _text(detail: ErrorDetails) -> str:
+def _text(detail: ErrorDetails, path: Path) -> str:
     """What is wrong with one value, and what would be right."""
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    if isinstance(value, Secret):
+    if isinstance(value, Secret) and kind != ADDRESS:
         text = f"a secret may not stand here; secrets may stand in {_SECRETS_STAND_IN}"
     elif kind in _SIMPLE:
-        text = _SIMPLE[kind] + (_but(value) if kind.endswith("_type") else "")
+        text = _SIMPLE[kind] + (_but(value) if kind.endswith("_type") else "") + _instead(kind, value, path)
     elif kind == "bool_type":
         text = "must be true or false" + (_yes_no(value) or _but(value))
     elif kind == "string_type":
@@ -202,11 +254,13 @@ def _text(detail: ErrorDetails) -> str:
     elif kind in ("int_type", "int_from_float", "float_type"):
         wanted = "must be a number" if kind == "float_type" else "must be a whole number"
         text = wanted + (f"; {value!r} is text, write it without quotes" if _looks_number(value) else _but(value))
+        if isinstance(value, str) and value.startswith("$"):
+            text += "; a value of `configuration` is written ${NAME}"
     elif kind == "literal_error":
         names = [word or number for word, number in re.findall(r"'([^']*)'|\b(\d+)\b", str(context["expected"]))]
         text = f"{_short(value)} is not possible here{did_you_mean(str(value), names, 'one of')}"
-    elif kind in ("greater_than_equal", "greater_than"):
-        text = f"{value!r} is too small; at least {context.get('ge', context.get('gt'))}"
+    elif kind in _BEYOND:
+        text = _BEYOND[kind](value, context)
     elif kind == "string_pattern_mismatch":
         text = _pattern(str(value), str(context["pattern"]))
     else:
@@ -233,6 +287,17 @@ _FORMS = {
 def _pattern(value: str, pattern: str) -> str:
     meant = next((told for part, told in _FORMS.items() if part in pattern), f"of the form {pattern}")
     return f"{_short(value)} is not {meant}"
+
+
+def _instead(kind: str, value: Any, path: Path) -> str:
+    """What could stand there, where a mapping or a list should."""
+    if kind == "missing":
+        return "; a step has a `fault`, a `pause` or `parallel`" if path[-1:] == ("fault",) else ""
+    if kind == "tuple_type":
+        return "; write it in [ ]" if value is not None else "; write [], or take the key out"
+    named = [part for part in path[-2:] if isinstance(part, str)]
+    example = _EXAMPLES.get(named[-1]) if kind.endswith("_type") and named else None
+    return f"; write for example {example}" if example else ""
 
 
 def _but(value: Any) -> str:

@@ -7,7 +7,10 @@ is to be measured; what a protocol sends has only placeholders that exist; the t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 
 from chaosrun.errors import UsageError
 from chaosrun.spec.accounts import read_accounts
@@ -15,13 +18,14 @@ from chaosrun.spec.addresses import address_problems
 from chaosrun.spec.catalogue import OBSERVER, REFERENCES, Catalogue, Metric, Shape
 from chaosrun.spec.check import locate
 from chaosrun.spec.doubt import Doubt, Finding, sure
-from chaosrun.spec.guarded import GUARDED
+from chaosrun.spec.guard_rules import guard_problems, unreadable
 from chaosrun.spec.limit_rules import limit_problems
 from chaosrun.spec.method import faults_of, may_be_sustained
 from chaosrun.spec.method_rules import method_problems, no_role
 from chaosrun.spec.model import (
     Criterion,
     Experiment,
+    FaultStep,
     Group,
     Guard,
     ProcessKillStep,
@@ -30,13 +34,14 @@ from chaosrun.spec.model import (
     SteadyState,
     Target,
 )
+from chaosrun.spec.nodes import MOST_TOLD, Mark, Node, Path, Problem, Sequence
 from chaosrun.spec.nodes import Mapping as MappingNode
-from chaosrun.spec.nodes import Mark, Node, Path, Problem, Sequence
 from chaosrun.spec.overrides import did_you_mean
 from chaosrun.spec.placeholders import template_problems
 from chaosrun.spec.proxy_rules import proxy_problems
 from chaosrun.spec.resolve import shape_of
-from chaosrun.spec.secret import MASK
+from chaosrun.spec.secret import mask
+from chaosrun.spec.size_rules import size_problems
 from chaosrun.spec.timing_rules import timing_problems
 
 
@@ -80,11 +85,8 @@ def cross_reference_alone(
 
 
 def _problem(finding: Finding, tree: Node, secrets: set[str]) -> Problem:
-    mark, shown = locate(tree, finding.path)
-    text = finding.text
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return Problem(mark, shown, text)
+    at, shown = locate(tree, finding.path)
+    return Problem(at, shown, mask(finding.text, secrets))
 
 
 LOAD: Path = ("steady_state", "load")
@@ -110,6 +112,7 @@ class _Crossing:
         yield from self.of_criteria()
         yield from self._guards()
         yield from timing_problems(self.experiment, self.catalogue)
+        yield from size_problems(self.experiment)
 
     # ---- the target -------------------------------------------------------------------------------------------------
 
@@ -168,7 +171,7 @@ class _Crossing:
     def _protocol(self, path: Path, group: Group, columns: frozenset[str] | None) -> Iterator[Finding]:
         try:
             if isinstance(group.protocol, Protocol):
-                wrong = list(template_problems(group, self._node(path), path, columns))
+                wrong = list(islice(template_problems(group, self._node(path), path, columns), MOST_TOLD))
                 yield from wrong
                 if not wrong and not self.doubt.touches(path):  # else compiling it would say the same again
                     self.catalogue.protocol(group.protocol.wire())
@@ -212,17 +215,22 @@ class _Crossing:
     def _guards(self) -> Iterator[Finding]:
         for index, guard in enumerate(self.experiment.stop_when):
             path: Path = ("stop_when", index)
+            if guard.metric is None:
+                continue  # an address, which is looked at with all the others
             try:
                 metric = self.catalogue.metric(guard.metric)
             except UsageError:
                 yield Finding((*path, "metric"), self._no_metric(guard.metric))
                 continue
-            if guard.metric not in GUARDED:
-                known = f"`stop_when` can watch {', '.join(GUARDED)}"
-                when = "is not known while a run goes on" if metric.windowed else "is known only after the run"
-                yield Finding((*path, "metric"), f"{guard.metric} {when}; {known}")
+            if wrong := list(unreadable(path, metric)):
+                yield from wrong
                 continue
-            for finding in (*self._measured(path, guard, metric), *limit_problems(path, metric, guard.limits())):
+            by_none = guard.model_copy(update=dict.fromkeys(metric.filters))  # each is told of once
+            for finding in (
+                *self._measured(path, by_none, metric),
+                *limit_problems(path, metric, guard.limits()),
+                *guard_problems(path, guard, metric, self.experiment),
+            ):
                 yield finding._replace(needs=((*path, "metric"), *finding.needs))
 
     def _no_metric(self, name: str) -> str:
@@ -247,10 +255,11 @@ class _Crossing:
         if metric.per == "role" and of.group is not None:
             text = f"{metric.name} is measured of a role, not of a load group; take `group` out"
             yield Finding((*path, "group"), text)
-        for key, names in (("stream", self._streams(of.group)), ("request", self._requests(of.group))):
+        for key, all_names in (("stream", self._streams), ("request", self._requests)):
             name = getattr(of, key)
             if name is None:
                 continue
+            names = all_names(of.group)
             if key not in metric.filters:
                 yield Finding((*path, key), f"{metric.name} is not measured by {key}; take `{key}` out")
             elif name not in names:
@@ -270,23 +279,32 @@ class _Crossing:
             yield from ((*protocol, "requests", index, "name") for index in range(count))
 
     def _streams(self, group: str | None) -> list[str]:
-        return [stream.name for shape in self._shapes(group) for stream in shape.streams]
+        return list(dict.fromkeys(stream.name for shape in self._shapes(group) for stream in shape.streams))
 
     def _requests(self, group: str | None) -> list[str]:
-        return [request for shape in self._shapes(group) for request in shape.requests]
+        return list(dict.fromkeys(request for shape in self._shapes(group) for request in shape.requests))
 
     def _groups(self, group: str | None) -> list[str]:
         return [name for name in self.experiment.steady_state.load if group in (None, name)]
 
     def _shapes(self, group: str | None) -> Iterator[Shape]:
-        for name in self._groups(group):
-            try:
-                yield shape_of(self.experiment.steady_state.load[name], self.catalogue)
-            except UsageError:
-                continue  # reported where the protocol is named
+        yield from (self._shape[name] for name in self._groups(group) if name in self._shape)
+
+    @cached_property
+    def _shape(self) -> dict[str, Shape]:
+        """Of the protocol of every group, by its name; a protocol that is wrong is reported where it is named."""
+        shapes: dict[str, Shape] = {}
+        for name, group in self.experiment.steady_state.load.items():
+            with suppress(UsageError):
+                shapes[name] = shape_of(group, self.catalogue)
+        return shapes
+
+    @cached_property
+    def _faults(self) -> tuple[FaultStep, ...]:
+        return faults_of(self.experiment.method)
 
     def _window(self, path: Path, criterion: Criterion, metric: Metric) -> Iterator[Finding]:
-        window, faults = criterion.window, faults_of(self.experiment.method)
+        window, faults = criterion.window, self._faults
         place, needs = (*path, "window"), (("method",),)
         if not metric.windowed:
             if window is not None:

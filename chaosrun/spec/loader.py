@@ -9,19 +9,28 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Environment
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from chaosrun.errors import SpecError
+from chaosrun.spec.accounts import read_accounts
 from chaosrun.spec.catalogue import Catalogue, installed
-from chaosrun.spec.check import check, locate
+from chaosrun.spec.check import check, key_mark, locate
+from chaosrun.spec.compose import MAX_NODES
 from chaosrun.spec.crossref import ALONE, cross_reference, cross_reference_alone
 from chaosrun.spec.doubt import Doubt
 from chaosrun.spec.model import Experiment, SteadyState
 from chaosrun.spec.mount import Files, beside, groups, mount
-from chaosrun.spec.nodes import Mapping, Mark, Node, Problem, Scalar
+from chaosrun.spec.nodes import MOST_TOLD, Mapping, Mark, Node, Problem, Scalar, count
 from chaosrun.spec.nodes import Path as Loc
 from chaosrun.spec.nodes import Sequence as ListNode
 from chaosrun.spec.overrides import apply_profile, apply_sets, did_you_mean
+from chaosrun.spec.secret import holds_secret
 from chaosrun.spec.values import Values
+
+_MOST_PASSWORDS: Final = 100
+"""What a server says to a client is searched for the client's own, however many there are."""
+_MOST_WORK: Final = 5 * MAX_NODES
+"""Values of an experiment times its profiles: each is checked as a whole."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class Loaded:
     """Of the experiment as it will run, overrides included and secrets masked; layout and comments do not count."""
     secrets: tuple[str, ...] = field(repr=False)
     """The text of every secret in use, longest first, so that others can mask them."""
+    variables: frozenset[str]
+    """Of the environment, that secrets were read from."""
     tree: Mapping = field(repr=False)
     """The tree that `experiment` was made of."""
 
@@ -55,6 +66,7 @@ def load_experiment(
     target: str | Path | None = None,
     env: Environment[str, str] = os.environ,
     catalogue: Catalogue | None = None,
+    revealed: set[str] | None = None,
 ) -> Loaded:
     """The experiment in a file, with `profile`, then each of `sets` (`a.b.c=value`) laid over it.
 
@@ -64,16 +76,16 @@ def load_experiment(
         target: a target file, in place of the experiment's own.
         env: where `{env: NAME}` is looked up.
         catalogue: what names mean; None: everything that is installed.
+        revealed: to this each secret is added before anything is made of it, so that no error, not even one of
+            chaosrun's own, has to show it.
 
     Raises:
         SpecError: with everything that is wrong.
     """
-    loading = _Loading(str(path), None if target is None else str(target), env, catalogue or installed())
+    loading = _Loading(str(path), None if target is None else str(target), env, catalogue or installed(), revealed)
     loaded = loading.load(profile, tuple(sets))
-    names: list[str | None] = [] if sets else [None, *loading.profiles()]
-    for name in names:
-        if name != profile:
-            loading.build(name, (), chosen=False)
+    if not sets:
+        loading.build_others(profile)
     if loading.problems or loaded is None:
         raise SpecError(_in_order(loading.problems))
     return loaded
@@ -111,14 +123,19 @@ def load_steady_state(path: str | Path, *, env: Environment[str, str] = os.envir
 class _Loading:
     """One file on its way to an experiment, in all of its variants."""
 
-    def __init__(self, path: str, target: str | None, env: Environment[str, str], catalogue: Catalogue) -> None:
+    def __init__(
+        self, path: str, target: str | None, env: Environment[str, str], catalogue: Catalogue, revealed: set[str] | None
+    ) -> None:
         self.problems: list[Problem] = []
         self._path = path
         self._target = target
         self._env = env
         self._catalogue = catalogue
+        self._revealed = set() if revealed is None else revealed
         self._files = Files(self.problems)
         self._root = self._files.tree(path, Mark(path))
+        self._size = count(self._root) if self._root is not None else 0
+        """Values of the variant that was built last."""
 
     def profiles(self) -> tuple[str, ...]:
         found = self._root.entries.get("profiles") if isinstance(self._root, Mapping) else None
@@ -133,6 +150,20 @@ class _Loading:
             return None
         return self.build(profile, sets, chosen=True)
 
+    def build_others(self, chosen: str | None) -> None:
+        """The file as it is and with each of its profiles, but for the chosen one: what is wrong with them is told."""
+        others = [name for name in (None, *self.profiles()) if name != chosen]
+        if len(others) * self._size > _MOST_WORK:
+            text = (
+                f"{len(self.profiles())} profiles of an experiment of {self._size} values are more than is checked; "
+                f"at most {_MOST_WORK} values in all of them"
+            )
+            assert self._root is not None
+            self.problems.append(Problem(key_mark(self._root, ("profiles",)), ("profiles",), text))
+            return
+        for name in others:
+            self.build(name, (), chosen=False)
+
     def build(self, profile: str | None, sets: tuple[str, ...], *, chosen: bool) -> Loaded | None:
         """The experiment of one variant; None where something is wrong.
 
@@ -146,9 +177,12 @@ class _Loading:
         problems: list[Problem] = []
         tree = self._root.copy()
         assert isinstance(tree, Mapping)
+        self._files.renew()
         doubt = self._arrange(tree, profile, sets, problems)
         values = Values.of(tree, self._env)
         values.substitute(tree)
+        self._revealed |= values.revealed
+        self._size = count(tree)
         _resolve_paths(tree)
         doubt.paths.update(problem.path for problem in values.problems)
         experiment = check(Experiment, tree, problems, doubt)
@@ -159,8 +193,10 @@ class _Loading:
         self.problems.extend(problems)
         if experiment is None or problems or doubt:
             return None
+        values.revealed |= _passwords(experiment)
+        self._revealed |= values.revealed
         secrets = tuple(sorted(values.revealed, key=lambda text: (-len(text), text)))
-        return Loaded(experiment, self._files.paths, _digest(experiment), secrets, tree)
+        return Loaded(experiment, self._files.paths, _digest(experiment), secrets, frozenset(values.variables), tree)
 
     def _arrange(self, tree: Mapping, profile: str | None, sets: tuple[str, ...], problems: list[Problem]) -> Doubt:
         """Mount, override, mount what the overrides brought. In doubt is what could not be read or overridden."""
@@ -177,6 +213,15 @@ class _Loading:
         apply_sets(tree, sets, problems, doubt)
         mount(tree, self._files, doubt)
         return doubt
+
+
+def _passwords(experiment: Experiment) -> set[str]:
+    """What is secret in the tables of accounts, unless it is too much to be looked for everywhere."""
+    found: set[str] = set()
+    for group in experiment.steady_state.load.values():
+        for row in read_accounts(group.accounts) if group.accounts is not None else ():
+            found.update(text for column, text in row.items() if holds_secret(column))
+    return found if len(found) <= _MOST_PASSWORDS else set()
 
 
 def _resolve_paths(tree: Mapping) -> None:
@@ -213,7 +258,11 @@ def _digest(experiment: Experiment) -> str:
 
 
 def _in_order(problems: Sequence[Problem]) -> list[str]:
-    """Each problem once, in the order of the files' lines; those of the command line last."""
+    """Each problem once, in the order of the files' lines; those of the command line last. Of very many, the first."""
     first = {problem.mark.file: index for index, problem in reversed(list(enumerate(problems)))}
     ordered = sorted(problems, key=lambda problem: (not problem.mark.line, first[problem.mark.file], problem.mark[1:]))
-    return list(dict.fromkeys(str(problem) for problem in ordered))
+    told = list(dict.fromkeys(str(problem) for problem in ordered))
+    if len(told) <= MOST_TOLD:
+        return told
+    whole = Mark(ordered[0].mark.file)
+    return [*told[:MOST_TOLD], f"{whole}: there is more that is wrong; mend the {MOST_TOLD} above first"]

@@ -11,10 +11,29 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from chaosrun.spec.base import TAG, Broken, Count, File, Json, Later, Many, Model, Name, Span, Text
+from chaosrun.spec.base import (
+    SHOWN,
+    TAG,
+    Broken,
+    Count,
+    File,
+    Headers,
+    Json,
+    Later,
+    Line,
+    Many,
+    MayHideSecret,
+    Model,
+    Name,
+    Span,
+    Text,
+    Title,
+)
 
 SECOND = 1_000_000_000
 WITHIN_NS = 5 * SECOND
+_MOST_TURNS = 1000
+"""Of a round in which every request has as many turns as its weight says."""
 
 
 class Exchange(Model):
@@ -50,7 +69,7 @@ class SeqRange(Model):
 class SeqAt(Model):
     """A number at a fixed place of a binary message."""
 
-    at: Annotated[int, Field(ge=0)]
+    at: Annotated[int, Field(ge=0, le=2**30)]
     """Offset in bytes."""
     size: Literal[1, 2, 4, 8]
     endian: Literal["big", "little"] = "big"
@@ -144,22 +163,22 @@ class ErrorReply(Model):
 class Protocol(File):
     """A whole protocol: in place, or a file of its own."""
 
-    title: str = ""
-    path: str | None = None
+    title: Title = ""
+    path: Annotated[Line, MayHideSecret, SHOWN] | None = None
     """Replaces the path of the target's URL."""
     query: dict[str, Text] = Field(default_factory=dict)
-    headers: dict[str, Text] = Field(default_factory=dict)
-    subprotocols: Many[str] = ()
+    headers: Headers = Field(default_factory=dict)
+    subprotocols: Many[Line] = ()
     encoding: Literal["json", "text", "binary"] = "json"
     frame: Literal["text", "binary"] | None = None
     """The opcode; none: binary where the encoding is, text otherwise."""
     open: Many[Exchange] = ()
     """The conversation after every connect; the client is open when it is complete."""
     request: Request | None = None
-    requests: Many[Request] = ()
+    requests: Annotated[Many[Request], Field(max_length=100)] = ()
     session: Later = None
     stream: Stream | None = None
-    streams: dict[Name, Stream] = Field(default_factory=dict)
+    streams: dict[Name, Stream] = Field(default_factory=dict, max_length=100)
     answer: Many[Answer] = ()
     keepalive: Keepalive | None = None
     ignore: Many[Json] = ()
@@ -184,6 +203,10 @@ class Protocol(File):
         double = next((name for name in names if names.count(name) > 1), None)
         if double is not None:
             yield Broken(f"two requests are called {double!r}; give each a `name` of its own", ("requests",))
+        total = sum(request.weight for request in self.requests)
+        if total > _MOST_TURNS:
+            text = f"the weights add up to {total}; at most {_MOST_TURNS}: write smaller ones in the same proportion"
+            yield Broken(text, ("requests",))
 
     def all_requests(self) -> tuple[Request, ...]:
         """The requests, whichever key they were written under."""

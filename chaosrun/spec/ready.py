@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
-from chaosrun.spec.base import Broken, Later, Model, Span
+from pydantic import AfterValidator
+
+from chaosrun.spec.base import Broken, Later, Line, MayHideSecret, Model, Span, problem
+from chaosrun.spec.expression import wrong_expression
 from chaosrun.spec.protocol import SECOND
+
+
+def _expression(text: str) -> str:
+    wrong = wrong_expression(text)
+    if wrong is not None:
+        raise problem("expression", wrong)
+    return text
 
 
 class Sign(Model):
     """Exactly one of an HTTP 2xx, a TCP connect, a WebSocket handshake, or a line of output."""
 
-    http: str | None = None
+    http: Annotated[Line, MayHideSecret] | None = None
     """URL that must answer with 2xx."""
-    tcp: str | None = None
+    tcp: Line | None = None
     """HOST:PORT that must accept."""
-    websocket: str | None = None
+    websocket: Annotated[Line, MayHideSecret] | None = None
     """URL whose handshake must succeed."""
-    log: str | None = None
+    log: Annotated[str, AfterValidator(_expression)] | None = None
     """Regular expression that a line of the process's output must match."""
     metric: Later = None
 

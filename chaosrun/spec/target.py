@@ -7,7 +7,21 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from chaosrun.spec.base import Broken, Count, File, Many, Model, Name, Open, Span, Text
+from chaosrun.spec.base import (
+    Broken,
+    Count,
+    File,
+    Line,
+    Many,
+    MayHideSecret,
+    Model,
+    Name,
+    Open,
+    Span,
+    Text,
+    Title,
+    Variables,
+)
 from chaosrun.spec.protocol import SECOND
 from chaosrun.spec.proxy import Proxy
 from chaosrun.spec.ready import Ready
@@ -18,12 +32,12 @@ MILLISECOND = SECOND // 1000
 class ProcessSelector(Model):
     """Finds running processes by name and command line."""
 
-    name: str
-    cmdline_contains: Many[str] = ()
+    name: Line
+    cmdline_contains: Many[Line] = ()
     """Each must occur in the command line."""
-    cmdline_excludes: Many[str] = ()
+    cmdline_excludes: Many[Line] = ()
     """None may occur in the command line."""
-    wineprefix: str | None = None
+    wineprefix: Line | None = None
     expect: Count = 1
     """How many processes must match; another number is refused before any load."""
     start: Many[Text] = ()
@@ -38,8 +52,8 @@ def _process(value: Any) -> Any:
 class ComposeService(Model):
     """The container of a service of a compose project, found by the labels that compose gives it."""
 
-    service: Annotated[str, Field(min_length=1)]
-    project: str | None = None
+    service: Annotated[Line, Field(min_length=1)]
+    project: Line | None = None
     """None: only one project has such a service."""
 
 
@@ -49,14 +63,14 @@ class Role(Model):
     process: Annotated[ProcessSelector | None, BeforeValidator(_process)] = None
     command: Many[Text] = ()
     """Program and arguments; started before the load, stopped after it."""
-    cwd: str | None = None
+    cwd: Line | None = None
     """Working directory of `command`."""
-    env: dict[str, Text] = Field(default_factory=dict)
+    env: Variables = Field(default_factory=dict)
     """Added to the environment of `command`."""
     ready: Ready | None = None
-    admin: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    admin: Annotated[Line, Field(pattern=r"^https?://")] | None = None
     """Base URL of the switches that it offers, for `fault: http`."""
-    container: Annotated[str, Field(min_length=1)] | None = None
+    container: Annotated[Line, Field(min_length=1)] | None = None
     """Name of a container; with `process`, that process inside it."""
     compose: ComposeService | None = None
     """In place of `container`."""
@@ -105,15 +119,15 @@ class Prober(Model):
 class Target(File):
     """The system under test: an embedded reference service, or a URL with its roles."""
 
-    title: str = ""
+    title: Title = ""
     reference: str | None = None
     """Name of a reference service, which chaosrun starts and stops."""
     options: dict[str, Open] = Field(default_factory=dict)
     """The reference service's own switches."""
-    url: Annotated[str, Field(pattern=r"^wss?://")] | None = None
-    allow: Many[str] = ()
+    url: Annotated[Line, Field(pattern=r"^wss?://"), MayHideSecret] | None = None
+    allow: Many[Line] = ()
     """Hosts other than loopback that may be put under load."""
-    roles: dict[Name, Role] = Field(default_factory=dict)
+    roles: dict[Name, Role] = Field(default_factory=dict, max_length=100)
     ready: Ready | None = None
     proxy: Proxy | None = None
     """None: load and prober go to the service straight."""

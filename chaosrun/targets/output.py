@@ -7,11 +7,17 @@ import os
 import re
 import threading
 from pathlib import Path
+from typing import BinaryIO
+
+from chaosrun.spec.masking import NO_SECRETS, Mask
 
 LIMIT = 10 << 20
 """Bytes of output that are kept in the file over the whole run; what comes later is only counted."""
 
 _TAIL = 16 << 10
+_LONGEST_LINE = 64 << 10
+_LONGEST_SECRET = 4 << 10
+"""Of a line that is longer so much is held back."""
 
 
 class Output:
@@ -20,9 +26,16 @@ class Output:
     It is taken in by a thread per process, so that neither a busy event loop nor a full pipe holds the role up.
     """
 
-    def __init__(self, path: Path, limit: int = LIMIT) -> None:
+    def __init__(self, path: Path, limit: int = LIMIT, mask: Mask = NO_SECRETS) -> None:
+        """
+        Args:
+            mask: blanks out secrets, line by line, in all that is kept and shown.
+        """
         self.path = path
         self._limit = limit
+        self._mask = mask
+        self._begun = b""
+        """The line that is not complete yet, where secrets are blanked out."""
         self._kept = 0
         self._tail = bytearray()
         self._threads: list[threading.Thread] = []
@@ -52,24 +65,44 @@ class Output:
     def tail(self, lines: int = 10) -> str:
         """The last lines that were written, at most 16 KiB of them."""
         with self._lock:
-            text = self._tail.decode(errors="replace")
+            text = (self._tail + self._mask.data(self._begun)).decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
     def _drain(self, pipe: int, watch: Watch | None) -> None:
-        with self.path.open("ab", buffering=0) as file:
+        # A full disk, or a folder that is gone, must not block the role: its pipe is read on, though nothing is kept.
+        with contextlib.ExitStack() as closing:
+            file: BinaryIO | None = None
+            with contextlib.suppress(OSError):
+                file = closing.enter_context(self.path.open("ab", buffering=0))
+            begun = b""
             while chunk := os.read(pipe, 1 << 16):
-                with self._lock:
-                    kept = chunk[: self._limit - self._kept]
-                    self._kept += len(kept)
-                    self._tail = (self._tail + chunk)[-_TAIL:]
                 for each in (*self._watches, *([watch] if watch is not None else [])):
                     each.feed(chunk)
-                # A full disk must not block the role: its pipe is read on, though nothing is kept.
-                with contextlib.suppress(OSError):
-                    file.write(kept)
-                    if kept and self._kept == self._limit:
-                        file.write(b"\n[chaosrun keeps no more of this output]\n")
+                whole, begun = self._lines(begun + chunk)
+                self._keep(file, whole, begun)
+            self._keep(file, self._mask.data(begun), b"")
         os.close(pipe)
+
+    def _lines(self, data: bytes) -> tuple[bytes, bytes]:
+        """What can be kept and shown by now, without secrets, and the rest: half a secret would not be found."""
+        if not self._mask:
+            return data, b""
+        whole, end, begun = data.rpartition(b"\n")
+        if len(begun) <= _LONGEST_LINE:
+            return self._mask.data(whole + end), begun
+        masked = self._mask.data(data)
+        return masked[:-_LONGEST_SECRET], masked[-_LONGEST_SECRET:]
+
+    def _keep(self, file: BinaryIO | None, data: bytes, begun: bytes) -> None:
+        with self._lock:
+            kept = data[: self._limit - self._kept]
+            self._kept += len(kept)
+            self._tail = (self._tail + data)[-_TAIL:]
+            self._begun = begun
+            is_full = bool(kept) and self._kept == self._limit
+        with contextlib.suppress(OSError):
+            if file is not None:
+                file.write(kept + (b"\n[chaosrun keeps no more of this output]\n" if is_full else b""))
 
 
 class Watch:

@@ -6,25 +6,30 @@ An error tells what was tried, how often, what came of it last, and the last lin
 from __future__ import annotations
 
 import asyncio
-import http.client
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 import tenacity
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from chaosrun import asking
 from chaosrun.errors import Unavailable
+from chaosrun.foreign import brief
+from chaosrun.spec.userinfo import authorized
 from chaosrun.targets.output import Output, Watch
 
 _EVERY_S = 0.02
 """Between two tries; the error of a readiness time."""
 
 _TRY_S = 2.0
-"""Longest single try: a server may accept and then say nothing."""
+"""Longest single try: a server may accept and then say nothing, or drip its answer in byte by byte."""
+
+_LEAVE_S = 0.2
+"""Longest polite end of a handshake that was tried."""
 
 
 @dataclass(frozen=True)
@@ -163,10 +168,16 @@ def _check(ready: Ready, watch: Watch | None) -> Callable[[], Awaitable[None]]:
 
     async def websocket_check() -> None:
         try:
-            async with _Straight(ready.what, proxy=None, open_timeout=_TRY_S, close_timeout=_TRY_S, compression=None):
-                pass
+            opened = await _Straight(
+                ready.what, proxy=None, open_timeout=_TRY_S, ping_interval=None, compression=None, max_queue=1
+            )
         except (OSError, WebSocketException) as error:
-            raise NotYet(str(error)) from error
+            raise NotYet(brief(str(error))) from error
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(opened.close(), _LEAVE_S)
+        finally:
+            opened.transport.abort()
 
     async def log_check() -> None:
         if watch is None or not watch.seen:
@@ -176,16 +187,11 @@ def _check(ready: Ready, watch: Watch | None) -> Callable[[], Awaitable[None]]:
 
 
 def _get(url: str) -> None:
-    """Raises `NotYet` unless the URL answers with 2xx. Takes no proxy from the environment and follows no redirect."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_TRY_S)
+    """Raises `NotYet` unless the URL answers with 2xx."""
     try:
-        connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        raise NotYet(getattr(error, "strerror", None) or repr(error)) from error
-    finally:
-        connection.close()
+        address, headers = authorized(url, ())
+        status = asking.ask("GET", address, within_s=_TRY_S, headers=dict(headers)).status
+    except (OSError, ValueError) as error:
+        raise NotYet(brief(str(error))) from error
     if not 200 <= status < 300:
         raise NotYet(f"status {status}")

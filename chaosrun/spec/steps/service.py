@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chaosrun.spec.base import Broken, Json, Many, Model, Span, Text
+from chaosrun.spec.base import Broken, Headers, Json, Line, Many, MayHideSecret, Model, Span, Text
 from chaosrun.spec.protocol import SECOND
-from chaosrun.spec.secret import Secret
+from chaosrun.spec.secret import Secret, Veiled
 from chaosrun.spec.steps.base import FaultStep
 
 
@@ -26,12 +26,12 @@ class HttpCall(Model):
     """One request to a switch: to an address of its own, or to a path of the role's, else the target's."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    path: Annotated[str, Field(pattern=r"^/")] | None = None
+    path: Annotated[Line, Field(pattern=r"^/"), MayHideSecret] | None = None
     """Of the role's `admin` address, or without one of the target's own."""
-    url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    url: Annotated[Line, Field(pattern=r"^https?://"), MayHideSecret] | None = None
     json_: Annotated[Json, Field(alias="json")] = None
     """The body."""
-    headers: dict[str, Text] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
 
     def rules(self) -> Iterator[Broken]:
         if (self.path is None) == (self.url is None):
@@ -51,7 +51,8 @@ class HttpStep(FaultStep):
 
     def rules(self) -> Iterator[Broken]:
         yield from _undo_rules(given=self.undo is not None, permanent=self.permanent)
-        if self.undo is not None and (_is_secret(self.undo.json_) or _is_secret(self.undo.headers)):
+        back = self.undo
+        if back is not None and _is_secret([back.json_, back.headers, back.path, back.url]):
             yield Broken(f"{_IN_THE_OPEN}; let a `command` send it", ("undo",))
 
     def target_role(self) -> str | None:
@@ -73,7 +74,7 @@ class CommandStep(FaultStep):
     """What it does is to stay."""
     timeout: Span = 30 * SECOND
     """Each of the two is killed after so long."""
-    cwd: str | None = None
+    cwd: Line | None = None
     """Working directory of both."""
 
     def rules(self) -> Iterator[Broken]:
@@ -104,4 +105,4 @@ def _is_secret(value: object) -> bool:
         return any(map(_is_secret, value.values()))
     if isinstance(value, list):
         return any(map(_is_secret, value))
-    return isinstance(value, Secret)
+    return isinstance(value, Secret | Veiled)
