@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from e2e_running import (
     INCONCLUSIVE,
     ROOT,
@@ -22,12 +19,12 @@ from e2e_running import (
     Finished,
     chaosrun,
     come_to,
-    free_port,
     missing_copies,
     skip_where_stolen_from,
 )
+from found_server import Served, found_server, is_stopped
 
-from chaosrun.identity import Identity, identify, send_signal, thread_states
+from chaosrun.identity import identify, send_signal
 from chaosrun.recorded import Recording, read_run
 from chaosrun.records import Undone
 
@@ -39,11 +36,6 @@ FROZEN_S = 2.0
 MS = 1_000_000
 NOISE_NS = 1000 * MS
 """What a busy machine may add between two processes that look at one event; the bounds are one-sided beside it."""
-
-
-def is_stopped(pid: int) -> bool:
-    identity = identify(pid)
-    return identity is not None and "T" in thread_states(identity).values()
 
 
 @dataclass
@@ -167,37 +159,10 @@ def test_a_frozen_server_of_its_own_dies_with_a_killed_chaosrun(tmp_path: Path) 
 # ---- a server that chaosrun did not start ---------------------------------------------------------------------------
 
 
-@dataclass
-class Served:
-    """A bridge with its terminal that somebody else started."""
-
-    server: Identity
-    target: Path
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    command = [sys.executable, "-m", "chaosrun", "serve", "mt5-bridge", "--port", str(free_port())]
-    serving = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path)
-    server: Identity | None = None
-    try:
-        assert serving.stdout is not None
-        lines: list[str] = []
-        while not any(line.startswith("target:") for line in lines) or lines[-1].strip():
-            lines.append(serving.stdout.readline())
-            assert lines[-1], "".join(lines)
-        text = "".join(lines)
-        target = tmp_path / "target.yaml"
-        target.write_text(yaml.safe_dump(yaml.safe_load(text[text.index("target:") :])["target"]))
-        server = identify(next(int(line.split()[-1]) for line in lines if line.startswith("server is process")))
-        assert server is not None
-        yield Served(server, target)
-    finally:
-        if server is not None:
-            send_signal(server, signal.SIGCONT)
-        serving.send_signal(signal.SIGTERM)
-        serving.communicate(timeout=30)
-        assert server is None or identify(server.pid) != server
+    with found_server(tmp_path) as served:
+        yield served
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
