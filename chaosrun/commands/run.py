@@ -34,7 +34,7 @@ class Interrupted(ChaosrunError):
     metavar="DIR",
     help="Where runs are kept, a folder each.",
 )
-@click.option("--max-duration", metavar="TIME", help="End the run at the latest after this long, as in 5m.")
+@click.option("--max-duration", metavar="TIME", help="The whole run, undo included, is over after this long, as in 5m.")
 @repeat_options
 @format_option
 @click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
@@ -97,7 +97,7 @@ def command(
     except KeyboardInterrupt as error:  # while the run goes on the engine itself heeds SIGINT: this is the scoring
         raise Interrupted(f"interrupted while the run was scored; chaosrun score {watcher.folder}") from error
     except ChaosrunError:
-        if watcher.folder is not None:
+        if watcher.folder is not None and watcher.folder.exists():
             session.tell(f"what was recorded is in {watcher.folder}")
         raise
     show(session, outcome, form)

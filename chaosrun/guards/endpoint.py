@@ -9,7 +9,7 @@ import time
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from chaosrun.asking import NoAnswer, NobodyThere, ask
+from chaosrun.asking import Answer, NoAnswer, NobodyThere, ask
 from chaosrun.guards.guard import Endpoint
 from chaosrun.guards.sight import Reading
 
@@ -56,6 +56,12 @@ def look(endpoint: Endpoint) -> Look:
         return Look(None if _is_ours(error.__cause__) else False, str(error))
     except NoAnswer as error:
         return Look(False, str(error))
+    except ValueError as error:  # there is no way to ask it
+        return Look(None, str(error))
+    return _judged(answer, endpoint)
+
+
+def _judged(answer: Answer, endpoint: Endpoint) -> Look:
     if not _is_right(answer.status, endpoint.statuses):
         return Look(False, f"status {answer.status}")
     if endpoint.contains is not None and endpoint.contains.encode() not in answer.body:

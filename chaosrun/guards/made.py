@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit, urlunsplit
 
 from chaosrun.guards.guard import Burn, Endpoint, For, Guard, Limit, OfLoad, OfRole
 from chaosrun.guards.sight import OF_ROLE
@@ -10,6 +11,7 @@ from chaosrun.registry import load
 from chaosrun.spec.guard import Guard as Written
 from chaosrun.spec.secret import reveal
 from chaosrun.spec.units import format_duration
+from chaosrun.spec.userinfo import authorized
 
 
 def make_guards(entries: Sequence[Written]) -> list[Guard]:
@@ -48,13 +50,14 @@ def _how(entry: Written) -> For | Burn:
 
 def _endpoint(entry: Written, url: str) -> Endpoint:
     wanted = entry.expect
+    address, headers = authorized(reveal(url), ((name, reveal(text)) for name, text in entry.headers.items()))
     return Endpoint(
-        url=reveal(url),
-        shown=url.partition("#")[0].partition("?")[0],
+        url=address,
+        shown=urlunsplit(urlsplit(authorized(url, ())[0])._replace(query="", fragment="")),
         statuses=wanted.status if wanted is not None else (),
         contains=wanted.contains if wanted is not None else None,
         lacks=wanted.lacks if wanted is not None else None,
-        headers={name: reveal(text) for name, text in entry.headers.items()},
+        headers=dict(headers),
         every_ns=entry.every,
         timeout_ns=entry.timeout,
     )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from chaosrun.spec.base import Broken, Count, Headers, Line, Many, MayHideSecret, Model, Share, Span
 from chaosrun.spec.limit import Limit, Quantity
 from chaosrun.spec.protocol import SECOND
-from chaosrun.spec.secret import reveal
 from chaosrun.spec.units import format_duration
 
 MILLISECOND: Final = SECOND // 1000
@@ -128,9 +126,6 @@ class Guard(Model):
                 yield Broken(f"`{key}` goes with `metric`; take it out", (key, "http"))
         if self.every < 100 * MILLISECOND:
             yield Broken(f"`every` {format_duration(self.every)} is too often; at least 100ms", ("every",))
-        if "@" in urlsplit(reveal(self.http or "")).netloc:
-            text = "no user and password are sent from an address; write a header: `Authorization: ${secret.NAME}`"
-            yield Broken(text, ("http",))
 
     def limits(self) -> dict[str, Quantity]:
         """The limit by its key; there is one, or none."""

@@ -1,4 +1,4 @@
-"""Criteria and guards: a metric and the limits on it, as a user writes them."""
+"""Criteria: a metric and the limits on it, as a user writes them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from chaosrun.spec import units
-from chaosrun.spec.base import Broken, Later, Model, Span, problem
+from chaosrun.spec.base import Broken, Model, problem
 
 Unit = Literal["number", "percent", "time", "bytes", "rate"]
 WINDOWS = ("baseline", "during", "outage", "recovery", "after", "verify", "whole")
@@ -111,32 +111,3 @@ class Criterion(Measured):
     def limits(self) -> dict[str, Quantity]:
         """The limits by key, in the order of the type."""
         return {key: limit for key in LIMITS if (limit := getattr(self, key)) is not None}
-
-
-class Guard(Model):
-    """Stops the run when a metric is beyond its limit throughout `for`."""
-
-    metric: str
-    group: str | None = None
-    role: str | None = None
-    stream: str | None = None
-    request: str | None = None
-    of: Literal["machine"] | None = None
-    below: Limit | None = None
-    above: Limit | None = None
-    for_: Annotated[Span, Field(alias="for")] = 10_000_000_000
-    http: Later = None
-
-    def rules(self) -> Iterator[Broken]:
-        if len(self.limits()) != 1:
-            yield Broken("a guard needs exactly one of `above` and `below`", ("above", "below"))
-
-    def limits(self) -> dict[str, Quantity]:
-        """The limit by its key; there is one."""
-        return {key: limit for key in ("below", "above") if (limit := getattr(self, key)) is not None}
-
-    @property
-    def limit(self) -> Quantity:
-        """The one limit that is given."""
-        (quantity,) = self.limits().values()
-        return quantity

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from chaosrun.spec.base import TAG, Duration, File, Json, Many, Model, Name, Share, Span
-from chaosrun.spec.limit import Criterion, Guard, Limit, Measured, Quantity
+from chaosrun.spec.base import TAG, Duration, File, Json, Many, Model, Name, Share, Span, Title
+from chaosrun.spec.guard import Guard
+from chaosrun.spec.limit import Criterion, Limit, Measured, Quantity
 from chaosrun.spec.load import Accounts, Channels, Group, Heartbeat, Ramp, Reconnect, SteadyState
 from chaosrun.spec.protocol import (
     SECOND,
@@ -128,13 +129,13 @@ class Timing(Model):
     after: Duration = 10 * SECOND
     verify: Span = 5 * SECOND
     max_duration: Span | None = None
-    """The whole run ends at the latest then. None: twice what is planned."""
+    """The whole run is over by then, its undo and its drain included. None: twice what is planned."""
 
 
 class Experiment(File):
     """A fault, the load that it meets, and what must be true of the recovery."""
 
-    title: Annotated[str, Field(min_length=1)]
+    title: Annotated[Title, Field(min_length=1)]
     description: str = ""
     tags: Many[str] = ()
     steady_state: SteadyState
@@ -148,5 +149,5 @@ class Experiment(File):
     """Judged over the whole run after the fault, unless a criterion says otherwise."""
     stop_when: Many[Guard] = ()
     timing: Timing = Timing()
-    profiles: dict[Name, dict[str, Json]] = Field(default_factory=dict, exclude=True, repr=False)
+    profiles: dict[Name, dict[str, Json]] = Field(default_factory=dict, exclude=True, repr=False, max_length=200)
     """Named sets of overrides for `--profile`: a path, or a mapping that is merged."""

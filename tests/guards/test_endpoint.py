@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 import threading
 import time
@@ -134,9 +135,20 @@ def test_an_answer_that_drips_in_is_given_up_in_time() -> None:
 
 
 def test_what_keeps_this_machine_from_asking_says_nothing_of_the_other_side() -> None:
-    """A name that nobody can look up: RFC 6761 reserves .invalid."""
-    seen = look(Endpoint("http://alerts.invalid/"))
-    assert seen.holds is None and seen.why
+    with Server(http("200 OK")).running() as server:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # no descriptor is left for a socket
+        try:
+            seen = look(Endpoint(server.url))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert seen == Look(None, "Too many open files")
+        assert look(Endpoint(server.url)) == Look(True)
+
+
+def test_what_cannot_be_asked_in_http_says_nothing_of_the_other_side() -> None:
+    assert look(Endpoint("http://a..b/")).holds is None
+    assert look(Endpoint("http://127.0.0.1:1/", headers={"X-Two": "lines\r\nX-More: 1"})).holds is None
 
 
 def test_headers_are_sent_and_no_repr_shows_them() -> None:

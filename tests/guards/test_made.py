@@ -123,3 +123,10 @@ def test_an_address_is_asked_with_its_secrets_and_told_without_them(tmp_path: Pa
         timeout_ns=300_000_000,
     )
     assert "topsecret" not in repr(guard)
+
+
+def test_user_and_password_of_an_address_are_sent_as_http_says_them_and_not_told(tmp_path: Path) -> None:
+    guard = made(tmp_path, '{http: "http://me:${secret.token}@127.0.0.1:9/a", for: 1s}')
+    assert guard.sight.url == "http://127.0.0.1:9/a"
+    assert guard.sight.headers == {"Authorization": "Basic bWU6dG9wc2VjcmV0"}  # me:topsecret
+    assert guard.written == "http://127.0.0.1:9/a not answering 2xx for 1s"

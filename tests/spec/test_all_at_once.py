@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from chaosrun import live
+from chaosrun.guards import sight
 from chaosrun.spec.guarded import GUARDED
 
 RIGHT = """\
@@ -212,4 +212,4 @@ target:
 
 
 def test_what_can_be_guarded_is_what_can_be_read_live() -> None:
-    assert {*live._OF_A_GROUP, *live._OF_A_ROLE} == set(GUARDED)
+    assert {*sight.OF_LOAD, *sight.OF_ROLE} == set(GUARDED)

@@ -52,8 +52,16 @@ def test_every_key_of_the_types_is_on_the_page() -> None:
 
     words = set(re.findall(r"[a-z_]+", PAGE.read_text()))
     types = (model.Experiment, model.Recovery, model.Timing, model.Group, model.Target, model.Role, model.Protocol)
-    missing = {key for kind in (*types, model.Stream, model.Criterion) for key in kind.key_names()} - words
+    missing = {key for kind in (*types, model.Stream, model.Criterion, model.Guard) for key in kind.key_names()} - words
     assert not missing
+
+
+def test_the_guards_of_their_own_page_are_right(load) -> None:
+    text = (ROOT / "docs" / "guards.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    inline = re.findall(r"`(\{http: .*\})`\.$", text, flags=re.MULTILINE)
+    assert len(inline) == 2
+    load(example + "".join(f"  - {entry}\n" for entry in inline))
 
 
 def test_every_metric_that_a_guard_takes_is_on_the_page() -> None:
