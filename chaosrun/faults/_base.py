@@ -18,7 +18,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 from chaosrun.cutting import CutOff, CutOrder
 from chaosrun.identity import Identity
-from chaosrun.processes import Selector
+from chaosrun.processes import Selector, process_told
 from chaosrun.records import Undo
 from chaosrun.toxics import Link
 
@@ -149,6 +149,8 @@ class Fault(ABC):
     """One planned disturbance of one run."""
 
     kind: ClassVar[str]
+    sign: ClassVar[str] = "by a way of its own"
+    """How its effect is confirmed, in words."""
 
     def __init__(self, name: str, *, role: str | None = None, sustained: bool = False) -> None:
         self.name = name
@@ -163,6 +165,13 @@ class Fault(ABC):
         Raises:
             Unavailable: what it would hit is not there, or is more than was expected.
         """
+
+    def aim(self, world: World) -> Sequence[str]:
+        """What it would hit if it were injected now, a line each, in words; after `plan`. Looks, and touches nothing.
+
+        Empty: that is not known before the run.
+        """
+        return () if self.role is None else [process_told(each) for each in world.roles[self.role].pids()]
 
     async def check(self, world: World) -> None:  # noqa: B027 - most need nothing but what was written
         """Refuse what cannot be done on this machine: the target is up, and there is no load yet. Touches nothing.
@@ -194,7 +203,11 @@ class Fault(ABC):
 
 
 class Undoer(Protocol):
-    """The two functions of a fault's module that outlive the run."""
+    """The two functions of a fault's module that outlive the run.
+
+    What they import when they are called, the module names in `NEEDED_BY_UNDO`, a sequence of modules: who will have to
+    undo it has them imported while all is well.
+    """
 
     def undo(self, record: Undo) -> None: ...
 

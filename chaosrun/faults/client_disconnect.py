@@ -49,6 +49,7 @@ class UndoArgs(msgspec.Struct, frozen=True):
 
 class ClientDisconnect(Fault):
     kind = "client_disconnect"
+    sign = "the kernel's own table of connections, or its count of bytes where they are silenced"
 
     def __init__(self, name: str, order: CutOrder) -> None:
         super().__init__(name, sustained=order.how in LASTING)
@@ -74,6 +75,12 @@ class ClientDisconnect(Fault):
             args=msgspec.Raw(msgspec.json.encode(args)),
             boot_id=boot_id(),
         )
+
+    def aim(self, world: World) -> Sequence[str]:
+        some = self._order.clients
+        told = str(some) if isinstance(some, int) else show(some, "ratio")
+        group = "the first group" if self._order.group is None else f"group {self._order.group!r}"
+        return [f"{told} of the clients of {group}, chosen by seed {self._order.seed}: connections of the load itself"]
 
     async def inject(self, world: World) -> None:
         wave, self._waves = self._waves, self._waves + 1

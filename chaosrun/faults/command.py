@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import subprocess
 import threading
@@ -50,6 +51,7 @@ class UndoArgs(msgspec.Struct, frozen=True):
 
 class Command(Fault):
     kind = "command"
+    sign = "its exit code is 0"
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class Command(Fault):
         super().__init__(name, sustained=bool(undo))
         self._run = tuple(reveal(word) for word in run)
         self._program = str(run[0])
+        self._shown = shlex.join(map(str, run))
         self._undo = tuple(undo)
         self._timeout_s = timeout_s
         self._cwd = Path.cwd() if cwd is None else cwd.absolute()
@@ -96,6 +99,9 @@ class Command(Fault):
             args=msgspec.Raw(msgspec.json.encode(args)),
             deadline_ns=int((self._timeout_s + 30) * 1e9),
         )
+
+    def aim(self, world: World) -> Sequence[str]:
+        return [f"whatever this does, in {self._cwd}: {self._shown}"]
 
     async def inject(self, world: World) -> None:
         """Run the program to its end, or to the time-out; whatever ends it early ends its children too."""

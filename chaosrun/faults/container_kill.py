@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +35,9 @@ _TO_CALL_S = 5.0
 """From the plan to the moment when the engine has the order at the latest."""
 
 
+NEEDED_BY_UNDO = ("docker", "docker.errors", "docker.utils")
+
+
 class UndoArgs(msgspec.Struct, frozen=True):
     """What `undo` needs: which container, and whether the engine may still be at it."""
 
@@ -56,6 +60,7 @@ class _Aim:
 
 class ContainerKill(Fault):
     kind = "container_kill"
+    sign = "the kernel reports the end of its process, or of another machine's the engine does"
 
     def __init__(
         self,
@@ -99,6 +104,9 @@ class ContainerKill(Fault):
     async def check(self, world: World) -> None:
         """Nothing is touched by a plan, so it tells before the load what could not be done in it."""
         await asyncio.to_thread(self.plan, world, "")
+
+    def aim(self, world: World) -> Sequence[str]:
+        return [f"container {self._aim.container} at {self._aim.container.engine.host}"]
 
     async def inject(self, world: World) -> None:
         await to_its_end(self._end)

@@ -6,6 +6,7 @@ The container runs on and does not know. An address that the network chose is th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
@@ -21,6 +22,9 @@ _NO_NETWORKS = ("host", "none")
 """Modes in which a container has no network of its own to be cut off from."""
 
 
+NEEDED_BY_UNDO = ("docker", "docker.errors", "docker.utils")
+
+
 class UndoArgs(msgspec.Struct, frozen=True):
     """What `undo` needs: which container, and how it was in which network."""
 
@@ -31,6 +35,7 @@ class UndoArgs(msgspec.Struct, frozen=True):
 
 class ContainerNetwork(Fault):
     kind = "container_network"
+    sign = "the engine reports the container out of the network"
 
     def __init__(self, name: str, *, role: str, network: str | None = None) -> None:
         super().__init__(name, role=role, sustained=True)
@@ -62,6 +67,10 @@ class ContainerNetwork(Fault):
     async def check(self, world: World) -> None:
         """Nothing is touched by a plan, so it tells before the load what could not be done in it."""
         await asyncio.to_thread(self.plan, world, "")
+
+    def aim(self, world: World) -> Sequence[str]:
+        args = self._args
+        return [f"container {args.container} in network {args.network!r}, at {args.container.engine.host}"]
 
     async def inject(self, world: World) -> None:
         await to_its_end(self._disconnect)

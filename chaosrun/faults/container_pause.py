@@ -6,6 +6,7 @@ Its connections stay open and nothing answers on them: to a client this is a ser
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
@@ -16,6 +17,8 @@ from chaosrun.faults._containers import container_of, look_at_running, to_its_en
 from chaosrun.records import Undo
 from chaosrun.spec.steps.containers import ContainerPauseStep
 
+NEEDED_BY_UNDO = ("docker", "docker.errors", "docker.utils")
+
 
 class UndoArgs(msgspec.Struct, frozen=True):
     """What `undo` needs: which container."""
@@ -25,6 +28,7 @@ class UndoArgs(msgspec.Struct, frozen=True):
 
 class ContainerPause(Fault):
     kind = "container_pause"
+    sign = "the engine reports the container paused"
 
     def __init__(self, name: str, *, role: str) -> None:
         super().__init__(name, role=role, sustained=True)
@@ -48,6 +52,9 @@ class ContainerPause(Fault):
     async def check(self, world: World) -> None:
         """Nothing is touched by a plan, so it tells before the load what could not be done in it."""
         await asyncio.to_thread(self.plan, world, "")
+
+    def aim(self, world: World) -> Sequence[str]:
+        return [f"container {self._found} at {self._found.engine.host}"]
 
     async def inject(self, world: World) -> None:
         await to_its_end(self._pause)

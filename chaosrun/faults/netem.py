@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
 import msgspec
 
 from chaosrun.errors import Dirty, Unavailable
-from chaosrun.faults._base import Confirmation, Fault, World
+from chaosrun.faults._base import Confirmation, Fault, Role, World
 from chaosrun.identity import boot_id
 from chaosrun.records import Undo
 from chaosrun.shaping import network, queues, tc
@@ -46,6 +47,7 @@ class UndoArgs(msgspec.Struct, frozen=True):
 
 class Netem(Fault):
     kind = "netem"
+    sign = "the kernel counts what its queue holds up, and connections to the port take longer while others do not"
 
     def __init__(
         self,
@@ -92,6 +94,13 @@ class Netem(Fault):
         self._planned = place, record
         return record
 
+    def aim(self, world: World) -> Sequence[str]:
+        assert self._planned is not None
+        place, _ = self._planned
+        port = f"port {self._port}" if self._port is not None else "the target's port"
+        of = f" in the network of role {self.role!r}" if self.role is not None else ""
+        return [f"device {place.device}{of}: TCP packets to and from {port}, nothing else"]
+
     async def inject(self, world: World) -> None:
         assert self._planned is not None
         place, _ = self._planned
@@ -118,8 +127,16 @@ class Netem(Fault):
         return over
 
     def _locate(self, world: World) -> Place:
-        where = network.own() if self.role is None else network.of(world.roles[self.role].resolve()[0])
+        where = network.own() if self.role is None else self._network_of(world.roles[self.role])
         return locate(world.url, where, self._device, self._port, self._direction)
+
+    def _network_of(self, role: Role) -> Network:
+        found = role.resolve()
+        if not found:
+            raise Unavailable(
+                f"fault {self.name!r}: role {role.name!r} has no process on this machine to shape the way of"
+            )
+        return network.of(found[0])
 
 
 def make(step: NetemStep) -> Fault:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chaosrun.faults._base import Confirmation, Fault, World
 from chaosrun.records import Undo
 from chaosrun.spec.model import NoopStep
@@ -11,9 +13,13 @@ class Noop(Fault):
     """Confirms itself; there is nothing to undo."""
 
     kind = "noop"
+    sign = "nothing was done, so nothing is looked for"
 
     def plan(self, world: World, identifier: str) -> Undo:
         return Undo(id=identifier, kind=self.kind, what="nothing was done, nothing is to be undone", identity={})
+
+    def aim(self, world: World) -> Sequence[str]:
+        return ["nothing"]
 
     async def inject(self, world: World) -> None:
         pass

@@ -19,9 +19,9 @@ import psutil
 
 from chaosrun.errors import Dirty, Unavailable
 from chaosrun.faults._base import Confirmation, Fault, Role, World
-from chaosrun.faults._processes import targets_of
+from chaosrun.faults._processes import counted, some_of, targets_of
 from chaosrun.identity import Identity, boot_id, send_signal, wait_gone
-from chaosrun.processes import Selector, find
+from chaosrun.processes import Selector, find, process_told
 from chaosrun.records import Undo
 from chaosrun.spec.model import ProcessKillStep
 
@@ -53,6 +53,7 @@ class UndoArgs(msgspec.Struct, frozen=True):
 
 class ProcessKill(Fault):
     kind = "process_kill"
+    sign = "the kernel reports the end of each process"
 
     def __init__(
         self,
@@ -62,11 +63,17 @@ class ProcessKill(Fault):
         number: signal.Signals,
         restart_after_s: float | None = None,
         supervised_within_s: float | None = None,
+        some: int | float = 1.0,
+        seed: int = 1,
     ) -> None:
+        """`some`: so many of the role's processes, or such a share of them, chosen by the seed."""
         super().__init__(name, role=role, sustained=restart_after_s is None and supervised_within_s is None)
         self._number = number
+        self._some = some
+        self._seed = seed
         self._restart_after_s = restart_after_s
         self._supervised_within_s = supervised_within_s
+        self._matching: Sequence[Identity] = ()
         self._targets: Sequence[Identity] = ()
         self._ended_before: list[int] = []
 
@@ -82,7 +89,8 @@ class ProcessKill(Fault):
                 f"fault {self.name!r}: chaosrun does not know how to start role {role.name!r} again; give the role a "
                 "`start` command, or say `restart: {by: supervisor, within: 60s}`"
             )
-        self._targets = targets_of(role, self.name)
+        self._matching = targets_of(role, self.name)
+        self._targets = some_of(self._matching, self._some, self._seed)
         args = UndoArgs(
             role=role.name,
             selector=role.selector,
@@ -100,6 +108,9 @@ class ProcessKill(Fault):
             boot_id=boot_id(),
         )
 
+    def aim(self, world: World) -> Sequence[str]:
+        return [process_told(each) for each in self._targets]
+
     async def inject(self, world: World) -> None:
         self._role(world).expect_exit()
         self._ended_before = [target.pid for target in self._targets if not send_signal(target, self._number)]
@@ -108,7 +119,7 @@ class ProcessKill(Fault):
         """The kernel says of each process, by its descriptor, that it has ended."""
         if self._ended_before:
             return Confirmation(False, f"process {self._ended_before[0]} had ended before it could be signalled")
-        pids = ", ".join(str(target.pid) for target in self._targets)
+        pids = ", ".join(str(target.pid) for target in self._targets) + counted(self._targets, self._matching)
         for target in self._targets:
             if not await asyncio.to_thread(wait_gone, target, _EFFECT_WITHIN_S):
                 return Confirmation(False, f"process {target.pid} still runs {_EFFECT_WITHIN_S:g} s after the signal")
@@ -117,19 +128,24 @@ class ProcessKill(Fault):
     async def settle(self, world: World) -> None:
         if self._restart_after_s is not None:
             await asyncio.sleep(self._restart_after_s)
-            await self._role(world).start()
+            await self._start_again(world)
         elif self._supervised_within_s is not None:
             await self._supervisor(world, self._supervised_within_s)
 
     async def remove(self, world: World) -> None:
-        await self._role(world).start()
+        await self._start_again(world)
+
+    async def _start_again(self, world: World) -> None:
+        # Of a role that lost only some of its processes the undo, which counts them, starts the others.
+        if len(self._targets) == len(self._matching):
+            await self._role(world).start()
 
     async def _supervisor(self, world: World, within_s: float) -> None:
         """Wait for a restart that is not ours; that none came is for the recovery to show, not an error."""
         role = self._role(world)
         end = world.now() + int(within_s * 1e9)
         while world.now() < end:
-            if set(role.pids()) - set(self._targets):
+            if set(role.pids()) - set(self._matching):
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
 
@@ -148,6 +164,8 @@ def make(step: ProcessKillStep) -> Fault:
         number=signal.Signals[step.signal],
         restart_after_s=restart.after / 1e9 if restart is not None and by_us else None,
         supervised_within_s=restart.within / 1e9 if restart is not None and not by_us else None,
+        some=1.0 if step.processes is None else step.processes,
+        seed=step.seed,
     )
 
 

@@ -14,8 +14,9 @@ import msgspec
 
 from chaosrun.errors import Unavailable
 from chaosrun.faults._base import Confirmation, Fault, World
-from chaosrun.faults._processes import targets_of
+from chaosrun.faults._processes import counted, some_of, targets_of
 from chaosrun.identity import Identity, all_stats, boot_id, send_signal, thread_states
+from chaosrun.processes import process_told
 from chaosrun.records import Undo
 from chaosrun.spec.steps import ProcessPauseStep
 
@@ -33,9 +34,14 @@ class UndoArgs(msgspec.Struct, frozen=True):
 
 class ProcessPause(Fault):
     kind = "process_pause"
+    sign = "the kernel reports every thread of each process stopped"
 
-    def __init__(self, name: str, *, role: str) -> None:
+    def __init__(self, name: str, *, role: str, some: int | float = 1.0, seed: int = 1) -> None:
+        """`some`: so many of the role's processes, or such a share of them, chosen by the seed."""
         super().__init__(name, role=role, sustained=True)
+        self._some = some
+        self._seed = seed
+        self._matching: Sequence[Identity] = ()
         self._targets: Sequence[Identity] = ()
 
     async def check(self, world: World) -> None:
@@ -48,11 +54,14 @@ class ProcessPause(Fault):
         return Undo(
             id=identifier,
             kind=self.kind,
-            what=f"let role {self.role!r} go on (kill -CONT {pids})",
+            what=f"let role {self.role!r} go on" + (f" (kill -CONT {pids})" if pids else ""),
             identity={"role": str(self.role), "pids": pids},
             args=msgspec.Raw(msgspec.json.encode(UndoArgs(tuple(self._targets)))),
             boot_id=boot_id(),
         )
+
+    def aim(self, world: World) -> Sequence[str]:
+        return [process_told(each) for each in self._targets]
 
     async def inject(self, world: World) -> None:
         for target in self._targets:
@@ -68,7 +77,7 @@ class ProcessPause(Fault):
                     return Confirmation(False, f"process {pid} ended and was not stopped")
             late = [(pid, states) for pid, states in seen.items() if not _is_frozen(states.values())]
             if not late:
-                return Confirmation(True, _told(seen))
+                return Confirmation(True, _told(seen, counted(self._targets, self._matching)))
             if world.now() >= end:
                 pid, states = late[0]
                 thread, state = next(pair for pair in states.items() if pair[1] not in _STOPPED + _ENDED)
@@ -82,7 +91,8 @@ class ProcessPause(Fault):
 
     def _aim(self, world: World) -> Sequence[Identity]:
         assert self.role is not None
-        targets = targets_of(world.roles[self.role], self.name)
+        self._matching = targets_of(world.roles[self.role], self.name)
+        targets = some_of(self._matching, self._some, self._seed)
         for target in targets:
             if _STOPPED in thread_states(target).values():
                 raise Unavailable(
@@ -94,7 +104,9 @@ class ProcessPause(Fault):
 
 def make(step: ProcessPauseStep) -> Fault:
     """The fault that a step of the method describes."""
-    return ProcessPause(step.name or f"{step.fault} {step.role}", role=step.role)
+    name = step.name or f"{step.fault} {step.role}"
+    some = 1.0 if step.processes is None else step.processes
+    return ProcessPause(name, role=step.role, some=some, seed=step.seed)
 
 
 def undo(record: Undo) -> None:
@@ -127,11 +139,11 @@ def _is_frozen(states: Collection[str]) -> bool:
     return _STOPPED in states and set(states) <= {*_STOPPED, *_ENDED}
 
 
-def _told(seen: Mapping[int, Mapping[int, str]]) -> str:
+def _told(seen: Mapping[int, Mapping[int, str]], of: str) -> str:
     """What is stopped; and what is not, for it may be what serves."""
     threads = sum(map(len, seen.values()))
     pids = ", ".join(map(str, seen))
-    told = f"the kernel reported process {pids} stopped ({threads} thread{'s' * (threads > 1)})"
+    told = f"the kernel reported process {pids}{of} stopped ({threads} thread{'s' * (threads > 1)})"
     children = _children(seen)
     return f"{told}; of its children {', '.join(map(str, children))} run on" if children else told
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final, Literal
 
@@ -21,8 +21,11 @@ from chaosrun.faults._sight import Sight, see
 from chaosrun.faults._toxic_effects import effect_of
 from chaosrun.identity import Identity, boot_id, is_alive
 from chaosrun.records import Undo
+from chaosrun.scoring.words import show
 from chaosrun.spec.steps import ToxiproxyStep
 from chaosrun.toxics import Frozen, Link, ProxyState, Server, Toxic, Unreachable, to_its_end
+
+NEEDED_BY_UNDO: Final = ("requests", "toxiproxy.exceptions", "toxiproxy.proxy", "toxiproxy.server", "urllib3")
 
 DOWN: Final = "down"
 _LOOKS_BEFORE: Final = 3
@@ -50,6 +53,7 @@ class UndoArgs(msgspec.Struct, frozen=True, kw_only=True):
 
 class Toxiproxy(Fault):
     kind = "toxiproxy"
+    sign = "the server tells it back, and a fresh client through the link sees it"
 
     def __init__(self, name: str, *, link: str, toxic: Toxic) -> None:
         """`toxic` has no name yet; of type `DOWN` it stands for the link switched off."""
@@ -83,6 +87,13 @@ class Toxiproxy(Fault):
         while len(looks) < _LOOKS_BEFORE and looks[-1].answered is not None:
             looks.append(await see(link, look))
         self._before = min(looks, key=self._effect.rank)
+
+    def aim(self, world: World) -> Sequence[str]:
+        link, share = self._link(world), self._toxic.toxicity
+        if self._toxic.type == DOWN:
+            return [f"proxy {link.proxy!r} of the Toxiproxy at {link.api}: all connections to role {link.name!r}"]
+        on = "every connection" if share == 1 else f"{show(share, 'ratio')} of the connections"
+        return [f"proxy {link.proxy!r} of the Toxiproxy at {link.api}: {on} to role {link.name!r}"]
 
     async def inject(self, world: World) -> None:
         await to_its_end(partial(_put, self._link(world), self._toxic))

@@ -49,6 +49,19 @@ def planned_ns(steps: Sequence[Step], began: int = 0) -> int:
     return now
 
 
+def schedule(steps: Sequence[Step], began: int = 0) -> Iterator[tuple[FaultStep, int]]:
+    """Every fault, in the order in which they are numbered, and when it begins if all goes as planned: ns after the
+    method began."""
+    now = began
+    for step in steps:
+        if isinstance(step, FaultStep):
+            yield step, max(now, step.at or 0)
+        elif isinstance(step, ParallelStep):
+            for child in step.parallel:
+                yield from schedule((child,), max(now, step.at or 0))
+        now = _ended(step, now)
+
+
 def _ended(step: Step, now: int) -> int:
     if isinstance(step, PauseStep):
         return now + step.pause

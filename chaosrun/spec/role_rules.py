@@ -14,6 +14,7 @@ from chaosrun.spec.steps import (
     ProcessKillStep,
     ProcessPauseStep,
 )
+from chaosrun.spec.steps.processes import OfProcesses
 from chaosrun.spec.target import Role
 
 _OF_CONTAINERS = (ContainerKillStep, ContainerNetworkStep, ContainerPauseStep)
@@ -23,6 +24,8 @@ _IN_PLACE_OF = {ProcessKillStep: "container_kill", ProcessPauseStep: "container_
 def misfits(path: Path, step: FaultStep, name: str, role: Role | None, needs: tuple[Path, ...]) -> Iterator[Finding]:
     """What keeps the fault at `path` from acting on the role `name`; `role` None: one of a reference service."""
     is_container = role is not None and role.is_container
+    if isinstance(step, OfProcesses):
+        yield from _too_many(path, step, name, role, needs)
     if isinstance(step, _OF_CONTAINERS) and not is_container:
         text = (
             f"role {name!r} is no container; {step.fault} needs one that the target gives as `container: NAME` or "
@@ -35,3 +38,13 @@ def misfits(path: Path, step: FaultStep, name: str, role: Role | None, needs: tu
             f"{_IN_PLACE_OF[type(step)]}`, or name a `process` inside the container"
         )
         yield Finding((*path, "role"), text, needs)
+
+
+def _too_many(
+    path: Path, step: OfProcesses, name: str, role: Role | None, needs: tuple[Path, ...]
+) -> Iterator[Finding]:
+    there = role.process.expect if role is not None and role.process is not None else 1
+    if isinstance(step.processes, int) and step.processes > there:
+        has = "1 process" if there == 1 else f"{there} processes (`expect`)"
+        text = f"{step.processes} processes of role {name!r}, which has {has}; write {there} or less, or 100%"
+        yield Finding((*path, "processes"), text, needs)

@@ -19,6 +19,7 @@ from chaosrun.faults.process_kill import ProcessKill, UndoArgs, make, undo, veri
 from chaosrun.identity import is_alive
 from chaosrun.processes import Selector, find
 from chaosrun.records import Undo
+from chaosrun.safety.undo import take_away
 from chaosrun.spec.steps import ProcessKillStep
 from chaosrun.targets.output import Output
 from chaosrun.targets.process import ProcessRole
@@ -125,6 +126,57 @@ def test_another_number_of_processes_than_expected_is_not_killed(tmp_path: Path,
         with pytest.raises(Unavailable, match="1 process expected"):
             kill(restart_after_s=1.0).plan(World(found_role(tmp_path, word)), "f1")
         assert all(process.poll() is None for process in processes)
+
+
+def some(count: int | float, seed: int = 7) -> ProcessKill:
+    fault = make(ProcessKillStep(fault="process_kill", role="server", processes=count, seed=seed))
+    assert isinstance(fault, ProcessKill)
+    return fault
+
+
+def test_of_a_share_exactly_so_many_die_and_the_undo_starts_so_many_again(tmp_path: Path, word: str) -> None:
+    async def story() -> None:
+        with somebody_elses(word, 4) as processes:
+            role = found_role(tmp_path, word, expect=4)
+            world, fault = World(role), some(0.5)
+            record = fault.plan(world, "f1")
+            meant = {int(pid) for pid in str(record.identity["pids"]).split()}
+            assert [each.split(":")[0] for each in fault.aim(world)] == [str(pid) for pid in sorted(meant)]
+            await fault.inject(world)
+            seen = await fault.confirm(world)
+            assert seen.verified
+            assert "(2 of 4 that match)" in seen.how
+            assert {each.pid for each in role.pids()} == {each.pid for each in processes} - meant
+            await fault.remove(world)
+            assert take_away(record).clean
+            assert len(role.pids()) == 4
+            assert not meant & {each.pid for each in role.pids()}
+
+    asyncio.run(story())
+
+
+def test_which_ones_are_hit_is_for_the_seed_to_say(tmp_path: Path, word: str) -> None:
+    def hit(fault: ProcessKill) -> object:
+        return fault.plan(world, "f1").identity["pids"]
+
+    with somebody_elses(word, 6):
+        world = World(found_role(tmp_path, word, expect=6))
+        assert hit(some(2)) == hit(some(2)) == hit(some(1 / 3))
+        assert len({hit(some(1, seed)) for seed in range(20)}) > 1
+
+
+def test_a_supervisor_that_leaves_the_survivors_alone_has_restarted_nothing(tmp_path: Path, word: str) -> None:
+    async def story() -> None:
+        with somebody_elses(word, 2):
+            world = World(found_role(tmp_path, word, expect=2))
+            fault = kill(some=1, supervised_within_s=0.3)
+            fault.plan(world, "f1")
+            await fault.inject(world)
+            before = world.now()
+            await fault.settle(world)
+            assert world.now() - before >= 300_000_000, "one that was there before is no restart"
+
+    asyncio.run(story())
 
 
 def test_all_of_several_expected_processes_are_killed(tmp_path: Path, word: str) -> None:

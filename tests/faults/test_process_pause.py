@@ -195,6 +195,26 @@ def test_all_of_several_expected_processes_stand_still_and_one_that_died_keeps_n
         assert [process.poll() for process in (processes[0], processes[2])] == [None, None]
 
 
+def test_of_a_share_exactly_so_many_stand_still_and_the_others_run_on(tmp_path: Path, word: str) -> None:
+    async def story() -> None:
+        with somebody_elses(word, 3) as processes:
+            fault = make(ProcessPauseStep(fault="process_pause", role="server", processes=1, seed=3))
+            world = World(found_role(tmp_path, word, expect=3))
+            record = fault.plan(world, "f1")
+            meant = int(str(record.identity["pids"]))
+            await fault.inject(world)
+            try:
+                seen = await fault.confirm(world)
+                assert seen.verified
+                assert "(1 of 3 that match)" in seen.how
+                assert state(meant) == {"T"}
+                assert all("T" not in state(each.pid) for each in processes if each.pid != meant)
+            finally:
+                assert take_away(record).clean
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_another_number_of_processes_than_expected_is_not_frozen(tmp_path: Path, word: str, count: int) -> None:
     with somebody_elses(word, count) as processes:

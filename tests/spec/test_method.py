@@ -84,3 +84,22 @@ def test_names_of_steps_make_no_difference_to_a_comparison(load) -> None:
 
     assert required(TREE) == required(TREE.replace("name: c", "name: other").replace("name: f", "name: tidy"))
     assert required(TREE) != required(TREE.replace("for: 5s", "for: 6s"))
+
+
+@pytest.mark.parametrize(
+    ("target", "processes", "told"),
+    [
+        ("{process: {name: x, expect: 2, start: [x]}}", "3", "3 processes of role 'server', which has 2 processes"),
+        ("{command: [x]}", "2", "2 processes of role 'server', which has 1 process; write 1 or less, or 100%"),
+        ("{process: {name: x, expect: 2, start: [x]}}", "0", "0 is no number of processes; write 30, or a share"),
+        ("{process: {name: x, expect: 2, start: [x]}}", "120%", "'120%' is no number of processes"),
+    ],
+)
+def test_more_processes_than_a_role_has_are_refused(problems, target: str, processes: str, told: str) -> None:
+    (found,) = problems(
+        f"method: [{{fault: process_kill, role: server, processes: {processes}}}]\n",
+        base="title: t\nsteady_state: {load: {a: {protocol: mt5, clients: 1}}}\n"
+        f'target: {{url: "ws://127.0.0.1:9/", roles: {{server: {target}}}}}\n',
+    )
+    assert ": method.0.processes: " in found
+    assert told in found

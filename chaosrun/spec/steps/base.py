@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from chaosrun.spec import units
 from chaosrun.spec.base import NOT_YET, Broken, Duration, Model, Span, problem
 from chaosrun.spec.protocol import SECOND
 from chaosrun.spec.ready import Probe
@@ -23,6 +24,34 @@ def _at(value: Any) -> Any:
 
 At = Annotated[Duration, BeforeValidator(_at)]
 """Run time since the method began, in ns."""
+
+
+def some_of(things: str) -> Callable[[Any], int | float]:
+    """Reads a whole number of things, or a share of them."""
+
+    def some(value: Any) -> int | float:
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        try:
+            share = units.ratio(value)
+        except units.UnitError:
+            share = 0.0
+        if not 0 < share <= 1:
+            raise problem(things, f"{value!r} is no number of {things}; write 30, or a share of them such as 10%")
+        return share
+
+    return some
+
+
+SOME_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 1},
+            {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$", "examples": ["10%"]},
+        ]
+    }
+)
 
 
 class PauseStep(Model):

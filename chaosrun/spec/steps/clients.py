@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, PlainValidator, Tag, WithJsonSchema
+from pydantic import AfterValidator, Discriminator, PlainValidator, Tag
 
-from chaosrun.spec import units
 from chaosrun.spec.base import TAG, Broken, Count, Duration, Model, Name, Span, problem
-from chaosrun.spec.steps.base import FaultStep
+from chaosrun.spec.steps.base import SOME_SCHEMA, FaultStep, some_of
 
-
-def _some(value: Any) -> int | float:
-    """A whole number of clients, or a share of them."""
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    try:
-        share = units.ratio(value)
-    except units.UnitError:
-        share = 0.0
-    if not 0 < share <= 1:
-        raise problem("clients", f"{value!r} is no number of clients; write 30, or a share of them such as 10%")
-    return share
-
-
-Some = Annotated[
-    int | float,
-    PlainValidator(_some),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$", "examples": ["10%"]},
-            ]
-        }
-    ),
-]
+SomeClients = Annotated[int | float, PlainValidator(some_of("clients")), SOME_SCHEMA]
 
 
 def _code(code: int) -> int:
@@ -66,7 +39,7 @@ class ClientDisconnectStep(FaultStep):
     fault: Literal["client_disconnect"]
     group: Name | None = None
     """None: the first one."""
-    clients: Some = 1.0
+    clients: SomeClients = 1.0
     """A whole number of clients, or a share of the group, chosen by the seed."""
     how: How = "rst"
     """`silent` and `vanished` leave the connection open, and last until the fault is removed."""

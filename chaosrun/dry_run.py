@@ -1,0 +1,243 @@
+"""What a run would do if it began now. Looks, and touches nothing.
+
+To look means: to read below /proc, to ask the Docker engine, systemd and a Toxiproxy that is there how things are, and
+to try netem in a network namespace that exists for the one command. Of the service under test nothing is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+from pydantic import BaseModel
+
+from chaosrun import foreseen, preflight, registry
+from chaosrun.before import Before
+from chaosrun.errors import Exit, Unavailable
+from chaosrun.faults._base import Fault
+from chaosrun.foreseen import Foreseen, Machine, Need, Phase
+from chaosrun.guards.made import make_guards
+from chaosrun.plan import Plan
+from chaosrun.processes import process_told
+from chaosrun.runfolder import slug
+from chaosrun.spec import model
+from chaosrun.spec.catalogue import installed
+from chaosrun.spec.hosts import is_loopback
+from chaosrun.spec.loader import Loaded
+from chaosrun.spec.method import is_sustained, planned_ns, schedule
+from chaosrun.spec.plan import make_plan
+from chaosrun.spec.steps import FaultStep, ToxiproxyStep
+from chaosrun.targets.container import ContainerRole
+
+_OF_EVERY_STEP: Final = (*FaultStep.key_names(), "role")
+_NS: Final = 1_000_000_000
+
+
+def foresee(
+    loaded: Loaded,
+    needed: Callable[[], Sequence[Need]],
+    *,
+    report_dir: Path,
+    profile: str | None = None,
+    max_duration_ns: int | None = None,
+    repeat: int = 1,
+) -> Foreseen:
+    """What the run would do.
+
+    Args:
+        needed: looks for what the experiment needs, as the doctor does.
+
+    Raises:
+        UsageError, Unavailable: the run would be refused before anything of it could be foreseen.
+    """
+    preflight.refuse_elsewhere(loaded)
+    experiment, plan = loaded.experiment, make_plan(loaded)
+    before, needs = Before(loaded), needed()
+    roles = tuple(_role(name, before, experiment.target) for name in before.roles)
+    unfit = {role.name: role.refused for role in roles if role.refused is not None}
+    ids = iter([fault.id for fault in plan.faults])
+    faults = tuple(_fault(step, next(ids), begins, before, unfit) for step, begins in schedule(experiment.method))
+    rollbacks = tuple(
+        _fault(step, f"rollback-{number}", None, before, unfit)
+        for number, (step, _) in enumerate(schedule(experiment.rollbacks), 1)
+    )
+    machines = tuple(_machines(loaded))
+    refused = [*unfit.values(), *(each.refused for each in (*faults, *rollbacks) if each.refused is not None)]
+    refused += _lacking(needs, refused)
+    unwritable = _unwritable(report_dir)
+    longest_ns = max_duration_ns or plan.max_duration_ns
+    return Foreseen(
+        title=experiment.title,
+        experiment=str(loaded.files[0]),
+        experiment_sha256=loaded.sha256,
+        profile=profile,
+        repeat=repeat,
+        target=_target(experiment.target),
+        proxy=None if before.choice is None else f"{before.choice.kind} ({before.choice.where})",
+        probe_every_s=experiment.target.prober.every / _NS,
+        connect_every_s=experiment.target.prober.connect_every / _NS,
+        machines=machines,
+        is_asked_about=not all(each.is_this for each in machines),
+        load=tuple(_load(name, group) for name, group in experiment.steady_state.load.items()),
+        phases=tuple(_phases(experiment, plan)),
+        longest_s=None if longest_ns is None else longest_ns / _NS,
+        roles=roles,
+        faults=faults,
+        rollbacks=rollbacks,
+        guards=tuple(guard.written for guard in make_guards(experiment.stop_when)),
+        reports=f"{report_dir}/UTC-TIME-{slug(experiment.title)}",
+        needs=tuple(needs),
+        refused=tuple(dict.fromkeys((*unwritable, *refused))),
+        exit_code=int(Exit.UNWRITABLE if unwritable else Exit.UNAVAILABLE if refused else Exit.PASSED),
+    )
+
+
+def flow(value: Any) -> str:
+    """A value of the YAML in one line, as it could be written in an experiment."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _written(part: BaseModel, *, defaults: Collection[str] = ()) -> dict[str, Any]:
+    """A part of the experiment as it was written, and the named keys though they were not. Secrets are masked."""
+    given = part.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+    filled = part.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return given | {key: filled[key] for key in filled if key in defaults and key not in given}
+
+
+def _told(step: FaultStep) -> dict[str, Any]:
+    """What a step says of its own kind, its defaults included."""
+    own = [key for key in type(step).key_names() if key not in (*_OF_EVERY_STEP, "seed")]
+    return {key: value for key, value in _written(step, defaults=own).items() if key not in _OF_EVERY_STEP}
+
+
+def _target(target: model.Target) -> str:
+    if target.reference is not None:
+        options = f" {flow(dict(target.options))}" if target.options else ""
+        return f"reference {target.reference}{options}, started and ended by the run, on loopback"
+    return str(target.url)
+
+
+def _machines(loaded: Loaded) -> Iterator[Machine]:
+    because: dict[str, list[str]] = {}
+    if loaded.experiment.target.reference is not None:
+        because["127.0.0.1"] = ["target.reference"]
+    for each in preflight.reached(loaded):
+        because.setdefault(each.host, []).append(each.where)
+    for host, keys in because.items():
+        yield Machine(host=host, is_this=is_loopback(host), because=tuple(dict.fromkeys(keys)))
+
+
+def _load(name: str, group: model.Group) -> foreseen.Load:
+    return foreseen.Load(
+        group=name,
+        clients=group.clients,
+        protocol=group.protocol if isinstance(group.protocol, str) else "a protocol of its own",
+        requests_per_s=group.events_per_s() or None,
+        ramp_s=group.ramp_over_ns() / _NS,
+        workers=group.workers,
+    )
+
+
+def _phases(experiment: model.Experiment, plan: Plan) -> Iterator[Phase]:
+    timing = {name: length / _NS for name, length in plan.phases_ns.items()}
+    yield Phase(name="start", planned_s=None)
+    yield Phase(name="ramp", planned_s=max(group.ramp_over_ns for group in plan.groups) / _NS)
+    yield Phase(name="warmup", planned_s=timing["warmup"])
+    yield Phase(name="baseline", planned_s=timing["baseline"])
+    if experiment.method:
+        yield Phase(name="fault", planned_s=planned_ns(experiment.method) / _NS)
+        yield Phase(name="recovery", planned_s=timing["recovery"], at_most=True)
+        yield Phase(name="after", planned_s=timing["after"])
+        if experiment.rollbacks:
+            yield Phase(name="rollback", planned_s=planned_ns(experiment.rollbacks) / _NS)
+    yield Phase(name="verify", planned_s=timing["verify"])
+    yield Phase(name="drain", planned_s=max(group.reply_timeout_ns for group in plan.groups) / _NS, at_most=True)
+
+
+def _role(name: str, before: Before, target: model.Target) -> foreseen.Role:
+    """A role with what it is now, found as the run would find it."""
+    declared = target.roles.get(name)
+    what = f"part of {target.reference}" if declared is None else flow(_written(declared))
+    if name in before.ours:
+        return foreseen.Role(name=name, what=what, found=(), is_ours=True)
+    role = before.roles[name]
+    found: list[str] = []
+    try:
+        processes = role.resolve()
+        if isinstance(role, ContainerRole):
+            found.append(f"container {role.container} at {role.container.engine.host}: {role.look().state.status}")
+        found += map(process_told, processes)
+    except Unavailable as error:
+        return foreseen.Role(name=name, what=what, found=tuple(found), is_ours=False, refused=str(error))
+    return foreseen.Role(name=name, what=what, found=tuple(found), is_ours=False)
+
+
+def _fault(
+    step: FaultStep, identifier: str, begins_ns: int | None, before: Before, unfit: dict[str, str]
+) -> foreseen.Fault:
+    """A fault, planned as the run would plan it.
+
+    Args:
+        unfit: why roles cannot be what they are to be, by name.
+    """
+    fault = cast(Fault, registry.load("faults", step.fault).make(step))
+    times, every_ns = step.repeats()
+    role = step.target_role()
+    hits: tuple[str, ...] = ()
+    undone = None
+    refused = unfit.get(role or "")
+    # What the run brings along is not there to be looked at; who can be planned for it all the same tells of the undo.
+    is_to_come = isinstance(step, ToxiproxyStep) or role in before.ours
+    if refused is None:
+        try:
+            undone = fault.plan(before, identifier).what
+            hits = tuple(fault.aim(before))
+            if not is_to_come:
+                asyncio.run(fault.check(before))
+        except Unavailable as error:
+            refused = None if is_to_come else str(error)
+    return foreseen.Fault(
+        id=identifier,
+        name=fault.name,
+        kind=step.fault,
+        role=role,
+        keys=flow(_told(step)),
+        begins_s=None if begins_ns is None else begins_ns / _NS,
+        is_sustained=is_sustained(step, installed()),
+        for_s=None if step.for_ is None else step.for_ / _NS,
+        times=times,
+        every_s=every_ns / _NS,
+        hits=hits,
+        confirmed=fault.sign
+        if step.probe is None
+        else f"probe {flow(_written(step.probe, defaults=('expect', 'within')))}",
+        undone=undone,
+        refused=refused,
+    )
+
+
+def _lacking(needs: Sequence[Need], told: Sequence[str]) -> list[str]:
+    """What is missing here, unless a role or a fault has told that already: then it would be said twice."""
+    missing = [need for need in needs if need.state != "ok"]
+    if told and all(need.needed_for.startswith("role") or any(need.found in text for text in told) for need in missing):
+        return []
+    return [f"{need.needed_for}: {need.name}: {need.found}" for need in missing]
+
+
+def _unwritable(report_dir: Path) -> list[str]:
+    """Why no run can be kept in the folder, as far as can be told without making it."""
+    there = report_dir.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return []
+    return [f"{report_dir}: no run can be kept here; choose another place with --report-dir"]
