@@ -19,7 +19,7 @@ from typing import Protocol
 
 from chaosrun.assembly import Assembly, beginning
 from chaosrun.deadline import Deadline
-from chaosrun.errors import ChaosrunError, Dirty, Exit, Unavailable, Unwritable
+from chaosrun.errors import ChaosrunError, Dirty, Exit, Unavailable, Unwritable, UsageError
 from chaosrun.faults._base import Clients, Role
 from chaosrun.guards.watch import Guards
 from chaosrun.journal import Journal
@@ -117,8 +117,11 @@ async def run_in(folder: Path, loaded: Loaded, options: Options, watcher: Watche
         raise
     with signals.told_to(engine.stopping.ask_by_signal):
         await engine.execute()
-        # Still under the signals' cover: who stops a run wants its result, not half of it.
-        return await asyncio.to_thread(score, folder)
+        try:
+            # Still under the signals' cover: who stops a run wants its result, not half of it.
+            return await asyncio.to_thread(score, folder)
+        except UsageError as error:  # a folder of ours that holds no run: somebody took it away
+            raise engine.unwritable(error) from error
 
 
 def score(folder: Path) -> Outcome:
@@ -209,6 +212,13 @@ class _Run:
             await asyncio.shield(self._end())
         if self._broken is not None:
             raise self._with_undos(self._broken)
+
+    def unwritable(self, error: Exception) -> ChaosrunError:
+        """What was recorded is not there any more."""
+        gone = Unwritable(
+            f"{error}\nthe run's folder was taken away while it went on; run it again with another --report-dir"
+        )
+        return self._with_undos(gone)
 
     # ---- the phases -------------------------------------------------------------------------------------------------
 

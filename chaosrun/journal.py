@@ -33,7 +33,8 @@ _FLUSH_BYTES = 64 * 1024
 _PIECE_ROWS = 8192
 
 
-def _unwritable(path: Path, error: OSError) -> Unwritable:
+def unwritable(path: Path, error: OSError) -> Unwritable:
+    """The error that says which file of a run cannot be written, why, and what to do."""
     return Unwritable(
         f"{path}: cannot be written ({error.strerror}); free space or choose another place with --report-dir"
     )
@@ -50,7 +51,7 @@ class Appender:
         try:
             self._fd = os.open(path, flags, 0o600)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
 
     def write(self, data: bytes) -> None:
         self._buffer += data
@@ -67,7 +68,7 @@ class Appender:
             try:
                 written = os.write(self._fd, self._buffer)
             except OSError as error:
-                raise _unwritable(self.path, error) from error
+                raise unwritable(self.path, error) from error
             del self._buffer[:written]
 
     def sync(self) -> None:
@@ -81,7 +82,7 @@ class Appender:
             finally:
                 os.close(directory)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -147,7 +148,7 @@ class Rows:
         try:
             samples.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise _unwritable(samples, error) from error
+            raise unwritable(samples, error) from error
         self._file = Appender(samples / f"{writer}.{self.suffix}", truncate=truncate)
         self._file.write(self.magic)
         self._rows = array("q")

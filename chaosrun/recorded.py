@@ -7,7 +7,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -108,6 +108,9 @@ ENGINE = "engine"
 PROBER = "prober"
 """The writer of probes."""
 
+_BEGINNING = re.compile(rb'\{"w":"')
+"""Of a line; within one, where the quotes of a text are escaped, it cannot stand."""
+
 _WRITER = re.compile(rb'\{"w":"([^"]*)"')
 """How every line begins: it tells whose a line was that is damaged further on."""
 
@@ -134,8 +137,11 @@ def read_lines(run_dir: Path) -> Lines:
     Raises:
         UsageError: the folder holds no journal.
     """
+    path = run_dir / JOURNAL
     try:
-        data = (run_dir / JOURNAL).read_bytes()
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise UsageError(f"{run_dir}: its {JOURNAL} is no file; name the folder of a run")
+        data = path.read_bytes()
     except OSError as error:
         raise UsageError(
             f"{run_dir}: no {JOURNAL} can be read here ({error.strerror}); name the folder of a run"
@@ -145,9 +151,7 @@ def read_lines(run_dir: Path) -> Lines:
     found: Counter[str] = Counter()
     written: Counter[str] = Counter()
     torn: Counter[str] = Counter()
-    for raw in data.split(b"\n"):
-        if not raw:
-            continue
+    for raw in _whole_and_torn(data, decoder):
         try:
             line = decoder.decode(raw)
         except UNREADABLE:
@@ -161,6 +165,25 @@ def read_lines(run_dir: Path) -> Lines:
         # A torn line is mostly a missing number too.
         lines.lost[writer] = max(torn[writer], written[writer] - found[writer])
     return lines
+
+
+def _whole_and_torn(data: bytes, decoder: msgspec.json.Decoder[Line]) -> Iterator[bytes]:
+    """The lines; where one was torn, and the line of another writer follows right after what is left of it, both."""
+    for raw in data.split(b"\n"):
+        begins = [match.start() for match in _BEGINNING.finditer(raw)]
+        if begins not in ([], [0]) and not _decodes(raw, decoder):
+            edges = sorted({0, *begins, len(raw)})
+            yield from (raw[edge:end] for edge, end in pairwise(edges))
+        elif raw:
+            yield raw
+
+
+def _decodes(raw: bytes, decoder: msgspec.json.Decoder[Line]) -> bool:
+    try:
+        decoder.decode(raw)
+    except UNREADABLE:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -179,8 +202,17 @@ def read_run(run_dir: Path, *, until: int | None = None) -> Recording:
         until: read a run that still goes on, as if it ended at this run time.
 
     Raises:
-        UsageError: the folder holds no journal, or the journal has no first line.
+        UsageError: the folder holds no journal, the journal has no first line, or a file cannot be read.
     """
+    try:
+        return _read(run_dir, until)
+    except OSError as error:
+        raise UsageError(
+            f"{run_dir}: {error.filename or 'a file of it'} cannot be read ({error.strerror}); mend that and try again"
+        ) from error
+
+
+def _read(run_dir: Path, until: int | None) -> Recording:
     lines = read_lines(run_dir)
     began = lines.of(Began)
     if not began:
@@ -247,13 +279,13 @@ def _rows(
 ) -> Iterator[tuple[Path, array[int]]]:
     """The rows of every file of one kind."""
     for path in _files(samples, kind, ended, lost):
-        yield path, read_rows(path, kind)[0] if path.exists() else array("q")
+        yield path, read_rows(path, kind)[0] if path.is_file() else array("q")
 
 
 def _files(samples: Path, kind: type[Rows], ended: Mapping[str, Ended], lost: Counter[str]) -> Iterator[Path]:
     """Every file of rows that is there or that its writer says it wrote; what is missing of it is counted as lost."""
     told: dict[str, int] = {writer: getattr(line, kind.suffix) for writer, line in ended.items()}
-    there = {path.stem for path in samples.glob(f"*.{kind.suffix}")}
+    there = {path.stem for path in samples.glob(f"*.{kind.suffix}") if path.is_file()}
     for writer in sorted(there | {writer for writer, count in told.items() if count}):
         path = samples / f"{writer}.{kind.suffix}"
         count, torn = count_rows(path, kind) if writer in there else (0, 0)
@@ -268,7 +300,7 @@ def _slots(samples: Path, ended: Mapping[str, Ended], lost: Counter[str], *, run
         lost[path.stem] += len(rows) // SlotRows.columns - len(decided)
         slots += decided
         pending = path.with_suffix(f".{PendingRows.suffix}")
-        if (running or path.stem not in ended) and pending.exists():
+        if (running or path.stem not in ended) and pending.is_file():
             waiting, torn = read_rows(pending, PendingRows)
             slots += _undecided(_unpacked(waiting), decided)
             lost[path.stem] += torn
@@ -330,7 +362,7 @@ def _pushes(
     files: list[tuple[Path, dict[int, int]]] = []
     for path in _files(samples, PushRows, ended, lost):
         known = keys[path.stem]
-        if path.exists():
+        if path.is_file():
             sids = (sid for rows in read_pieces(path, PushRows) for sid in rows[4 :: PushRows.columns])
             lost[path.stem] += sum(1 for sid in sids if sid not in known)
             files.append((path, known))

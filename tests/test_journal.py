@@ -18,16 +18,20 @@ from chaosrun.records import (
     Began,
     Closed,
     Ended,
+    Intent,
     Kind,
     LoadStopped,
     Note,
     Phase,
     Probe,
+    Proxied,
     Push,
     Slot,
     Status,
     Stream,
+    Undo,
 )
+from chaosrun.spec.masking import Mask
 
 PLAN = Plan(groups=(GroupPlan(name="users", clients=2),))
 
@@ -152,6 +156,40 @@ def test_a_line_that_is_damaged_in_its_middle_is_lost_like_a_torn_one(tmp_path: 
     assert recording.history.end == 100
 
 
+def test_a_line_right_after_what_is_left_of_a_torn_one_is_not_lost_with_it(tmp_path: Path) -> None:
+    """A writer was killed, or its disk was full for a while, in the middle of a line; another one wrote on."""
+    engine(tmp_path)
+    torn = b'{"w":"load-0","n":3,"type":"note","t":1,"te'
+    whole = b'{"w":"guardian","n":0,"type":"note","t":7,"text":"of {\\"w\\":\\"load-0\\"}"}\n'
+    with (tmp_path / JOURNAL).open("ab") as file:
+        file.write(torn + whole + b'xt":"half"}' + whole.replace(b'"n":0', b'"n":1'))
+    lines = read_lines(tmp_path)
+    assert [note.text for note in lines.of(Note) if note.w == "guardian"] == ['of {"w":"load-0"}'] * 2
+    assert (lines.lost["guardian"], lines.lost["load-0"], lines.lost[""]) == (0, 1, 1)
+
+
+@given(cut=st.integers(1, 10_000), data=st.data())
+def test_whoever_begins_a_line_of_its_own_loses_none_to_a_torn_one(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    engine(folder)
+    whole = (folder / JOURNAL).read_bytes()
+    (folder / JOURNAL).write_bytes(whole[: max(1, len(whole) - cut % len(whole))])
+    before = read_lines(folder)
+    guardian = Journal(folder, "guardian")
+    if data.draw(st.booleans()):
+        guardian.begin_line()
+    guardian.append(Note(t=5, text="undone"))
+    guardian.close()
+    after = read_lines(folder)
+    assert [note.text for note in after.of(Note)] == ["undone"]
+    assert after.lost["guardian"] == 0
+    assert {kind: len(found) for kind, found in after.by_type.items() if kind is not Note} == {
+        kind: len(found) for kind, found in before.by_type.items()
+    }
+
+
 def test_a_line_missing_before_its_writers_end_is_noticed(tmp_path: Path) -> None:
     engine(tmp_path)
     lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
@@ -274,6 +312,24 @@ def test_a_full_disk_is_said_and_nothing_is_forgotten(tmp_path: Path) -> None:
         journal.flush()
     with pytest.raises(Unwritable):
         journal.flush()
+
+
+def test_secrets_are_masked_in_what_others_say_and_our_own_words_stay(tmp_path: Path) -> None:
+    """Though a secret may be one of them: a phase by another name would be no phase."""
+    journal = Journal(tmp_path, ENGINE, Mask(["baseline", 'hunter2 "horse"']))
+    undo = Undo(id="1", kind="baseline", what='send hunter2 "horse"', identity={"role": "baseline"})
+    journal.append(Phase(t=1, name="baseline"))
+    journal.append(Intent(t=2, undo=undo))
+    journal.append(Note(t=3, text='hunter2 "horse" and hunter2%20%22horse%22'))
+    journal.append(Proxied(t=4, kind="baseline", version="baseline", api="x", links={"baseline": "baseline"}))
+    journal.close()
+    lines = read_lines(tmp_path)
+    assert [phase.name for phase in lines.of(Phase)] == ["baseline"]
+    [intent] = lines.of(Intent)
+    assert (intent.undo.kind, intent.undo.what, intent.undo.identity) == ("baseline", "send ***", {"role": "baseline"})
+    assert [note.text for note in lines.of(Note)] == ["*** and ***"]
+    assert [(it.kind, it.links) for it in lines.of(Proxied)] == [("baseline", {"baseline": "***"})]
+    assert "hunter2" not in (tmp_path / JOURNAL).read_text()
 
 
 def test_a_folder_without_a_run_is_refused_with_its_name(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
+from chaosrun.journal import unwritable
 from chaosrun.spec.masking import NO_SECRETS, Mask
 
 LIMIT = 10 << 20
@@ -30,6 +31,9 @@ class Output:
         """
         Args:
             mask: blanks out secrets, line by line, in all that is kept and shown.
+
+        Raises:
+            Unwritable: the file cannot be made.
         """
         self.path = path
         self._limit = limit
@@ -41,8 +45,11 @@ class Output:
         self._threads: list[threading.Thread] = []
         self._watches: tuple[Watch, ...] = ()
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        except OSError as error:
+            raise unwritable(path, error) from error
 
     def take(self, pipe: int, watch: Watch | None = None) -> None:
         """Reads the descriptor `pipe` to its end, in a thread of its own, shows it to `watch`, and closes it."""

@@ -130,7 +130,8 @@ def test_secrets_are_in_no_file_of_a_whole_run_and_in_nothing_that_is_printed(pl
     assert any(b"chaosrun.load.worker" in line for line in planted.seen)
     assert any(b"chaosrun.load.prober" in line for line in planted.seen)
     again = [planted.command("score", finished.folder, "--format", form) for form in ("text", "json")] + [
-        planted.command(name, planted.file) for name in ("validate", "doctor")
+        planted.command(*words, planted.file)
+        for words in (("validate",), ("doctor",), ("run", "--dry-run"), ("run", "--dry-run", "--format", "json"))
     ]
     planted.nothing_is_out(*said_of(finished), *(text for each in again for text in (each.stdout, each.stderr)))
 
