@@ -26,7 +26,10 @@ class Signals:
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[Self]:
-        """They end nothing by themselves for as long as the context lasts."""
+        """They end nothing by themselves for as long as the context lasts.
+
+        Nor afterwards, where one has come: the process is on its way out, and says what came of the run.
+        """
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number)
@@ -35,6 +38,9 @@ class Signals:
         finally:
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
+                if self.first is not None:
+                    # Not SIG_IGN, which children would inherit.
+                    signal.signal(number, lambda _number, _frame: None)
 
     @contextlib.contextmanager
     def told_to(self, listener: Callable[[str], None]) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -38,6 +40,16 @@ _TESTS = count()
 def own_index_of_open_runs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test meets the runs of another, or of whoever runs the tests; made by the first run that needs it."""
     monkeypatch.setenv("CHAOSRUN_STATE_DIR", str(tmp_path_factory.getbasetemp() / f"state-{next(_TESTS)}"))
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A run that was stopped heeds no further signal, and here it is this process that runs it."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks which group a test belongs to

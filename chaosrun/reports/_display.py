@@ -5,6 +5,7 @@ It is drawn by a thread of rich's, which asks for the picture when it is due; wh
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterable
@@ -58,7 +59,8 @@ class Display(View):
         goodbye.start()
         goodbye.join(_GOODBYE_S)
         if not goodbye.is_alive():
-            self._file.close()
+            with contextlib.suppress(OSError):  # the terminal has gone away, and the picture with it
+                self._file.close()
 
     # ---- the picture ------------------------------------------------------------------------------------------------
 

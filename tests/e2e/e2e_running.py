@@ -127,13 +127,19 @@ def chaosrun(
     env: dict[str, str] | None = None,
     cwd: Path = ROOT,
     around: Sequence[str] = (),
+    terminal: int | None = None,
 ) -> Run:
-    """Start `chaosrun ARGUMENTS --report-dir REPORTS`; `around` is a command that becomes the one that it is given."""
-    process = subprocess.Popen(
+    """Start `chaosrun ARGUMENTS --report-dir REPORTS`.
+
+    Args:
+        around: a command that becomes the one that it is given.
+        terminal: where it reads and complains, in place of nothing and a pipe.
+    """
+    process: subprocess.Popen[str] = subprocess.Popen(
         [*around, sys.executable, "-m", "chaosrun", *map(str, arguments), "--report-dir", str(reports)],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if terminal is None else terminal,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.PIPE if terminal is None else terminal,
         text=True,
         cwd=cwd,
         env=os.environ | (env or {}),
