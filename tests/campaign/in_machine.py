@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -26,18 +27,27 @@ from shots import Shot, Victim
 from watched_run import ROOT
 
 from chaosrun.faults.netem import make
-from chaosrun.journal import Journal
+from chaosrun.identity import boot_id
+from chaosrun.journal import JOURNAL, Journal
 from chaosrun.recorded import ENGINE
+from chaosrun.records import Note
+from chaosrun.safety import lifeline
+from chaosrun.safety.guarded import Guarded
 from chaosrun.safety.standing import StandingFaults
 from chaosrun.spec.steps import NetemStep
 
 RESULTS = Path("/mnt")
 OURS = "504c:"
+READY = "note"
+"""The line that is written when the guardian is ready."""
 DELAY = "20ms"
 HELD_NS = 1_500_000_000
 CLEAN_WITHIN_S = 60.0
 STAYS_CLEAN_S = 1.0
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
+"""For a guardian to get ready, too: on a processor that is emulated, beside other work, that takes a minute."""
+BEFORE_S = 1.0
+"""Kills are spread from so long before the intent on: what comes before that is the start of the guardian."""
 _LOOK_EVERY_S = 0.005
 
 
@@ -56,14 +66,26 @@ class Somewhere:
 
 
 def stand(folder: Path, url: str) -> None:
-    """Inject the fault as a run does, hold it, and take it away."""
+    """Inject the fault as a run does, under a guardian, hold it, and take it away; at once if the guardian is lost."""
 
     async def story() -> None:
+        first = {"w": ENGINE, "n": 0, "type": "began", "t": 0, "origin_ns": 0, "boot_id": boot_id()}
+        (folder / JOURNAL).write_text(f"{json.dumps(first)}\n")
         journal = Journal(folder, ENGINE)
         faults = StandingFaults(Somewhere(url), journal, lambda *told: None)
+        guarded = Guarded(folder, "a fault without a load", ("device lo",))
         fault = make(NetemStep.model_validate({"fault": "netem", "delay": DELAY}))
-        await faults.inject(fault, "fault-1", for_ns=HELD_NS)
+        tasks: list[asyncio.Task[object]] = []
+        guarded.start(0, ["netem"], lambda why: [task.cancel() for task in tasks], silence_s=PATIENCE_S)
+        await guarded.ready()
+        journal.append(Note(t=time.monotonic_ns(), text="the guardian is ready"))
+        journal.flush()
+        await asyncio.sleep(BEFORE_S)
+        tasks.append(asyncio.create_task(faults.inject(fault, "fault-1", for_ns=HELD_NS)))
+        await asyncio.wait(tasks)
+        clean = await faults.remove_all(alive=False)
         journal.sync()
+        await guarded.end(clean=clean)
 
     asyncio.run(story())
 
@@ -78,7 +100,10 @@ def begin(folder: Path, url: str) -> int:
             os.setsid()
             stand(folder, url)
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(code)
     return pid
 
@@ -97,14 +122,15 @@ def lines(folder: Path) -> Iterator[dict[str, object]]:
                 yield json.loads(line)
 
 
-def wait_for_intent(folder: Path, pid: int) -> float | None:
-    """None: the process ended without one."""
+def wait_for(kind: str, folder: Path, pid: int) -> float:
+    """When its journal first had such a line."""
     end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end and is_running(pid):
-        if any(line["type"] == "intent" for line in lines(folder)):
+    while time.monotonic() < end:
+        assert is_running(pid), f"it ended before its {kind}"
+        if any(line["type"] == kind for line in lines(folder)):
             return time.monotonic()
         time.sleep(_LOOK_EVERY_S)
-    return None
+    raise AssertionError(f"no {kind} within {PATIENCE_S:g} s")
 
 
 def is_running(pid: int) -> bool:
@@ -112,25 +138,23 @@ def is_running(pid: int) -> bool:
 
 
 def course_of(folder: Path, url: str) -> Course:
-    began = time.monotonic()
-    _, status = os.waitpid(begin(folder, url), 0)
+    """From `BEFORE_S` before the intent on, which is called its begin."""
+    pid = begin(folder, url)
+    _, status = os.waitpid(pid, 0)
+    ended = time.monotonic()
     assert status == 0, "nobody disturbed it"
-    end_s = time.monotonic() - began
-    told = [Mark(str(line["type"]), int(str(line["t"])) / 1e9 - began) for line in lines(folder)]
+    told = {str(line["type"]): int(str(line["t"])) / 1e9 for line in lines(folder)}
+    began = told["intent"] - BEFORE_S
     names = ("intent", "called", "confirmed", "removed", "undone")
-    marks = [Mark("begun", 0.0), *(mark for mark in told if mark.name in names)]
-    return Course(sorted(marks, key=lambda mark: mark.at_s), end_s)
+    marks = [Mark("begun", 0.0), *(Mark(name, told[name] - began) for name in names)]
+    return Course(sorted(marks, key=lambda mark: mark.at_s), ended - began)
 
 
 def shoot(course: Course, instant: Instant, victim: Victim, folder: Path, url: str) -> Shot:
     at_s = course.at(instant.after) + instant.plus_s
-    began = time.monotonic()
     pid = begin(folder, url)
-    intent_s = course.at("intent")
-    if at_s >= intent_s:
-        told = wait_for_intent(folder, pid)
-        assert told is not None, "it ended before its intent"
-        began = told - intent_s
+    began = wait_for(READY if at_s < BEFORE_S else "intent", folder, pid)
+    began -= 0.0 if at_s < BEFORE_S else BEFORE_S
     family = seen.family(pid)
     time.sleep(max(0.0, began + at_s - time.monotonic()))
     wrong = []
@@ -147,7 +171,7 @@ def shoot(course: Course, instant: Instant, victim: Victim, folder: Path, url: s
     if victim == "both":
         os.waitpid(pid, 0)
         killed = time.monotonic()
-        wrong += recovered(folder)
+        wrong += recovered()
     undone_s, clean_s, left = wait_until_clean(lambda: survivors(family, pid), killed)
     return Shot("netem", victim, instant, phase, stood, undone_s, clean_s, (*wrong, *left))
 
@@ -174,13 +198,14 @@ def wait_until_clean(survivors: Callable[[], list[str]], since: float) -> tuple[
         time.sleep(_LOOK_EVERY_S)
 
 
-def recovered(folder: Path) -> list[str]:
-    command = [sys.executable, "-m", "chaosrun", "recover", "--report-dir", str(folder.parent)]
+def recovered() -> list[str]:
+    command = [sys.executable, "-m", "chaosrun", "recover"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, cwd=ROOT)
     return [] if done.returncode == 0 else [f"recover ended with {done.returncode}: {done.stderr.strip()[-400:]}"]
 
 
 def main(kills: int, seed: int) -> None:
+    lifeline.READY_WITHIN_S = PATIENCE_S  # type: ignore[misc]
     shots = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"ws://127.0.0.1:{listening.getsockname()[1]}"

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +29,8 @@ class Done:
     """Kills that could not be made, with the reason."""
     hit: dict[str, str] = field(default_factory=dict)
     """What each fault hit."""
+    is_enough: bool = False
+    """No other kill is to begin."""
 
     @property
     def left(self) -> list[Shot]:
@@ -65,7 +67,7 @@ class KillsOfAFault:
             course = course_of(stage, self.folder)
             aims = list(self._aims(course))
             for number, (victim, instant) in enumerate(aims):
-                if self.until is not None and time.monotonic() > self.until:
+                if done.is_enough or (self.until is not None and time.monotonic() > self.until):
                     done.hit[self.fault] += f" ({len(aims) - number} kills not begun: the time is over)"
                     break
                 try:
@@ -98,7 +100,13 @@ def in_lanes(jobs: Sequence[Job], lanes: int) -> Done:
     """So many jobs at once; one that breaks hides nothing of the others."""
     done = Done()
     with ThreadPoolExecutor(lanes) as pool:
-        for job, future in [(job, pool.submit(job.run, done)) for job in jobs]:
+        futures = [(job, pool.submit(job.run, done)) for job in jobs]
+        try:
+            wait([future for _, future in futures])
+        except KeyboardInterrupt:
+            _say("no other kill begins; what is under way is seen to its end")
+            done.is_enough = True
+        for job, future in futures:
             if (error := future.exception()) is not None:
                 traceback.print_exception(error)
                 done.not_made.append(f"{job.fault}: {error}")

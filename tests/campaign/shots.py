@@ -99,12 +99,13 @@ def _start(stage: Stage, folder: Path, tag: str) -> WatchedRun:
     folder.mkdir(parents=True)
     experiment = folder / "experiment.yaml"
     experiment.write_text(stage.experiment())
-    return WatchedRun.start(experiment, folder, {**stage.env, **_of_its_own(folder.parent), TAG: tag})
+    return WatchedRun.start(experiment, folder, _environment(stage, tag))
 
 
-def _of_its_own(folder: Path) -> Mapping[str, str]:
-    """Where chaosrun keeps what it knows between runs: nobody else's on this machine may get in the way."""
-    return {"XDG_STATE_HOME": str(folder / "state")}
+def _environment(stage: Stage, tag: str) -> Mapping[str, str]:
+    """What chaosrun knows of earlier runs is kept apart from that of others on this machine, and for as long as the
+    stage: a run that was killed must not keep the next one from its target."""
+    return {**stage.env, "CHAOSRUN_STATE_DIR": str(stage.state), TAG: tag}
 
 
 def _shoot(stage: Stage, run: WatchedRun, tag: str, instant: Instant, victim: Victim) -> Shot | None:
@@ -131,7 +132,7 @@ def _shoot(stage: Stage, run: WatchedRun, tag: str, instant: Instant, victim: Vi
     if victim == "both":
         run.process.wait()
         killed = time.monotonic()
-        wrong += _recovered(stage, run, tag)
+        wrong += _recovered(stage, tag)
     # A run that lost its guardian carries the tag itself: it is clean when it has ended.
     seen_after = _wait_until_clean(stage, tag, family, killed)
     if victim == "guardian" and run.process.poll() == 0:
@@ -150,11 +151,11 @@ def _shoot(stage: Stage, run: WatchedRun, tag: str, instant: Instant, victim: Vi
     )
 
 
-def _recovered(stage: Stage, run: WatchedRun, tag: str) -> list[str]:
+def _recovered(stage: Stage, tag: str) -> list[str]:
     """What is wrong with `chaosrun recover`, which is for whoever comes after both have died."""
     done = subprocess.run(
-        [sys.executable, "-m", "chaosrun", "recover", "--report-dir", str(run.folder / "reports")],
-        env={**os.environ, **stage.env, **_of_its_own(run.folder.parent), TAG: tag},
+        [sys.executable, "-m", "chaosrun", "recover"],
+        env={**os.environ, **_environment(stage, tag)},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from abc import ABC, abstractmethod
@@ -42,10 +43,13 @@ class Stage(ABC):
         self.mark = f"campaign-{uuid.uuid4().hex[:12]}"
         self.env: Mapping[str, str] = {}
         """Of chaosrun, beside what tags it."""
+        self.state = Path(tempfile.mkdtemp(prefix="campaign-state-"))
+        """Where chaosrun keeps its own between runs."""
         self._ends = ExitStack()
 
     def __enter__(self) -> Stage:
         with ExitStack() as ends:
+            ends.callback(shutil.rmtree, self.state)
             self._ends = ends
             self._begin()
             _until(lambda: not self.unwell(), f"the service at port {self.port} is up")
