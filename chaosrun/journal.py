@@ -126,6 +126,10 @@ class Journal:
         with contextlib.suppress(Unwritable):
             self._file.write(line)
 
+    def leave_out(self) -> None:
+        """A line is not written; whoever reads the journal counts it as lost."""
+        self.lines += 1
+
     def flush(self) -> None:
         self._file.flush()
 
@@ -213,7 +217,13 @@ class PushRows(Rows):
     """`sent_at` of a message without a time stamp."""
 
     def add(self, at: int, first: int, last: int, sent_at: int | None, sid: int) -> None:
-        self._rows.extend((at, first, last, self.unknown if sent_at is None else sent_at, sid))
+        """Raises OverflowError for a number of more than 64 bits; then nothing is added."""
+        rows = self._rows
+        try:
+            rows.extend((at, first, last, self.unknown if sent_at is None else sent_at, sid))
+        except OverflowError:
+            del rows[len(rows) - len(rows) % self.columns :]  # what came before the number that does not fit
+            raise
         self.count += 1
         if len(self._rows) >= 8192:
             self.flush()

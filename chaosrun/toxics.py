@@ -4,9 +4,9 @@ Here rather than with the faults, because the target brings links about, faults 
 toxic off when nothing else of the run is alive.
 
 `toxiproxy-python` does the speaking. As it comes it keeps one server's address in a class, waits without an end, obeys
-HTTP_PROXY even for loopback and takes a 500 for success. So its API consumer is replaced by one that asks the `Server`
-of the context it is called in. Every change is read back by whoever made it; `/reset` is never called, for it touches
-the proxies of others.
+HTTP_PROXY even for loopback, reads answers of any length and takes a 500 for success. So its API consumer is replaced
+by one that asks the `Server` of the context it is called in. Every change is read back by whoever made it; `/reset` is
+never called, for it touches the proxies of others.
 """
 
 from __future__ import annotations
@@ -17,24 +17,29 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import quote
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote, urlencode
 
 import msgspec
 
+from chaosrun import asking
 from chaosrun.errors import Unavailable
+from chaosrun.foreign import brief
 from chaosrun.identity import Identity
-
-if TYPE_CHECKING:
-    import requests
 
 ROLE = "toxiproxy"
 """The role name of a proxy server that chaosrun starts: part of the instrument, not of what is under test."""
 
 _TIMEOUT_S = (1.0, 5.0)
-"""To connect, and to wait for bytes of an answer. The real server itself gives up on a request after 25 s."""
+"""To connect, and for the whole answer. The real server itself gives up on a request after 25 s."""
+
+_LONGEST = 1 << 20
+"""Bytes of an answer; the longest is a list of proxies."""
 
 T = TypeVar("T")
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises of what no Toxiproxy says."""
 
 _SHOWN = 100
 """Characters of a server's own words that an error repeats."""
@@ -114,12 +119,12 @@ class Server:
 
     def version(self) -> str:
         """What it calls its version; older servers say it without JSON."""
-        text: str = self.ask("GET", "/version").text.strip()
+        text = self.ask("GET", "/version").text.strip()
         try:
             told = msgspec.json.decode(text.encode(), type=dict[str, str])
-            return str(told["version"])
-        except (msgspec.MsgspecError, KeyError):
-            return text[:_SHOWN]
+            return brief(told["version"], _SHOWN)
+        except (*_UNREADABLE, KeyError):
+            return brief(text, _SHOWN)
 
     def proxy(self, name: str) -> ProxyState | None:
         """One proxy; None: there is none of that name. Others, which may be frozen, are not asked for."""
@@ -131,8 +136,8 @@ class Server:
             raise
         try:
             return msgspec.json.decode(answer.content, type=ProxyState)
-        except msgspec.MsgspecError as error:
-            raise Refused(f"what answers at {self.url} is no Toxiproxy: {error}", answer.status_code) from error
+        except _UNREADABLE as error:
+            raise self._stranger(error, answer.status) from error
 
     def create(self, name: str, *, listen: str, upstream: str) -> ProxyState:
         """A new proxy, enabled. Raises `Refused` when the name or the port is taken."""
@@ -182,10 +187,13 @@ class Server:
             yield library
         except library.exceptions.ProxyExists as error:
             raise Refused(f"Toxiproxy at {self.url} has a proxy of that name", 409) from error
-        except (ValueError, TypeError, KeyError) as error:
-            raise Refused(f"what answers at {self.url} is no Toxiproxy: {error}", 200) from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise self._stranger(error, 200) from error
         finally:
             _spoken_to.reset(token)
+
+    def _stranger(self, error: Exception, status: int) -> Refused:
+        return Refused(f"what answers at {self.url} is no Toxiproxy: {brief(str(error), _SHOWN)}", status)
 
     @contextmanager
     def _gone_is_fine(self) -> Iterator[None]:
@@ -195,27 +203,48 @@ class Server:
             if error.status != 404:
                 raise
 
-    def ask(self, method: str, path: str, **more: Any) -> requests.Response:
-        """The answer to one request, which is no error."""
-        import requests  # noqa: PLC0415 - takes a tenth of a second, and most runs have no proxy
-
+    def ask(self, method: str, path: str, body: object = None) -> Answer:
+        """The answer to one request, which is no error; `body` is sent as JSON."""
+        connect_s, answer_s = _TIMEOUT_S
         try:
-            with requests.Session() as session:
-                session.trust_env = False
-                answer = session.request(method, self.url + path, timeout=_TIMEOUT_S, allow_redirects=False, **more)
-        except requests.ConnectionError as error:
-            if _nobody_there(error):
-                raise Unreachable(f"no Toxiproxy listens at {self.url}") from error
-            raise Frozen(f"Toxiproxy at {self.url} broke off {method} {path}") from error
-        except requests.RequestException as error:
-            raise Frozen(f"Toxiproxy at {self.url} does not answer {method} {path}") from error
-        if answer.status_code >= 300:
-            said = " ".join(answer.text.split())[:_SHOWN]
-            raise Refused(
-                f"Toxiproxy at {self.url} answered {method} {path} with {answer.status_code}: {said}",
-                answer.status_code,
+            answer = asking.ask(
+                method,
+                self.url + path,
+                connect_within_s=connect_s,
+                within_s=answer_s,
+                headers={} if body is None else {"Content-Type": "application/json"},
+                body=None if body is None else msgspec.json.encode(body),
+                longest=_LONGEST,
             )
-        return answer
+        except asking.NobodyThere as error:
+            raise Unreachable(f"no Toxiproxy listens at {self.url}") from error
+        except asking.NoAnswer as error:
+            raise Frozen(f"Toxiproxy at {self.url} does not answer {method} {path}: {error}") from error
+        except ValueError as error:
+            raise Refused(f"Toxiproxy at {self.url} cannot be asked {method} {path!r}", 400) from error
+        told = Answer(answer.status, answer.body)
+        if told.status >= 300:
+            said = brief(" ".join(told.text.split()), _SHOWN)
+            raise Refused(f"Toxiproxy at {self.url} answered {method} {path} with {told.status}: {said}", told.status)
+        return told
+
+
+class Answer(NamedTuple):
+    """What a server said, as the library wants to have it."""
+
+    status: int
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode(errors="replace")
+
+    def json(self) -> Any:
+        """Raises ValueError where it is none."""
+        try:
+            return msgspec.json.decode(self.content)
+        except _UNREADABLE as error:
+            raise ValueError(str(error)) from error
 
 
 async def to_its_end(call: Callable[[], T]) -> T:
@@ -236,28 +265,21 @@ class _Consumer:
     """In place of the library's `APIConsumer`: speaks to the `Server` of its context."""
 
     @staticmethod
-    def get(path: str, params: Mapping[str, str] | None = None) -> requests.Response:
-        return _spoken_to.get().ask("GET", path, params=params)
+    def get(path: str, params: Mapping[str, str] | None = None) -> Answer:
+        return _spoken_to.get().ask("GET", f"{path}?{urlencode(params)}" if params else path)
 
     @staticmethod
-    def post(path: str, data: object = None, json: object = None) -> requests.Response:
-        return _spoken_to.get().ask("POST", path, data=data, json=json)
+    def post(path: str, json: object = None) -> Answer:
+        return _spoken_to.get().ask("POST", path, json)
 
     @staticmethod
-    def delete(path: str) -> requests.Response:
+    def delete(path: str) -> Answer:
         return _spoken_to.get().ask("DELETE", path)
 
 
 def _named(library: Any, name: str) -> Any:
     """The library's handle on a proxy; of what it knows of one it uses the name alone."""
     return library.proxy.Proxy(name=quote(name, safe=""), upstream="", listen="", enabled=True)
-
-
-def _nobody_there(error: Exception) -> bool:
-    """Whether no connection came about at all."""
-    from urllib3.exceptions import NewConnectionError  # noqa: PLC0415 - comes with requests
-
-    return isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
 
 
 @functools.cache

@@ -19,6 +19,7 @@ class _Api(ThreadingHTTPServer):
     """Differs from a Toxiproxy in that it answers everything alike, and writes down what it was asked."""
 
     daemon_threads = True
+    request_queue_size = 64  # else the kernel drops some of many that come at once, and they wait a second
 
     def __init__(self, status: int, body: bytes) -> None:
         self.status, self.body = status, body
@@ -165,3 +166,38 @@ def test_a_name_that_is_taken_is_refused() -> None:
     body = b'{"p": {"name": "p", "listen": "", "upstream": "", "enabled": true}}'
     with api(body=body) as answering, pytest.raises(Refused, match="has a proxy of that name"):
         call(Server(answering.url), "create")
+
+
+HOSTILE = {
+    "a list": b"[1]",
+    "a number": b"7",
+    "null": b"null",
+    "deep": b"[" * 100_000,
+    "deep in a proxy": b'{"name": ' + b"[" * 100_000,
+    "no UTF-8": b'{"name": "\xff"}',
+    "a huge number": b'{"p": ' + b"9" * 5000 + b"}",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("name", ["proxy", "create", "on", "add", "version"])
+def test_an_answer_that_no_toxiproxy_gives_is_one_clear_error_or_none(name: str, body: bytes) -> None:
+    with api(200, body) as answering:
+        try:
+            call(Server(answering.url), name)
+        except Unavailable as refused:
+            assert len(str(refused)) < 400
+
+
+def test_what_a_server_says_is_cut_and_has_no_control_characters() -> None:
+    with api(500, b"\x1b]0;mine\x07" + b"x" * 100_000) as answering, pytest.raises(Refused) as refused:
+        Server(answering.url).proxy("p")
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 400
+
+
+def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaosrun.toxics._LONGEST", 1000)
+    with api(200, b"x" * 100_000) as answering, pytest.raises(Frozen, match="more than 1000 bytes"):
+        Server(answering.url).proxy("p")

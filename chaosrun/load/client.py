@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from chaosrun.cutting import LASTING, How
 from chaosrun.errors import Unwritable
+from chaosrun.foreign import brief, clean
 from chaosrun.load.backoff import delay_ns
 from chaosrun.load.requests import Requests
 from chaosrun.load.severing import Severed
 from chaosrun.load.transport import Connection, Refusal
 from chaosrun.protocols._base import ClientIdentity, Conversation
+from chaosrun.protocols._values import LARGEST, LONGEST_NAME
 from chaosrun.records import (
     Attempt,
     Closed,
@@ -39,7 +41,13 @@ if TYPE_CHECKING:
 
 MAX_MALFORMED: Final = 20
 """Lines about malformed messages per connection: what a hostile server makes us write is bounded."""
-_DETAIL: Final = 200
+MAX_NAMES: Final = 10_000
+"""Lines that name a stream, a subscription or a head, per connection. A server that makes up more channels than that
+is not measured by them: its messages are malformed."""
+MAX_EARLY: Final = 10_000
+"""Messages that are kept while the opening goes on."""
+AHEAD_NS: Final = 1_000_000_000
+"""A time stamp so much later than the receipt is no time at which the message was sent."""
 _monotonic_ns = time.monotonic_ns
 _Push = tuple[str, int, int, int | None, str | None, str]
 
@@ -64,6 +72,7 @@ class Client:
         "_group",
         "_identity",
         "_malformed",
+        "_named",
         "_now",
         "_origin_ns",
         "_shaken",
@@ -102,6 +111,7 @@ class Client:
         self._waits = 0
         """Waits before attempts since a session was last open."""
         self._malformed = 0
+        self._named = 0
         self._now = 0
         self._began = 0
         self._shaken = 0
@@ -192,7 +202,7 @@ class Client:
         self._shaken = self._tick()
         self.state = State.OPENING
         self._cut = None
-        self._malformed = 0
+        self._malformed = self._named = 0
         self._early.clear()
         self._sids.clear()
         self._guarded(self._converse, self._shaken)
@@ -215,7 +225,7 @@ class Client:
 
     def _told(self, text: str) -> str:
         """Masked before it is cut: half of a secret would not be found any more."""
-        return self._group.recorder.told(text, self._identity.account)[:_DETAIL]
+        return brief(self._group.recorder.told(text, self._identity.account))
 
     def _away(self) -> None:
         """No connection now; plan the next attempt."""
@@ -296,7 +306,7 @@ class Client:
         early, self._early = self._early, []
         for event in early:
             if isinstance(event, Subscribed):
-                self._record(event)
+                group.recorder.name(event)
             else:
                 self.pushed(*event)
         if group.asks:
@@ -317,19 +327,21 @@ class Client:
         self.cut()
 
     def subscribed(self, channel: str, head: int | None, epoch: str | None, stream: str) -> None:
+        if not self._may_name(channel, head, epoch):
+            return
         is_open = self.state is State.OPEN
         record = Subscribed(
             t=self._now,
             g=self._group.index,
             c=self.c,
             conn=self.conn if is_open else self.conn + 1,
-            channel=channel,
+            channel=clean(channel),
             stream=stream,
             head=head,
-            epoch=epoch,
+            epoch=None if epoch is None else clean(epoch),
         )
         if is_open:
-            self._record(record)
+            self._group.recorder.name(record)
         else:
             self._early.append(record)
 
@@ -341,36 +353,66 @@ class Client:
         sid = self._sids.get((channel, stream, epoch))
         if sid is None:
             if self.state is not State.OPEN:
-                self._early.append((channel, first, last, sent_at, epoch, stream))
+                self._pushed_early((channel, first, last, sent_at, epoch, stream))
+                return
+            if not self._may_name(channel, None, epoch):
                 return
             sid = self._name_stream(channel, stream, epoch)
         self.pushed_at = now = self._now
         group = self._group
-        group.counts.pushes += 1
-        group.push(now, first, last, sent_at, sid)
+        if sent_at is not None and sent_at > now + AHEAD_NS:
+            sent_at = None
+        try:
+            group.push(now, first, last, sent_at, sid)
+        except OverflowError:  # a protocol of another package let it pass
+            self.malformed("numbers of more than 64 bits")
+        else:
+            group.counts.pushes += 1
+
+    def _pushed_early(self, push: _Push) -> None:
+        if self.state is State.OPENING and len(self._early) < MAX_EARLY:
+            self._early.append(push)
+        elif self.state is State.OPENING:
+            self.failed(f"more than {MAX_EARLY} messages came before the opening was complete")
+
+    def _may_name(self, channel: str, number: int | None, epoch: str | None) -> bool:
+        """Whether a line may name these; else the message is malformed."""
+        if max(len(channel), len(epoch or "")) > LONGEST_NAME:
+            self.malformed(f"a name of more than {LONGEST_NAME} characters")
+        elif number is not None and abs(number) > LARGEST:
+            self.malformed("a head of more than 64 bits")
+        elif self._named >= MAX_NAMES:
+            self.malformed(f"more than {MAX_NAMES} channels, epochs and heads on one connection")
+        else:
+            self._named += 1
+            return True
+        return False
 
     def malformed(self, why: str) -> None:
         self._group.counts.malformed += 1
         self._malformed += 1
         if self._malformed <= MAX_MALFORMED:
             conn = self.conn if self.state is State.OPEN else self.conn + 1
-            self._record(Malformed(t=self._now, g=self._group.index, c=self.c, conn=conn, why=self._told(why)))
+            line = Malformed(t=self._now, g=self._group.index, c=self.c, conn=conn, why=self._told(why))
+            self._group.recorder.complain(line)
 
     def head(self, channel: str, seq: int, epoch: str | None, stream: str) -> None:
         group = self._group
         own = group.heads_are_own
-        self._record(
+        group.heard_head(self.c)
+        if not self._may_name(channel, seq, epoch):
+            return
+        group.recorder.name(
             Head(
                 t=self._now,
-                channel=channel,
+                channel=clean(channel),
                 stream=stream,
                 seq=seq,
-                epoch=epoch,
+                epoch=None if epoch is None else clean(epoch),
                 g=group.index,
                 c=self.c if own else None,
             )
         )
-        group.heard_head(self.c)
 
     # ---- requests
 
@@ -409,16 +451,16 @@ class Client:
         group = self._group
         sid = group.recorder.next_stream()
         self._sids[channel, stream, epoch] = sid
-        self._record(
+        group.recorder.name(
             Stream(
                 t=self._now,
                 sid=sid,
                 g=group.index,
                 c=self.c,
                 conn=self.conn,
-                channel=channel,
+                channel=clean(channel),
                 stream=stream,
-                epoch=epoch,
+                epoch=None if epoch is None else clean(epoch),
             )
         )
         return sid

@@ -23,6 +23,10 @@ _BY_US = frozenset({"ours", "deadline", "injected"})
 _ON_THE_WIRE = frozenset({"ours", "injected"})
 """Ends that chaosrun makes, though the connection be silent; any other is a client's giving up, which nobody hears."""
 
+MAX_UNSENT = 16 << 20
+"""Bytes that may wait to be written. Open-loop load does not slow down for its server, but a server that makes a client
+answer and never reads must not fill our memory."""
+
 _LOOK_AGAIN_S = 0.001
 """uvloop runs timers before it reads: after a stall the pong may lie unread when the time is over."""
 
@@ -46,8 +50,8 @@ class Link(ABC):
     A link begins held: what arrives before `connect` has returned is kept, and delivered right after it.
     """
 
-    __slots__ = ("_cause", "_code", "_deaf", "_handler", "_held", "_loop", "_options", "_pinged", "_pings", "_timer",
-                 "_told", "_unsent", "deliver")  # fmt: skip
+    __slots__ = ("_cause", "_clogged", "_code", "_deaf", "_handler", "_held", "_loop", "_options", "_pinged", "_pings",
+                 "_timer", "_told", "_unsent", "deliver")  # fmt: skip
 
     deliver: Deliver
     """Where a whole message goes."""
@@ -59,6 +63,8 @@ class Link(ABC):
         self._cause: str | None = None
         self._code: int | None = None
         self._told = False
+        self._clogged = False
+        """More waits to be written than the transport's high-water mark: the peer reads slowly, or not at all."""
         self._unsent: list[tuple[bytes, bool]] | None = None
         """What was sent since the connection fell silent; None: it is not silent."""
         self._deaf = False
@@ -78,6 +84,9 @@ class Link(ABC):
 
     @abstractmethod
     def _write_ping(self, payload: bytes) -> None: ...
+
+    @abstractmethod
+    def _write_pong(self, payload: bytes) -> None: ...
 
     @abstractmethod
     def _write_close(self, code: int, reason: str) -> None: ...
@@ -242,6 +251,30 @@ class Link(ABC):
         self._end(cause_of(error), None)
         self._cancel_timer()
         self._tell()
+
+    # ---- a peer that does not read
+
+    def pause_writing(self) -> None:
+        """Learn that unsent data waits in memory."""
+        self._clogged = True
+
+    def resume_writing(self) -> None:
+        """Learn that most of it has gone."""
+        self._clogged = False
+
+    def _is_stuck(self) -> bool:
+        """Of a connection that is clogged: whether too much waits, which is its end."""
+        if self._tcp.get_write_buffer_size() <= MAX_UNSENT:
+            return False
+        if self._end("unread", None):
+            self._tcp.abort()
+            self._loop.call_soon(self._tell)
+        return True
+
+    def pinged(self, payload: bytes) -> None:
+        """A ping came; where the peer reads nothing, answers would only heap up."""
+        if self._cause is None and self._unsent is None and not self._clogged:
+            self._write_pong(payload)
 
     # ---- heartbeat
 

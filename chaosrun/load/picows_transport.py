@@ -20,7 +20,7 @@ from chaosrun.load.link import NO_CODE, Link
 from chaosrun.load.transport import Handler, Options, Refusal
 
 TEXT, BINARY, CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
-PONG, CLOSE = WSMsgType.PONG, WSMsgType.CLOSE
+PING, PONG, CLOSE = WSMsgType.PING, WSMsgType.PONG, WSMsgType.CLOSE
 
 # RFC 6455 7.4: what a program says to itself, never to a peer. 1005 is our own word for "no code".
 _NEVER_ON_THE_WIRE = (0, 1006)
@@ -49,15 +49,13 @@ async def connect(url: str, handler: Handler, options: Options) -> PicowsLink:
             await dial(address, options, make)
             assert protocol is not None
             await protocol.wait_until_handshake_complete()
-    except WSHandshakeError as error:
-        raise _refusal_of_answer(error) from error
-    except Exception as error:
+    except BaseException as error:
         if protocol is not None and protocol.transport is not None:
             protocol.transport.disconnect(graceful=False)
-        raise refusal_of(error) from error
-    except asyncio.CancelledError:
-        if protocol is not None and protocol.transport is not None:
-            protocol.transport.disconnect(graceful=False)
+        if isinstance(error, WSHandshakeError):
+            raise _refusal_of_answer(error) from error
+        if isinstance(error, Exception):
+            raise refusal_of(error) from error
         raise
     if protocol.listener is None:  # picows: a handshake that the peer drops "completes" without a listener
         raise refusal_of(protocol.error or ConnectionResetError("closed during the handshake"))
@@ -75,8 +73,16 @@ def _refusal_of_answer(error: WSHandshakeError) -> Refusal:
     return Refusal("http", status, str(error))
 
 
-class _Quiet:
-    """Stands in for the logger that picows would otherwise create for each connection (0.7 MB per 1,000)."""
+class _Ear:
+    """Stands in for the logger that picows would otherwise create for each connection (0.7 MB per 1,000).
+
+    picows tells its log, and nobody else, that it has found a broken frame, right before it answers it.
+    """
+
+    __slots__ = ("protocol",)
+
+    def __init__(self, protocol: _Protocol) -> None:
+        self.protocol = protocol
 
     def isEnabledFor(self, _level: int) -> bool:
         return False
@@ -84,10 +90,25 @@ class _Quiet:
     def debug(self, *args: Any, **kwargs: Any) -> None:
         """Say nothing: ends are told by cause, and failures of our own by `Link.handler_failed`."""
 
-    log = info = warning = error = exception = debug
+    log = info = warning = debug
+
+    def error(self, _text: str, *what: Any) -> None:
+        """Hear of a broken frame: `what` is the arguments of the exception, the code that is answered first."""
+        code = what[0][0] if what and isinstance(what[0], tuple) else 1002
+        if self.protocol.listener is not None:
+            self.protocol.listener.link.parser_failed(int(code))
+
+    exception = error
 
 
-_QUIET = _Quiet()
+def _unasked(response: Any, options: Options) -> str | None:
+    """What a server has chosen that was not offered (RFC 6455 4.1): frames could mean anything then."""
+    if "Sec-WebSocket-Extensions" in response.headers:
+        return "the server chose an extension, and none was offered"
+    chosen = response.headers.getall("Sec-WebSocket-Protocol", [])
+    if len(chosen) > 1 or any(each not in options.subprotocols for each in chosen):
+        return "the server chose a subprotocol that was not offered"
+    return None
 
 
 @lru_cache(maxsize=64)
@@ -106,6 +127,9 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # picows has no types for it
         self.error: Exception | None = None
 
         def listen(_request: object, response: Any) -> _Listener:
+            wrong = _unasked(response, options)
+            if wrong is not None:
+                raise Refusal("http", 101, wrong)
             return _Listener(PicowsLink(handler, options, loop, self.transport, response))
 
         super().__init__(
@@ -113,14 +137,14 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # picows has no types for it
             address.resource,
             True,  # client side
             listen,
-            _QUIET,
+            _Ear(self),
             False,  # do not disconnect on an exception: ours are caught nearer
             None,  # handshake time-out: `connect` has one for all of opening
             False,  # no auto-ping, and so the next three mean nothing
             10,
             10,
             WSAutoPingStrategy.PING_WHEN_IDLE,
-            True,  # answer pings
+            False,  # pings are answered by `Link.pinged`, which does not heap answers up
             options.max_size,
             _extra_headers(options),
             options.read_buffer,
@@ -152,10 +176,14 @@ class _Listener(WSListener):
         kind = frame.msg_type
         link = self.link
         try:
-            if kind is TEXT and frame.fin and self.parts is None:
+            if frame.rsv1 or frame.rsv2 or frame.rsv3:  # picows lets these pass
+                link.broke_protocol(1002, "reserved bits")
+            elif kind is TEXT and frame.fin and self.parts is None:
                 link.deliver(frame.get_payload_as_memoryview(), False)
             elif kind is PONG:
                 link.ponged(frame.get_payload_as_bytes())
+            elif kind is PING:
+                link.pinged(frame.get_payload_as_bytes())
             elif kind is CLOSE:
                 self._closed(frame)
             else:
@@ -190,10 +218,10 @@ class _Listener(WSListener):
                 self.link.deliver(memoryview(parts), self.binary)
 
     def pause_writing(self) -> None:
-        """Let unsent data wait in memory: open-loop load does not slow down for its server."""
+        self.link.pause_writing()
 
     def resume_writing(self) -> None:
-        """See `pause_writing`."""
+        self.link.resume_writing()
 
 
 class PicowsLink(Link):
@@ -220,6 +248,8 @@ class PicowsLink(Link):
         if self._unsent is not None:
             self._unsent.append((data, binary))
             return True
+        if self._clogged and self._is_stuck():
+            return False
         ws.send(BINARY if binary else TEXT, data)
         return True
 
@@ -234,27 +264,28 @@ class PicowsLink(Link):
     def _write_ping(self, payload: bytes) -> None:
         self._ws.send_ping(payload)
 
+    def _write_pong(self, payload: bytes) -> None:
+        self._ws.send_pong(payload)
+
     def _write_close(self, code: int, reason: str) -> None:
         if code == NO_CODE:
             self._ws.send(CLOSE, b"")  # RFC 6455 7.4.1: 1005 must not be sent
         else:
             self._ws.send_close(code, reason)  # type: ignore[arg-type]  # takes any number, 4000-4999 too
 
-    def eof(self) -> None:
-        self._note_parser_error()
-        super().eof()
+    def parser_failed(self, code: int) -> None:
+        """picows is about to send its close frame, and will close TCP a moment later."""
+        if self._end("protocol", code):
+            self._loop.call_soon(self._end_by_parser)
+        # It also keeps the error in a future that complains when nobody looks.
+        self._loop.create_task(_look_at(self._ws))
 
-    def lost(self, error: Exception | None) -> None:
-        self._note_parser_error()
-        super().lost(error)
-
-    def _note_parser_error(self) -> None:
-        """If a close frame was sent and not by us, picows found a broken frame; it tells that in no other way."""
-        shaken = self._ws.close_handshake
-        if self._cause is None and shaken is not None and shaken.sent is not None:
-            self._end("protocol", int(shaken.sent.code))  # type: ignore[call-overload]  # an IntEnum
-            # It also keeps the error in a future that complains when nobody looks.
-            self._loop.create_task(_look_at(self._ws))
+    def _end_by_parser(self) -> None:
+        if not self._tcp.is_closing():
+            # It would go on parsing from where it failed, and heap up what it takes for the rest of a frame.
+            self._tcp.pause_reading()
+            self._linger()
+        self._tell()
 
 
 async def _look_at(ws: WSTransport) -> None:

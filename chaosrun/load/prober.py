@@ -35,6 +35,9 @@ HANGING_ATTEMPTS: Final = 20
 """While attempts hang (a frozen server, a black hole), this many are in the server's backlog at most. An attempt that
 is refused at once is repeated after `every_ns`; beside one that hangs, the next starts after `timeout_ns` / this."""
 
+SOONEST_NS: Final = 10_000_000
+"""From one attempt to the next that is made because a connection broke."""
+
 
 class ProberConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What to probe. Passed over stdin only: it holds secrets."""
@@ -135,6 +138,10 @@ class Prober:
         if since >= self._config.connect_every_ns:
             self._attempt()
 
+    def _attempt_if_none(self) -> None:
+        if self._standing is None and not self._attempts:
+            self._attempt()
+
     def _attempt(self) -> None:
         self._attempted = self._now()
         attempt = asyncio.ensure_future(self._connect(self._attempted))
@@ -183,7 +190,9 @@ class Prober:
             self._fail_outstanding(line, now)
             self._standing = None
             self._suspect = False
-            self._attempt()
+            # At once, but not without a pause: a server may take every connection, answer once and end it.
+            wait_ns = max(0, self._attempted + SOONEST_NS - now)
+            asyncio.get_running_loop().call_later(wait_ns / S, self._attempt_if_none)
 
     def _expire(self, line: ProbeLine, now: int) -> None:
         for token, sent in list(line.outstanding.items()):

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from chaosrun.errors import Unwritable
 from chaosrun.journal import Journal, PendingRows, PushRows, SlotRows
-from chaosrun.records import NONE, Ended, Record, Status
+from chaosrun.records import NONE, Ended, Head, Malformed, Record, Status, Stream, Subscribed
 from chaosrun.spec.masking import NO_SECRETS, Mask, without
 from chaosrun.spec.secret import holds_secret
+
+MOST_COMPLAINTS: Final = 2_000
+"""Lines about malformed messages per worker: a service that is to be measured for hours may send nothing else."""
+MOST_NAMES: Final = 1_000_000
+"""Lines that name streams, subscriptions and heads, per worker: some hundred MB. A service that makes up names, and
+closes its connections to make up others, fills no disk with them; what it pushes under names that are left out counts
+as lost from the record."""
 
 PendingSlot = tuple[int, int, int, int, int, int, int]
 """group, client, due, sent, kind, conn, request"""
@@ -32,6 +40,8 @@ class Recorder:
         self._slots = SlotRows(run_dir, writer)
         self._pushes = PushRows(run_dir, writer)
         self._streams = 0
+        self._complaints = 0
+        self._names = 0
         self.push = self._pushes.add
         """Called for every message: its caller catches Unwritable and passes it to `unwritable`."""
 
@@ -44,6 +54,20 @@ class Recorder:
     def told(self, text: str, account: Mapping[str, str]) -> str:
         """What a server said to a client, without secrets, those of the client's own account among them."""
         return without(self._mask(text), [account[name] for name in account if holds_secret(name)])
+
+    def name(self, line: Stream | Subscribed | Head) -> None:
+        """Write a line with names in it that a server chose."""
+        self._names += 1
+        if self._names <= MOST_NAMES:
+            self.append(line)
+        else:
+            self._journal.leave_out()
+
+    def complain(self, line: Malformed) -> None:
+        """Write a line of a message that cannot be read, unless there are very many."""
+        self._complaints += 1
+        if self._complaints <= MOST_COMPLAINTS:
+            self.append(line)
 
     def slot(
         self, g: int, c: int, due: int, sent: int, got: int, status: Status, kind: int, conn: int, request: int

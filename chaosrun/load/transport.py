@@ -16,7 +16,9 @@ from chaosrun.sockets import Name, Passed
 
 NAMES = ("picows", "websockets")
 
-CAUSES = frozenset({"rst", "fin", "close", "ping_timeout", "deadline", "protocol", "ours", "injected", "other"})
+CAUSES = frozenset(
+    {"rst", "fin", "close", "ping_timeout", "deadline", "protocol", "unread", "ours", "injected", "other"}
+)
 REFUSALS = frozenset({"refused", "timeout", "http", "reset", "dns", "tls", "descriptors", "ports", "other"})
 
 
@@ -61,7 +63,8 @@ class Handler(Protocol):
         `cause` is one of `CAUSES`: `rst` (the peer reset, or a send found it gone), `fin` (end of stream without a
         close frame), `close` (the peer's close frame with `code`; 1005: it had none), `ping_timeout` (a heartbeat
         stayed unanswered), `deadline` (the kernel gave up on unacknowledged data, or `close(cause="deadline")`),
-        `protocol` (the peer broke RFC 6455 or the size limit; `code` is what we sent), `ours` (`close()`),
+        `protocol` (the peer broke RFC 6455 or the size limit; `code` is what we sent), `unread` (the peer takes nothing
+        any more, and what waits to be sent has become too much), `ours` (`close()`),
         `injected` (`reset()` or `fin()`), `other`. Called in the instant in which a peer's part is seen; for our own
         `close()` when the peer has answered it or `close_timeout_s` is over, and at once where the connection is
         silent.

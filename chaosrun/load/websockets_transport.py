@@ -7,7 +7,8 @@ queues, redirects, reconnects) is there to be switched off, and every end is see
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+import re
+from typing import Final, cast
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
@@ -20,6 +21,8 @@ from websockets.uri import parse_uri
 from chaosrun.load.dialling import address_of, dial, refusal_of
 from chaosrun.load.link import NO_CODE, Link
 from chaosrun.load.transport import Handler, Options, Refusal
+
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
 
 
 async def connect(url: str, handler: Handler, options: Options) -> WebsocketsLink:
@@ -58,7 +61,7 @@ def _client(url: str, options: Options) -> ClientProtocol:
 class WebsocketsLink(Link, asyncio.Protocol):
     """A connection over `websockets`."""
 
-    __slots__ = ("_binary", "_client", "_parts", "_transport", "shaken")
+    __slots__ = ("_binary", "_client", "_first", "_parts", "_transport", "shaken")
 
     def __init__(self, url: str, handler: Handler, options: Options, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(handler, options, loop)
@@ -66,6 +69,8 @@ class WebsocketsLink(Link, asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parts: bytearray | None = None
         self._binary = False
+        self._first: bytearray | None = bytearray()
+        """The beginning of the answer to the handshake; None: it is well so far."""
         self.shaken: asyncio.Future[None] = loop.create_future()
         """The handshake is done, or failed."""
 
@@ -82,6 +87,8 @@ class WebsocketsLink(Link, asyncio.Protocol):
         if self._unsent is not None:
             self._unsent.append((data, binary))
             return True
+        if self._clogged and self._is_stuck():
+            return False
         if binary:
             client.send_binary(data)
         else:
@@ -98,6 +105,9 @@ class WebsocketsLink(Link, asyncio.Protocol):
         if self._client.state is State.OPEN:
             self._client.send_ping(payload)
             self._flush()
+
+    def _write_pong(self, payload: bytes) -> None:
+        """The library has put its answer into what it wants to be sent: see `data_received`."""
 
     def _write_close(self, code: int, reason: str) -> None:
         if self._client.state is State.OPEN:  # else the library has answered already
@@ -128,8 +138,13 @@ class WebsocketsLink(Link, asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
+        if self._first is not None and self._turned_away(data):
+            return
         self._client.receive_data(data)
-        self._flush()
+        if self._clogged:
+            self._client.data_to_send()  # answers to pings, for a peer that reads nothing
+        else:
+            self._flush()
         for event in self._client.events_received():
             if isinstance(event, Frame):
                 self._take(event)
@@ -153,6 +168,20 @@ class WebsocketsLink(Link, asyncio.Protocol):
             self.lost(exc)
 
     # ---- handshake and messages
+
+    def _turned_away(self, data: bytes) -> bool:
+        """Whether the first line of the answer says no. The library would wait for the body, which may never end."""
+        assert self._first is not None
+        self._first += data
+        status = _STATUS.match(self._first)
+        if status is not None and status[1] != b"101" and not self.shaken.done():
+            code = int(status[1])
+            self.shaken.set_exception(Refusal("http", code, f"the server answered the handshake with HTTP {code}"))
+            self._tcp.abort()
+            return True
+        if status is not None or len(self._first) > len(b"HTTP/1.1 101 "):
+            self._first = None
+        return False
 
     def _check_handshake(self) -> None:
         failure = self._client.handshake_exc

@@ -12,6 +12,7 @@ from chaosrun.protocols._base import Clocks
 from chaosrun.protocols._message import Get, ObjectReader, Reader, segments
 from chaosrun.protocols._pattern import Pattern, compile_pattern, tops
 from chaosrun.protocols._template import Template
+from chaosrun.protocols._values import integer, nanoseconds
 from chaosrun.spec.protocol import Exchange, Protocol, Request, SentAt, SeqAt, SeqRange, Stream
 
 Numbers = Callable[[Any], tuple[int, int] | None]
@@ -213,8 +214,8 @@ class Declared:
 
             def at_place(view: Any) -> tuple[int, int] | None:
                 data = view[place]
-                number = int.from_bytes(data, endian)
-                return (number, number) if len(data) == size else None
+                number = integer(int.from_bytes(data, endian)) if len(data) == size else None
+                return None if number is None else (number, number)
 
             return at_place
         if isinstance(seq, SeqRange):
@@ -238,10 +239,8 @@ class Declared:
         unix = spec.clock == "unix"
 
         def sent_at(view: Any, clocks: Clocks) -> int | None:
-            value = number(get(view))
-            if value is None:
-                return None
-            return int(value * unit) - (clocks.wall_offset_ns if unix else clocks.origin_ns)
+            since = nanoseconds(get(view), unit)
+            return None if since is None else since - (clocks.wall_offset_ns if unix else clocks.origin_ns)
 
         return sent_at
 
@@ -290,25 +289,6 @@ class Declared:
             raise UsageError(
                 f"unknown {{{unused[0]}}} in a pattern: it is no known word, and as a capture nothing sends it"
             )
-
-
-def integer(value: Any) -> int | None:
-    """A sequence number as messages carry it: an integer (never a bool), or its digits in a text."""
-    if type(value) is int:
-        return value
-    return int(value) if isinstance(value, str) and value.isdigit() else None
-
-
-def number(value: Any) -> int | float | None:
-    """The same for a time, which may have a fraction."""
-    if type(value) is float or type(value) is int:
-        return value
-    if isinstance(value, str):
-        try:
-            return int(value) if value.isdigit() else float(value)
-        except ValueError:
-            return None
-    return None
 
 
 def _as_exchanges(resume: Any) -> tuple[Exchange, ...]:

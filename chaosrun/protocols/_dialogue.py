@@ -5,18 +5,29 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from chaosrun.protocols._base import ClientIdentity, Clocks, Conversation, Data, Sink
-from chaosrun.protocols._declared import Ask, Declared, Feed, Mark, Rule, Step, integer
-from chaosrun.protocols._message import MISSING, segments, walk
-from chaosrun.protocols._pattern import NO_VIEW
+from chaosrun.protocols._declared import Ask, Declared, Feed, Mark, Rule, Step
+from chaosrun.protocols._message import MISSING, UNREADABLE, segments, walk
+from chaosrun.protocols._pattern import NO_VIEW, Pattern
 from chaosrun.protocols._speech import Speech, Values
 from chaosrun.protocols._template import Template
+from chaosrun.protocols._values import integer, name
 from chaosrun.records import NONE
+
+MOST_REMEMBERED: Final = 10_000
+"""Channels whose last number is known for `{last_seq}`: a server may make up as many as it likes."""
+
+LARGEST_CAPTURE: Final = 16 << 10
+"""Bytes, as JSON, of a value that is kept to be sent again: a token takes a few, and every client keeps its own."""
+
+LONGEST_PIECE: Final = 16 << 20
+"""Bytes of a message that is put together from several frames (`split`); as `max_message` is by default."""
 
 
 class _Phase(Enum):
@@ -65,7 +76,7 @@ class Dialogue(Conversation):
         """What the opening told, by (stream, channel)."""
         self._keepalive_at: int | None = None
         self._keepalive_by: int | None = None
-        self._rest = b""
+        self._rest = bytearray()
         """The beginning of a message whose end has not come yet (`split`)."""
 
     # ---- what the client wants
@@ -164,7 +175,8 @@ class Dialogue(Conversation):
         view = step.expect.view(message)
         if view is NO_VIEW or not step.expect.echoes(view, self._speech.echo(self._sent)):
             return False
-        self._speech.captured |= step.expect.captured(view)
+        if not self._capture(step.expect, view):
+            return True
         channels = (self._speech.channel,) if step.per_channel else self.identity.channels or (self._speech.channel,)
         for feed in self._declared.feeds:
             for channel in channels if feed.head is not None else ():
@@ -187,7 +199,7 @@ class Dialogue(Conversation):
     def _read(self, data: Data) -> None:
         try:
             message = self._declared.reader.read(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             self.sink.malformed(str(error))
             return
         if self._step is not None and self._expected(self._step, message):
@@ -198,10 +210,20 @@ class Dialogue(Conversation):
                 return
         self.sink.malformed("a message that no pattern of the protocol knows")
 
-    def _pieces(self, data: Data) -> list[bytes]:
+    def _pieces(self, data: Data) -> Iterator[bytes]:
+        """The messages that end in `data`. Each byte is looked at once, in however many frames they come."""
         assert self._declared.split is not None
-        *whole, self._rest = (self._rest + bytes(data)).split(self._declared.split.encode())
-        return [piece for piece in whole if piece]
+        end = self._declared.split.encode()
+        rest, at, looked = self._rest, 0, max(0, len(self._rest) - len(end) + 1)
+        rest += data
+        while (found := rest.find(end, looked)) >= 0:
+            if found > at:
+                yield bytes(rest[at:found])
+            at = looked = found + len(end)
+        del rest[:at]
+        if len(rest) > LONGEST_PIECE:
+            self.sink.malformed(f"no end of a message in {len(rest)} bytes")
+            rest.clear()
 
     def _is(self, rule: Rule, view: Any) -> bool:
         """Take a recognised message for what the rule says; False: it is not that after all."""
@@ -211,8 +233,8 @@ class Dialogue(Conversation):
             case "reply":
                 return self._replied(rule.of, view)
             case "answer":
-                self._speech.captured |= rule.pattern.captured(view)
-                self._send(rule.of, {})
+                if self._capture(rule.pattern, view):
+                    self._send(rule.of, {})
             case "keepalive":
                 self._keepalive_by = None
                 self._set_wake()
@@ -233,16 +255,20 @@ class Dialogue(Conversation):
         if numbers is None:
             self.sink.malformed(f"{feed.name}: no sequence number")
             return
-        channel = self._speech.only_channel() if feed.channel is None else feed.channel(view)
-        if channel is MISSING or channel is None:
+        channel = self._speech.only_channel() if feed.channel is None else name(feed.channel(view))
+        if channel is None:
             self.sink.malformed(f"{feed.name}: no channel")
             return
-        epoch = None if feed.epoch is None else _text(feed.epoch(view))
+        told = None if feed.epoch is None else feed.epoch(view)
+        epoch = _epoch(told)
+        if epoch is None and told is not None and told is not MISSING:
+            self.sink.malformed(f"{feed.name}: an epoch that is no name")
+            return
         sent_at = None if feed.sent_at is None else feed.sent_at(view, self.clocks)
         first, last = numbers
-        if type(channel) is not str:
-            channel = str(channel)
-        self._speech.last_seq[channel] = last
+        last_seq = self._speech.last_seq
+        if channel in last_seq or len(last_seq) < MOST_REMEMBERED:
+            last_seq[channel] = last
         self.sink.pushed(channel, first, last, sent_at, epoch, feed.name)
 
     def _replied(self, ask: Ask, view: Any) -> bool:
@@ -251,7 +277,7 @@ class Dialogue(Conversation):
         if token is None or asked is None or asked[0] is not ask:
             return False
         self._forget(token)
-        self._speech.captured |= ask.reply.captured(view)
+        self._capture(ask.reply, view)
         self.sink.replied(token, ask.reply.echoes(view, self._speech.echo(asked[1] | {"id": token})))
         return True
 
@@ -282,7 +308,8 @@ class Dialogue(Conversation):
             return False
         asked = self._marks.popleft()
         if mark.channel is not None:
-            channels: tuple[str, ...] = (str(mark.channel(view)),)
+            told = name(mark.channel(view))
+            channels: tuple[str, ...] = () if told is None else (told,)
         elif asked:
             channels = (asked,)
         else:
@@ -291,8 +318,17 @@ class Dialogue(Conversation):
             seq = integer(self._at(view, mark.seq, channel))
             for feed in self._declared.feeds:
                 if seq is not None and feed.numbers is not None:
-                    epoch = _text(self._at(view, mark.epoch, channel)) if mark.epoch is not None else None
+                    epoch = _epoch(self._at(view, mark.epoch, channel)) if mark.epoch is not None else None
                     self.sink.head(channel, seq, epoch, feed.name)
+        return True
+
+    def _capture(self, pattern: Pattern, view: Any) -> bool:
+        """Remember what the pattern captures; False: it is more than anybody sends again, and nothing is kept."""
+        found = pattern.captured(view)
+        if found and len(msgspec.json.encode(found)) > LARGEST_CAPTURE:
+            self.sink.malformed(f"what is captured of it takes more than {LARGEST_CAPTURE} bytes")
+            return False
+        self._speech.captured |= found
         return True
 
     # ---- sending
@@ -326,7 +362,7 @@ class Dialogue(Conversation):
         if feed.epoch_path is None:
             return None
         beside = ".".join((*segments(feed.head)[:-1], feed.epoch_path))
-        return _text(self._at(view, beside, channel)) or _text(self._at(view, feed.epoch_path, channel))
+        return _epoch(self._at(view, beside, channel)) or _epoch(self._at(view, feed.epoch_path, channel))
 
     def _set_wake(self) -> None:
         times = [at for at in (self._step_by, self._keepalive_at, self._keepalive_by) if at is not None]
@@ -336,7 +372,5 @@ class Dialogue(Conversation):
 _NO_VALUES: Values = {}
 
 
-def _text(value: Any) -> str | None:
-    if type(value) is str:
-        return value
-    return None if value is MISSING or value is None else str(value)
+def _epoch(value: Any) -> str | None:
+    return None if value is MISSING else name(value)

@@ -17,6 +17,9 @@ from chaosrun.protocols._base import Data
 MISSING: Final = msgspec.UNSET
 """What looking up a path gives when there is nothing: not the same as null."""
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading raises of a message that is none; the last one of one that is nested too deeply."""
+
 Get = Callable[[Any], Any]
 
 

@@ -17,8 +17,9 @@ from typing import Any, Final
 import msgspec
 
 from chaosrun.errors import UsageError
-from chaosrun.protocols._message import MISSING, Get, Reader, segments
+from chaosrun.protocols._message import MISSING, UNREADABLE, Get, Reader, segments
 from chaosrun.protocols._template import Fill, Lookup, Template, hex_bytes, is_word, pieces, unquoted
+from chaosrun.protocols._values import integer
 
 NO_VIEW: Final = None
 
@@ -99,7 +100,7 @@ class FieldsPattern(Pattern):
         value = get(view)
         if regex is not None and isinstance(value, str):
             match = regex.fullmatch(value)
-            return int(match["id"]) if match else None
+            return integer(match["id"]) if match else None
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -152,7 +153,7 @@ class TextPattern(Pattern):
         for name in self._json_groups & groups.keys():
             try:
                 groups[name] = msgspec.json.decode(groups[name])
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 return NO_VIEW
         return groups
 
@@ -166,7 +167,7 @@ class TextPattern(Pattern):
         if "id" not in self.words:
             return None
         text: str = view[f"_{self._words.index('id')}"]
-        return int(text) if text.isdigit() else None
+        return integer(text)
 
 
 class BytesPattern(Pattern):

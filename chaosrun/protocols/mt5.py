@@ -8,12 +8,14 @@ begin again at 1 with a new boot of the terminal.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from chaosrun.plan import StreamPlan
 from chaosrun.protocols._base import ClientIdentity, Clocks, Conversation, Data, Handshake, Protocol, Sink
+from chaosrun.protocols._message import UNREADABLE
+from chaosrun.protocols._values import FAREST_NS, Name, Whole
 
 STEP_WITHIN_NS: Final = 5_000_000_000
 """How long each step of the opening may take."""
@@ -22,18 +24,21 @@ FIRST_ACCOUNT: Final = 1001
 """The account of client 0 where no table of accounts is given."""
 
 
+UnixMs = Annotated[float, msgspec.Meta(gt=-FAREST_NS / 1e6, lt=FAREST_NS / 1e6)]
+
+
 class Tick(msgspec.Struct, gc=False, tag="tick"):
-    symbol: str
-    seq: int
-    boot_id: str
+    symbol: Name
+    seq: Whole
+    boot_id: Name
     bid: float
     ask: float
-    ts: float
+    ts: UnixMs
     """Unix milliseconds with a fraction, stamped by the terminal."""
 
 
 class Pong(msgspec.Struct, gc=False, tag="pong"):
-    id: int
+    id: Whole
 
 
 class Status(msgspec.Struct, gc=False, tag="status"):
@@ -43,8 +48,8 @@ class Status(msgspec.Struct, gc=False, tag="status"):
 
 
 class Mark(msgspec.Struct, gc=False):
-    seq: int
-    boot_id: str
+    seq: Whole
+    boot_id: Name
 
 
 class AuthOk(msgspec.Struct, gc=False, tag="auth_ok"):
@@ -52,17 +57,17 @@ class AuthOk(msgspec.Struct, gc=False, tag="auth_ok"):
 
 
 class Subscribed(msgspec.Struct, tag="subscribed"):
-    channels: list[str]
-    heads: dict[str, Mark | None] = {}
+    channels: list[Name]
+    heads: dict[Name, Mark | None] = {}
 
 
 class Heads(msgspec.Struct, tag="head"):
-    heads: dict[str, Mark | None]
+    heads: dict[Name, Mark | None]
 
 
 class Error(msgspec.Struct, gc=False, tag="error"):
     error: str = ""
-    id: int | None = None
+    id: Whole | None = None
 
 
 _HANDSHAKE: Final = Handshake(path="/ws")
@@ -71,11 +76,12 @@ _decode = msgspec.json.Decoder(Tick | Pong | Status | AuthOk | Subscribed | Head
 
 
 class Mt5Conversation(Conversation):
-    __slots__ = ("is_open", "pushed", "wall_offset_ns")
+    __slots__ = ("heads_owed", "is_open", "pushed", "wall_offset_ns")
 
     def __init__(self, identity: ClientIdentity, sink: Sink, clocks: Clocks) -> None:
         super().__init__(identity, sink, clocks)
         self.is_open = False
+        self.heads_owed = False
         # Looked up once: these are used 20,000 times a second.
         self.pushed = sink.pushed
         self.wall_offset_ns = clocks.wall_offset_ns
@@ -94,7 +100,7 @@ class Mt5Conversation(Conversation):
     def receive(self, data: Data, binary: bool, now: int) -> None:
         try:
             message = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             self.sink.malformed(str(error))
             return
         if type(message) is Tick:
@@ -126,7 +132,8 @@ class Mt5Conversation(Conversation):
                 self.sink.failed(message.error or "the server answered with an error")
             case Error():
                 self.sink.malformed(f"error: {message.error}")
-            case Heads():
+            case Heads() if self.heads_owed:
+                self.heads_owed = False
                 for channel, mark in message.heads.items():
                     if mark is not None:
                         self.sink.head(channel, mark.seq, mark.boot_id, STREAM)
@@ -145,7 +152,8 @@ class Mt5Conversation(Conversation):
             self.sink.failed("deadline: no answer to the opening within 5 s")
 
     def ask_head(self, now: int) -> bool:
-        return self._send({"type": "head"})
+        self.heads_owed = self._send({"type": "head"})
+        return self.heads_owed
 
     def _send(self, message: dict[str, object]) -> bool:
         return self.sink.send(_encode(message), False)

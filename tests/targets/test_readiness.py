@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
 import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +86,31 @@ def test_a_redirect_leads_a_websocket_probe_nowhere() -> None:
 
     assert "302" in str(asyncio.run(scenario()))
     assert not came
+
+
+def test_an_answer_that_drips_in_holds_no_thread_and_no_run_up() -> None:
+    """Six threads serve all of a run: a `ready` that never ends must not keep an undo waiting for one of them."""
+    gone = threading.Event()
+
+    def drip(sock: socket.socket) -> None:
+        with contextlib.suppress(OSError), sock:
+            while not gone.wait(0.05):
+                sock.sendall(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=drip, args=(listener.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        began = time.monotonic()
+        text = failure(Ready("http", f"http://127.0.0.1:{listener.getsockname()[1]}/", 0.3))
+        gone.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    assert "no answer" in text
+    assert time.monotonic() - began < 20
 
 
 def test_websocket_wants_a_handshake() -> None:
