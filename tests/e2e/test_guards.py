@@ -184,20 +184,19 @@ def test_a_run_with_its_undo_and_its_drain_is_over_within_max_duration(tmp_path:
     frozen = "method=[{fault: process_pause, role: server, for: 5m, name: freeze}]"
     run = come_to(
         {"type": "confirmed", "verified": True},
-        *(TINY, "--format", "json", "--set", frozen, "--max-duration", "40s"),
+        *(TINY, "--format", "json", "--set", frozen, "--max-duration", "60s"),
         reports=tmp_path,
     )
     finished = run.finish()
     assert finished.code == 4, finished.err
-    assert (
-        finished.result["stopped_by"] == "max_duration: with its undo and its drain the run has to be over within 40s"
-    )
+    assert finished.result["stopped_by"] == "max_duration: with its undo and its drain the run has to be over within 1m"
     assert [fault["undone"] for fault in finished.result["faults"]] == [True]
     assert phases(finished.result)[-1] == "drain"
-    assert 30 <= finished.result["duration_s"] <= 40
+    assert 50 <= finished.result["duration_s"] <= 60
     assert finished.left_behind() == []
 
 
+@pytest.mark.slow
 def test_a_guard_that_is_not_beyond_its_limit_leaves_a_run_alone(tmp_path: Path) -> None:
     """Of every kind at once, over a whole run with its drain; the smallest margins that a healthy run keeps."""
     with HealthServer().running() as health:
