@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from docker_stage import HTTP, Stage, World, published, serves, supervised, until
 
-from chaosrun.containers import Sought, first_process
+from chaosrun.containers import Sought, first_process, holds_us, is_mounted_from
 from chaosrun.errors import Unavailable
 from chaosrun.faults.process_kill import ProcessKill
 from chaosrun.faults.process_pause import ProcessPause
@@ -49,6 +49,17 @@ def test_a_containers_process_is_the_one_that_the_host_sees(stage: Stage) -> Non
     assert is_alive(main)
     assert is_in_container(main.pid, role.container.id)
     assert not is_in_container(1, role.container.id)
+
+
+def test_the_inside_of_a_container_is_told_from_its_outside_by_the_mounts(stage: Stage) -> None:
+    name = stage.sleeper()
+    container = role_of(name)
+    container.look()
+    made = stage.api.exec_create(name, ["python", "-c", "print(open('/proc/self/mountinfo').read())"])
+    inside = stage.api.exec_start(made["Id"]).decode()
+    assert is_mounted_from(container.container.id, inside)
+    assert not is_mounted_from(container.container.id, Path("/proc/self/mountinfo").read_text())
+    assert not holds_us(container.container.id)
 
 
 def test_what_is_executed_inside_is_not_taken_for_the_first_process(stage: Stage) -> None:

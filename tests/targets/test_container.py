@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chaosrun.containers import Engine, Sought
+from chaosrun.containers import Engine, Sought, holds_us, is_mounted_from
 from chaosrun.doctor import needs
 from chaosrun.errors import Unavailable
 from chaosrun.inspected import Inspected
@@ -56,6 +56,27 @@ def test_a_process_inside_is_not_looked_for_before_its_container_is_found() -> N
     role = InsideRole("app", Sought(name="shop"), Selector(name="python"))
     assert role.selector is None
     assert role.pids() == []
+
+
+INSIDE = """\
+1 0 0:52 / / rw,relatime - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/{id}
+2 1 254:1 /var/lib/docker/containers/{id}/resolv.conf /etc/resolv.conf rw,relatime - ext4 /dev/vda1 rw
+3 1 254:1 /var/lib/docker/containers/{id}/hostname /etc/hostname rw,relatime - ext4 /dev/vda1 rw
+"""
+OUTSIDE = """\
+1 0 254:1 / / rw,relatime - ext4 /dev/vda1 rw
+2 1 0:48 / /var/lib/docker/containers/{id}/mounts/shm rw,nosuid - tmpfs shm rw
+3 1 0:49 / /var/lib/docker/overlay2/{id}/merged rw,relatime - overlay overlay rw
+"""
+"""Tables of mounts, the second one of the machine on which the container runs; a real one is in tests/containers."""
+
+
+def test_a_container_that_chaosrun_runs_in_is_known_by_its_mounts() -> None:
+    own, other = "ab" * 32, "cd" * 32
+    assert is_mounted_from(own, INSIDE.format(id=own))
+    assert not is_mounted_from(other, INSIDE.format(id=own))
+    assert not is_mounted_from(own, OUTSIDE.format(id=own))
+    assert not holds_us(own)
 
 
 def test_no_process_of_this_machine_is_in_a_container_that_there_is_not() -> None:

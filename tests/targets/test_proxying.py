@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from websockets.asyncio.client import connect
@@ -94,6 +97,65 @@ def test_a_server_of_a_stranger_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"allow: \[toxiproxy.example\]"):
         proxying(tmp_path, Events(), choice)
     proxying(tmp_path, Events(), choice, allow=("toxiproxy.example",))
+
+
+class Quiet(Events):
+    """Does not look whether the proxy is there already: a liar would say so."""
+
+    def led(self, link: Link) -> None:
+        self.told.append(f"led {link.name}")
+
+
+class Liar(BaseHTTPRequestHandler):
+    """A Toxiproxy that takes every proxy, keeps none, and says that each listens on another machine."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(f"GET {self.path}")
+        name = self.path.removeprefix("/proxies/")
+        proxy = {"name": name, "listen": "192.0.2.1:9", "upstream": "127.0.0.1:9", "enabled": True, "toxics": []}
+        told: dict[str, object] = {"/version": {"version": "2.12.0"}, "/proxies": {}}.get(self.path, proxy)
+        self._say(200 if f"DELETE {self.path}" not in self.asked else 404, told)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._say(201, {"name": "x", "listen": "192.0.2.1:9", "upstream": "127.0.0.1:9", "enabled": True})
+
+    def do_DELETE(self) -> None:
+        self.asked.append(f"DELETE {self.path}")
+        self._say(204, None)
+
+    def _say(self, status: int, told: object) -> None:
+        body = b"" if told is None else json.dumps(told).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_server_that_says_it_listens_elsewhere_is_not_followed_there(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        choice = Choice("server", f"http://127.0.0.1:{server.server_port}")
+
+        async def story() -> None:
+            through = proxying(tmp_path, Quiet(), choice)
+            try:
+                await through.start()
+                with pytest.raises(
+                    Unavailable, match=r"listens on 192\.0\.2\.1:9, which is neither loopback nor allowed"
+                ):
+                    await through.lead("server", upstream="127.0.0.1:9")
+            finally:
+                await through.stop()
+
+        asyncio.run(story())
+        server.shutdown()
+    assert Liar.asked[-2].startswith("DELETE /proxies/chaosrun-"), "the link is taken away again"
 
 
 def test_a_server_that_is_not_there_is_refused_before_anything_else(tmp_path: Path) -> None:
@@ -302,3 +364,9 @@ def test_a_link_may_lead_where_only_the_proxy_can_go(tmp_path: Path) -> None:
             await target.stop()
 
     asyncio.run(scenario())
+
+
+def test_a_password_in_the_environments_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(UsageError, match="TOXIPROXY_URL holds a user or a password") as caught:
+        choose("auto", {"TOXIPROXY_URL": "http://me:hunter2@127.0.0.1:8474"})
+    assert "hunter2" not in str(caught.value)
