@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from datetime import UTC, datetime
@@ -76,7 +77,8 @@ def write_whole(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a disk that can only be read, or is gone
+            part.unlink(missing_ok=True)
         raise Unwritable(
             f"{path}: cannot be written ({error.strerror}); free space, then `chaosrun score {path.parent}`"
         ) from error

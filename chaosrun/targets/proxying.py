@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from chaosrun import proxy
-from chaosrun.errors import Unavailable
+from chaosrun.errors import Unavailable, UsageError
 from chaosrun.identity import Identity
 from chaosrun.preflight import TOXIPROXY_URL, refuse_strangers
 from chaosrun.reference import PORT_TAKEN
@@ -51,12 +51,18 @@ def choose(wanted: str, environment: Mapping[str, str] = os.environ) -> Choice:
 
     Raises:
         Unavailable: `binary`, and there is none.
+        UsageError: the environment names a user or a password, which would be written down for the undo.
     """
     configured = environment.get(TOXIPROXY_URL, "").rstrip("/")
     program = shutil.which(BINARY, path=environment.get("PATH"))
     if "://" in wanted:
         return Choice("server", wanted.rstrip("/"))
     if wanted == "auto" and configured:
+        if "@" in configured:
+            raise UsageError(
+                f"{TOXIPROXY_URL} holds a user or a password, and the address is written down so that a fault can be "
+                "undone after a crash; a Toxiproxy asks for none, so take them out"
+            )
         return Choice("server", configured)
     if wanted in ("auto", "binary") and program is not None:
         return Choice("binary", program)
