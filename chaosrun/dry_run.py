@@ -16,13 +16,16 @@ from pydantic import BaseModel
 
 from chaosrun import foreseen, preflight, registry
 from chaosrun.before import Before
-from chaosrun.errors import Exit, Unavailable
+from chaosrun.errors import ChaosrunError, Exit, Unavailable, Unwritable
 from chaosrun.faults._base import Fault
 from chaosrun.foreseen import Foreseen, Machine, Need, Phase
 from chaosrun.guards.made import make_guards
 from chaosrun.plan import Plan
 from chaosrun.processes import process_told
 from chaosrun.runfolder import slug
+from chaosrun.safety.held import held_by
+from chaosrun.safety.open_runs import Index
+from chaosrun.scoring.repeats import worst
 from chaosrun.spec import model
 from chaosrun.spec.catalogue import installed
 from chaosrun.spec.hosts import is_loopback
@@ -51,7 +54,7 @@ def foresee(
         needed: looks for what the experiment needs, as the doctor does.
 
     Raises:
-        UsageError, Unavailable: the run would be refused before anything of it could be foreseen.
+        UsageError, Unavailable, Unwritable: the run would be refused before anything of it could be foreseen.
     """
     preflight.refuse_elsewhere(loaded)
     experiment, plan = loaded.experiment, make_plan(loaded)
@@ -65,9 +68,11 @@ def foresee(
         for number, (step, _) in enumerate(schedule(experiment.rollbacks), 1)
     )
     machines = tuple(_machines(loaded))
-    refused = [*unfit.values(), *(each.refused for each in (*faults, *rollbacks) if each.refused is not None)]
-    refused += _lacking(needs, refused)
-    unwritable = _unwritable(report_dir)
+    told = [*unfit.values(), *(each.refused for each in (*faults, *rollbacks) if each.refused is not None)]
+    told += _lacking(needs, told)
+    refusals: list[ChaosrunError | None] = [Index.here().refusal(held_by(experiment)), _unwritable(report_dir)]
+    refusals += map(Unavailable, told)
+    refused = [error for error in refusals if error is not None]
     longest_ns = max_duration_ns or plan.max_duration_ns
     return Foreseen(
         title=experiment.title,
@@ -90,8 +95,8 @@ def foresee(
         guards=tuple(guard.written for guard in make_guards(experiment.stop_when)),
         reports=f"{report_dir}/UTC-TIME-{slug(experiment.title)}",
         needs=tuple(needs),
-        refused=tuple(dict.fromkeys((*unwritable, *refused))),
-        exit_code=int(Exit.UNWRITABLE if unwritable else Exit.UNAVAILABLE if refused else Exit.PASSED),
+        refused=tuple(dict.fromkeys(map(str, refused))),
+        exit_code=int(worst((Exit.PASSED, *(error.exit for error in refused)))),
     )
 
 
@@ -233,11 +238,11 @@ def _lacking(needs: Sequence[Need], told: Sequence[str]) -> list[str]:
     return [f"{need.needed_for}: {need.name}: {need.found}" for need in missing]
 
 
-def _unwritable(report_dir: Path) -> list[str]:
+def _unwritable(report_dir: Path) -> Unwritable | None:
     """Why no run can be kept in the folder, as far as can be told without making it."""
     there = report_dir.absolute()
     while not there.exists() and there != there.parent:
         there = there.parent
     if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
-        return []
-    return [f"{report_dir}: no run can be kept here; choose another place with --report-dir"]
+        return None
+    return Unwritable(f"{report_dir}: no run can be kept here; choose another place with --report-dir")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -102,6 +102,15 @@ class Index:
                 if shared:
                     raise _refusal(shared[0], other, state)
             return self._write(run)
+
+    def refusal(self, keys: Collection[str]) -> NotNow | Dirty | None:
+        """Why a run that takes these for itself could not claim them now. Looks, and makes nothing."""
+        for _, other in self._entries():
+            state = other.state()
+            shared = [key for key in keys if key in other.keys]
+            if shared and state != "closed":
+                return _refusal(shared[0], other, state)
+        return None
 
     def runs(self) -> list[OpenRun]:
         """All of them, without those that have nothing open any more."""

@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from chaosrun.errors import Exit
 from chaosrun.foreseen import Foreseen, Need
 from chaosrun.identity import identify, thread_states
 from chaosrun.processes import Selector, find
+from chaosrun.safety.open_runs import VARIABLE, Index, OpenRun
 from chaosrun.spec.loader import load_experiment
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +175,34 @@ def test_a_place_for_the_runs_that_is_a_file_refuses_with_its_own_code(tmp_path:
     seen = of(ROOT / "experiments/control-noop.yaml", report_dir=tmp_path / "file" / "reports")
     assert seen.exit_code == Exit.UNWRITABLE
     assert "choose another place with --report-dir" in seen.refused[0]
+
+
+@pytest.mark.parametrize(("runner_lives", "code"), [(True, Exit.NOT_NOW), (False, Exit.DIRTY)])
+def test_a_run_that_goes_on_or_left_something_open_refuses_as_it_would_a_run(
+    tmp_path: Path,
+    word: str,
+    sleepers: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    runner_lives: bool,
+    code: Exit,
+) -> None:
+    """By the index of open runs: of one whose folder is gone, its process alone tells whether it goes on."""
+    state = tmp_path / "state"
+    monkeypatch.setenv(VARIABLE, str(state))
+    foreseen(tmp_path, word)
+    assert not state.exists(), "whoever only looks makes nothing"
+    own = identify(os.getpid())
+    assert own is not None
+    runner = own if runner_lives else replace(own, start_time=own.start_time - 1)
+    Index(state).claim(
+        OpenRun(folder=str(tmp_path / "gone"), title="t", runner=runner, keys=("port 9 of this machine",))
+    )
+    seen = foreseen(tmp_path, word)
+    (told,) = seen.refused
+    assert told.startswith("port 9 of this machine")
+    assert seen.exit_code == code
+    (kept,) = (state / "open").iterdir()
+    assert kept.suffix == ".json"
 
 
 def test_another_machine_is_told_with_the_keys_that_name_it(tmp_path: Path) -> None:
