@@ -85,7 +85,7 @@ def foresee(
         probe_every_s=experiment.target.prober.every / _NS,
         connect_every_s=experiment.target.prober.connect_every / _NS,
         machines=machines,
-        is_asked_about=not all(each.is_this for each in machines),
+        is_asked_about=any(each.is_hit and not each.is_this for each in machines),
         load=tuple(_load(name, group) for name, group in experiment.steady_state.load.items()),
         phases=tuple(_phases(experiment, plan)),
         longest_s=None if longest_ns is None else longest_ns / _NS,
@@ -132,13 +132,18 @@ def _target(target: model.Target) -> str:
 
 
 def _machines(loaded: Loaded) -> Iterator[Machine]:
-    because: dict[str, list[str]] = {}
+    reached: dict[str, list[preflight.Reached]] = {}
     if loaded.experiment.target.reference is not None:
-        because["127.0.0.1"] = ["target.reference"]
+        reached["127.0.0.1"] = [preflight.Reached("127.0.0.1", "target.reference", ("target", "reference"))]
     for each in preflight.reached(loaded):
-        because.setdefault(each.host, []).append(each.where)
-    for host, keys in because.items():
-        yield Machine(host=host, is_this=is_loopback(host), because=tuple(dict.fromkeys(keys)))
+        reached.setdefault(each.host, []).append(each)
+    for host, reasons in reached.items():
+        yield Machine(
+            host=host,
+            is_this=is_loopback(host),
+            is_hit=any(each.is_hit for each in reasons),
+            because=tuple(dict.fromkeys(each.where for each in reasons)),
+        )
 
 
 def _load(name: str, group: model.Group) -> foreseen.Load:

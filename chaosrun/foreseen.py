@@ -11,6 +11,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     is_this: bool
     """It is the machine that chaosrun runs on."""
+    is_hit: bool
+    """Load or faults reach it; otherwise it is only asked how it is."""
     because: tuple[str, ...]
     """The keys of the experiment, or the variables of the environment, that say so."""
 
@@ -98,7 +100,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     """How often the prober asks for an echo, and how often for a fresh connection."""
     machines: tuple[Machine, ...]
     is_asked_about: bool
-    """It reaches other machines: it wants a yes on a terminal, and `--yes` without one."""
+    """Load or faults reach another machine: it wants a yes on a terminal, and `--yes` without one."""
     load: tuple[Load, ...]
     phases: tuple[Phase, ...]
     longest_s: float | None

@@ -33,21 +33,23 @@ class Reached(NamedTuple):
     """The key of the experiment, or the variable of the environment, that says so."""
     place: Path
     """What of the experiment it is reached for."""
+    is_hit: bool = True
+    """By load or a fault; otherwise it is only asked how it is."""
 
 
 def reached(loaded: Loaded, environment: Mapping[str, str] = os.environ) -> tuple[Reached, ...]:
     """The machines that a run of the experiment connects to, each once for each reason. Looks nothing up."""
     written = (
-        Reached(each.host, show_path(each.place), each.place)
+        Reached(each.host, show_path(each.place), each.place, each.is_hit)
         for each in addresses_of(loaded.experiment)
         if each.host is not None
     )
     return (*written, *_by_environment(loaded, environment))
 
 
-def beyond(machines: Iterable[Reached]) -> tuple[Reached, ...]:
-    """Those of them that are not this machine."""
-    return tuple(each for each in machines if not is_loopback(each.host))
+def hit_elsewhere(machines: Iterable[Reached]) -> tuple[str, ...]:
+    """The hosts beyond this machine that load or faults reach."""
+    return tuple(sorted({each.host for each in machines if each.is_hit and not is_loopback(each.host)}))
 
 
 def refuse_elsewhere(loaded: Loaded, environment: Mapping[str, str] = os.environ) -> None:

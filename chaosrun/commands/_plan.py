@@ -61,7 +61,7 @@ def show_plan(session: Session, foreseen: Foreseen, form: str) -> int:
 
 
 def confirm(session: Session, loaded: Loaded, foreseen: Callable[[], Foreseen]) -> None:
-    """Ask whether a run may reach other machines than this one; nothing where it reaches none.
+    """Ask whether load and faults may reach other machines than this one; nothing where they reach none.
 
     Args:
         foreseen: makes the plan, which is shown before it is asked.
@@ -71,7 +71,7 @@ def confirm(session: Session, loaded: Loaded, foreseen: Callable[[], Foreseen]) 
     """
     from chaosrun import preflight  # noqa: PLC0415 - what --help has no use for
 
-    hosts = sorted({each.host for each in preflight.beyond(preflight.reached(loaded))})
+    hosts = preflight.hit_elsewhere(preflight.reached(loaded))
     if not hosts:
         return
     preflight.refuse_elsewhere(loaded)  # what is refused anyway is not asked about

@@ -72,7 +72,8 @@ def _labelled(label: str, texts: list[str]) -> Iterator[_Row]:
 
 
 def _machine(machine: Machine) -> str:
-    which = "this machine" if machine.is_this else "ANOTHER MACHINE, allowed by the target"
+    other = "ANOTHER MACHINE" if machine.is_hit else "another machine, which is only asked how it is"
+    which = "this machine" if machine.is_this else f"{other}, allowed by the target"
     return f"{machine.host}: {which} ({', '.join(machine.because)})"
 
 

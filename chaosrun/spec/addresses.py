@@ -38,6 +38,11 @@ class Address(NamedTuple):
     if_so: str
     """What must be true for a host beyond this machine to be allowed."""
 
+    @property
+    def is_hit(self) -> bool:
+        """Load or a fault reaches it; otherwise it is only asked how it is."""
+        return self.if_so != _LOOK
+
 
 def addresses_of(experiment: Experiment) -> Iterator[Address]:
     """Every address in the experiment, in the order of the target's keys, the method, the rollbacks and the guards.

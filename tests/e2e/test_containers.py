@@ -48,7 +48,7 @@ def test_another_experiment_runs_against_the_containers_by_their_target_file(tmp
         ROOT / "experiments" / "latency-toxiproxy.yaml",
         ROOT / "experiments" / "targets" / "compose-toxiproxy.yaml",
     )
-    options = ("--target", target, "--profile", "smoke", "--format", "json")
+    options = ("--target", target, "--profile", "smoke", "--format", "json", "--yes")
     finished = conclusive(experiment, *options, reports=tmp_path, env=running.env)
     assert finished.code == 0, finished.err + "\n".join(finished.result["reasons"])
     [fault] = finished.result["faults"]

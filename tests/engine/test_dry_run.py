@@ -208,12 +208,12 @@ def test_a_run_that_goes_on_or_left_something_open_refuses_as_it_would_a_run(
 def test_another_machine_is_told_with_the_keys_that_name_it(tmp_path: Path) -> None:
     (tmp_path / "e.yaml").write_text(
         "title: t\nsteady_state: {load: {a: {protocol: mt5, clients: 1}}}\n"
-        'target: {url: "ws://192.0.2.7/", allow: [192.0.2.7], ready: {tcp: "127.0.0.1:1"}}\n'
+        'target: {url: "ws://192.0.2.7/", allow: [192.0.2.7, 192.0.2.8], ready: {tcp: "192.0.2.8:1"}}\n'
     )
     seen = of(tmp_path / "e.yaml", report_dir=tmp_path)
-    assert {each.host: (each.is_this, each.because) for each in seen.machines} == {
-        "192.0.2.7": (False, ("target.url",)),
-        "127.0.0.1": (True, ("target.ready.tcp",)),
+    assert {each.host: (each.is_this, each.is_hit, each.because) for each in seen.machines} == {
+        "192.0.2.7": (False, True, ("target.url",)),
+        "192.0.2.8": (False, False, ("target.ready.tcp",)),
     }
     assert seen.is_asked_about
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chaosrun.errors import SpecError
-from chaosrun.preflight import beyond, reached, refuse_elsewhere
+from chaosrun.preflight import hit_elsewhere, reached, refuse_elsewhere
 from chaosrun.spec.loader import Loaded, load_experiment
 
 EXPERIMENT = """\
@@ -58,7 +58,7 @@ def test_another_machine_that_the_environment_names_is_refused_unless_allowed(
     assert "`allow: [10.9.8.7]`" in told
     allowed = loaded(tmp_path, allow="10.9.8.7")
     refuse_elsewhere(allowed, environment)
-    assert {each.host for each in beyond(reached(allowed, environment))} == {"10.9.8.7"}
+    assert hit_elsewhere(reached(allowed, environment)) == ("10.9.8.7",)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,15 @@ def test_another_machine_that_the_environment_names_is_refused_unless_allowed(
 def test_what_is_here_needs_no_leave(tmp_path: Path, environment: dict[str, str]) -> None:
     here = loaded(tmp_path)
     refuse_elsewhere(here, environment)
-    assert not beyond(reached(here, environment))
+    assert not hit_elsewhere(reached(here, environment))
+
+
+def test_who_is_only_asked_how_it_is_is_not_hit(tmp_path: Path) -> None:
+    text = (EXPERIMENT % ("127.0.0.1", "10.9.8.7")).replace("  proxy:", '  ready: {tcp: "10.9.8.7:1"}\n  proxy:')
+    (tmp_path / "e.yaml").write_text(text + 'stop_when: [{http: "http://10.9.8.7/"}]\n')
+    machines = reached(load_experiment(tmp_path / "e.yaml"), {})
+    assert [each.where for each in machines if each.host == "10.9.8.7"] == ["target.ready.tcp", "stop_when.0.http"]
+    assert not hit_elsewhere(machines)
 
 
 def test_a_toxiproxy_of_the_environment_that_the_experiment_does_not_take_is_not_reached(tmp_path: Path) -> None:

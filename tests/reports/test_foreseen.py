@@ -47,7 +47,7 @@ PLAN = Foreseen(
     proxy=None,
     probe_every_s=0.01,
     connect_every_s=0.25,
-    machines=(Machine(host="staging.example.com", is_this=False, because=("target.url",)),),
+    machines=(Machine(host="staging.example.com", is_this=False, is_hit=True, because=("target.url",)),),
     is_asked_about=True,
     load=(Load(group="accounts", clients=1500, protocol="mt5", requests_per_s=1500.0, ramp_s=3.0, workers=1),),
     phases=(Phase(name="start", planned_s=None), Phase(name="recovery", planned_s=30.0, at_most=True)),
