@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,11 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import psutil
 import pytest
 from e2e_running import TINY, Finished, chaosrun, come_to, free_port
 
 from chaosrun.recorded import read_run
 from chaosrun.records import Burnt
+from chaosrun.reports.terminal import render
+from chaosrun.scoring.result import Result
 
 SECRET = "hunter2-of-the-guards"
 
@@ -29,6 +34,8 @@ def stopped(finished: Finished) -> tuple[Burnt, dict[str, Any]]:
     assert result["verdict"] == "aborted"
     assert result["stopped_by"].startswith(f"stop_when: {burnt.guard}")
     assert f"stopped: {result['stopped_by']}" in result["reasons"]
+    summary = render(msgspec.convert(result, Result), finished.folder, width=400)
+    assert f"! stopped: {result['stopped_by']}" in summary
     assert finished.left_behind() == []
     return burnt, result
 
@@ -135,35 +142,60 @@ def test_a_share_of_the_requests_ends_the_run_in_the_outage(tmp_path: Path) -> N
     assert [fault["undone"] for fault in result["faults"]] == [True]
 
 
-BUSY = "import time\nheld = bytearray(64 << 20)\nprint('up', flush=True)\nwhile True: sum(range(10000))\n"
+BUSY = """\
+import time
+held = bytearray(64 << 20)
+print("up", flush=True)
+while True:
+    until = time.process_time() + 0.02
+    while time.process_time() < until:
+        pass
+    time.sleep(0.02)
+"""
+
+
+def busy(tmp_path: Path, role: dict[str, Any]) -> Path:
+    """An experiment without a service, whose one role is given."""
+    path = tmp_path / "busy.yaml"
+    target = {"url": f"ws://127.0.0.1:{free_port()}/ws", "roles": {"app": role}}
+    path.write_text(TINY.read_text().replace("target:\n  reference: mt5-bridge\n", f"target: {json.dumps(target)}\n"))
+    return path
+
+
+def used(path: Path, entry: str) -> Burnt:
+    """What a guard on the role read. The load would go on for an hour."""
+    sets = ("method=[]", "timing.warmup=1h", "timing.max_duration=2h")
+    run = chaosrun(path, "--format", "json", *guard(entry, *sets), reports=path.parent / "reports")
+    burnt, _ = stopped(run.finish())
+    assert burnt.of == "app"
+    return burnt
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("entry", "least"),
-    [
-        ("{metric: cpu, role: app, above: 10%, for: 3s}", 0.1),
-        ("{metric: memory, role: app, above: 50MB, burn: {share: 30%, long: 10s}}", 50e6),
-    ],
-)
-def test_what_a_role_uses_ends_the_run(tmp_path: Path, entry: str, least: float) -> None:
-    """A process that takes all the CPU it gets, and 64 MiB. There is no service: nothing else is guarded."""
+def test_the_memory_of_a_role_ends_the_run(tmp_path: Path) -> None:
+    """A process of chaosrun's own that holds 64 MiB."""
     program = tmp_path / "busy.py"
     program.write_text(BUSY)
-    port = free_port()
-    path = tmp_path / "busy.yaml"
-    role = {"command": ["nice", "-n", "19", sys.executable, str(program)], "ready": {"log": "up"}}
-    target = {"url": f"ws://127.0.0.1:{port}/ws", "roles": {"app": role}}
-    path.write_text(TINY.read_text().replace("target:\n  reference: mt5-bridge\n", f"target: {json.dumps(target)}\n"))
-    finished = chaosrun(
-        *(path, "--format", "json"),
-        *guard(entry, "method=[]", "timing.warmup=1h", "timing.max_duration=2h"),
-        reports=tmp_path / "reports",
-    ).finish()
-    burnt, result = stopped(finished)
-    assert burnt.of == "app"
-    assert burnt.value is not None and burnt.value > least
-    assert "drain" in phases(result)
+    role = {"command": [sys.executable, str(program)], "ready": {"log": "up"}}
+    burnt = used(busy(tmp_path, role), "{metric: memory, role: app, above: 50MB, burn: {share: 30%, long: 10s}}")
+    assert burnt.value is not None and burnt.value > 50e6
+    assert burnt.shares is not None and min(burnt.shares) >= 0.3
+
+
+@pytest.mark.slow
+def test_the_cpu_of_a_process_that_was_found_ends_the_run_and_not_the_process(tmp_path: Path) -> None:
+    """It takes half a core, where the machine has that much to give."""
+    program = tmp_path / "busy.py"
+    program.write_text(BUSY)
+    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == b"up\n"
+            role = {"process": {"name": psutil.Process(process.pid).name(), "cmdline_contains": [str(program)]}}
+            burnt = used(busy(tmp_path, role), "{metric: cpu, role: app, above: 3%, for: 3s}")
+            assert burnt.value is not None and burnt.value > 0.03
+            assert process.poll() is None
+        finally:
+            process.kill()
 
 
 @pytest.mark.slow
