@@ -10,6 +10,7 @@ from pathlib import Path
 from instants import Instant
 from lanes import Done
 from shots import Shot
+from watched_run import ROOT
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "live" / "vm"))
 
@@ -19,7 +20,7 @@ from vm_parts import CannotBeHad
 __all__ = ["CannotBeHad", "KillsInAMachine"]
 
 STORY = Path(__file__).with_name("in_machine.py")
-_BOOT_S = 180
+_BOOT_S = 240
 _KILL_S = 60
 """The processor is emulated: a second of work takes some ten."""
 
@@ -42,7 +43,9 @@ class KillsInAMachine:
     def run(self, done: Done) -> None:
         done.hit[self.fault] = "the loopback device of a virtual machine; by a process with the fault and no load"
         command = [sys.executable, str(STORY), str(self.kills), str(self.seed)]
-        code = machine().run(command, self.folder, within_s=_BOOT_S + _KILL_S * self.kills)
+        code = machine().run(
+            command, self.folder, within_s=_BOOT_S + _KILL_S * self.kills, env={"PYTHONPATH": str(ROOT)}
+        )
         if code:
             raise RuntimeError((self.folder / "output").read_text()[-4000:])
         for told in json.loads((self.folder / "facts.json").read_text()):

@@ -176,7 +176,7 @@ def _wait_until_clean(stage: Stage, tag: str, family: set[seen.Who], since: floa
     """Look until nothing has been left for `STAYS_CLEAN_S`, for `CLEAN_WITHIN_S`; times are those since when."""
     looks: list[tuple[str, Callable[[], list[str]]]] = [
         ("undone", stage.standing),
-        ("clean", lambda: _orphans(stage, tag, family)),
+        ("clean", lambda: orphans(stage, tag, family)),
         ("clean", stage.unwell),
     ]
     undone: float | None = None
@@ -200,7 +200,7 @@ def _wait_until_clean(stage: Stage, tag: str, family: set[seen.Who], since: floa
         time.sleep(_LOOK_EVERY_S)
 
 
-def _orphans(stage: Stage, tag: str, family: set[seen.Who]) -> list[str]:
+def orphans(stage: Stage, tag: str, family: set[seen.Who]) -> list[str]:
     """Processes that the run has left: those that were below it, and those that carry its tag."""
     ours = {each for each in (*family, *seen.carrying(TAG, tag)) if seen.is_there(each) and not stage.is_service(each)}
     return [f"process {seen.shown([each])}" for each in sorted(ours)]

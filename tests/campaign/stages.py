@@ -14,7 +14,7 @@ import tempfile
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
@@ -52,7 +52,7 @@ class Stage(ABC):
             ends.callback(shutil.rmtree, self.state)
             self._ends = ends
             self._begin()
-            _until(lambda: not self.unwell(), f"the service at port {self.port} is up")
+            wait_until(lambda: not self.unwell(), f"the service at port {self.port} is up")
             self._ends = ends.pop_all()
         return self
 
@@ -210,10 +210,10 @@ class Toxiproxy(Found):
         )
         self._ends.callback(server.wait)
         self._ends.callback(server.kill)
-        _until(lambda: self._ask("GET", "/version") is not None, "the Toxiproxy answers")
+        wait_until(lambda: self.ask("GET", "/version") is not None, "the Toxiproxy answers")
         somewhere = {"name": "theirs", "listen": f"127.0.0.1:{free_port()}", "upstream": "127.0.0.1:9"}
-        self._ask("POST", "/proxies", somewhere)
-        self._ask("POST", "/proxies/theirs/toxics", {"name": "slow", "type": "latency", "attributes": {"latency": 5}})
+        self.ask("POST", "/proxies", somewhere)
+        self.ask("POST", "/proxies/theirs/toxics", {"name": "slow", "type": "latency", "attributes": {"latency": 5}})
         self._theirs = self._proxies().get("theirs")
         assert self._theirs
 
@@ -236,9 +236,9 @@ class Toxiproxy(Found):
         return [f"proxy {', '.join(proxies)} is left"] if proxies else super().unwell()
 
     def _proxies(self) -> dict[str, Any]:
-        return json.loads(self._ask("GET", "/proxies") or b"{}")  # type: ignore[no-any-return]
+        return json.loads(self.ask("GET", "/proxies") or b"{}")  # type: ignore[no-any-return]
 
-    def _ask(self, method: str, path: str, body: object = None) -> bytes | None:
+    def ask(self, method: str, path: str, body: object = None) -> bytes | None:
         connection = http.client.HTTPConnection("127.0.0.1", self.api, timeout=5)
         try:
             connection.request(method, path, None if body is None else json.dumps(body))
@@ -278,7 +278,10 @@ def _original() -> str | None:
     return shutil.which("toxiproxy-server") or shutil.which("toxiproxy-server", path=str(CACHE))
 
 
-def _until(holds: Any, what: str) -> None:
+def wait_until(holds: Callable[[], object], what: str) -> None:
+    """Raises:
+    TimeoutError: it does not hold within `_UP_WITHIN_S`.
+    """
     end = time.monotonic() + _UP_WITHIN_S
     while not holds():
         if time.monotonic() > end:
