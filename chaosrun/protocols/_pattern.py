@@ -20,6 +20,7 @@ from chaosrun.errors import UsageError
 from chaosrun.protocols._message import MISSING, UNREADABLE, Get, Reader, segments
 from chaosrun.protocols._template import Fill, Lookup, Template, hex_bytes, is_word, pieces, unquoted
 from chaosrun.protocols._values import integer
+from chaosrun.spec.expression import wrong_expression
 
 NO_VIEW: Final = None
 
@@ -137,10 +138,10 @@ class TextPattern(Pattern):
                 raise UsageError(f"unknown {{{word}}} in {text!r}; a capture is a named group: (?P<{word}>...)")
             source += f"(?P<_{len(words)}>.+?)"
             words.append(word)
-        try:
-            self._regex = re.compile(source)
-        except re.error as error:
-            raise UsageError(f"{text!r} is not a regular expression: {error}") from error
+        wrong = wrong_expression(source)
+        if wrong is not None:
+            raise UsageError(wrong)
+        self._regex = re.compile(source)
         self._words = words
         self.words = frozenset(words)
         self.captures = frozenset(name for name in self._regex.groupindex if not name.startswith("_"))

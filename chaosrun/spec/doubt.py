@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from chaosrun.spec.nodes import Path
 
-_MOST_FINDINGS: Final = 500
+_MOST_FINDINGS: Final = 300
 """Each is held against all before it: of thousands, the first are enough to mend."""
 
 
@@ -29,6 +29,9 @@ class Doubt:
     paths: set[Path] = field(default_factory=set)
     vague: set[Path] = field(default_factory=set)
     """Parts that hold what an override was meant to change: they are wrong by themselves, but not because of others."""
+    _around: set[Path] = field(default_factory=set)
+    """Every part that holds one of either; of as many of them as there were at `_seen`."""
+    _seen: tuple[int, int] = (0, 0)
 
     def __bool__(self) -> bool:
         return bool(self.paths or self.vague)
@@ -42,8 +45,12 @@ class Doubt:
 
     def touches(self, path: Path) -> bool:
         """Whether any of the part is in doubt."""
-        near = self.paths | self.vague
-        return any(each[: len(path)] == path[: len(each)] for each in near)
+        if self._seen != (len(self.paths), len(self.vague)):  # both only ever grow
+            self._seen = (len(self.paths), len(self.vague))
+            self._around = {each[:length] for each in self.paths | self.vague for length in range(len(each) + 1)}
+        return path in self._around or any(
+            path[:length] in self.paths or path[:length] in self.vague for length in range(len(path))
+        )
 
 
 def sure(findings: Iterable[Finding], doubt: Doubt) -> Iterator[Finding]:

@@ -11,12 +11,17 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from itertools import combinations, product
+from typing import Any, Final, NamedTuple
 
 _MOST: Final = 2000
 """Characters of an expression."""
-_MANY: Final = 16
-"""Turns of a repeat from which it counts as endless: twice as many ways with every turn."""
+_MANY: Final = 4
+"""Turns of a repeat beyond which it counts as endless: each multiplies the ways by the length of the text."""
+_IN_A_ROW: Final = 10
+"""Parts of no fixed length that may match the same text: each multiplies the ways by the text's length."""
+_MOST_WAYS: Final = 10
+_MOST_UNITS: Final = 200
 _LETTERS: Final = frozenset(range(256))
 """The characters that are looked at, by number: what tells two turns apart is among them."""
 
@@ -47,6 +52,11 @@ def wrong_expression(text: str) -> str | None:
         return f"{text!r} is not a regular expression: {error}"
     except (OverflowError, RecursionError):
         return f"{text!r} is not a regular expression: its repeats are too many, or too deep within one another"
+    if _is_long_row(parts):
+        return (
+            f"{text!r} has more than {_IN_A_ROW} parts of no fixed length that may match the same text; put something "
+            "between them that no part can match, as in [a-z]+,[a-z]+"
+        )
     if _runs_away(parts):
         return (
             f"{text!r} repeats what is itself of no fixed length, so some texts would hold it up for ever; put "
@@ -55,41 +65,106 @@ def wrong_expression(text: str) -> str | None:
     return None
 
 
-def _runs_away(parts: list[Part]) -> bool:
-    """Whether there is an endless repeat whose turns cannot be told apart."""
+def _runs_away(parts: list[Part], turns: int = 1) -> bool:
+    """Whether there is an endless repeat whose turns cannot be told apart, within as many `turns` of others."""
     for operator, given in parts:
-        if operator in (_op.MAX_REPEAT, _op.MIN_REPEAT) and given[1] > _MANY and _is_vague(_flat(list(given[2]))):
+        repeat = operator in (_op.MAX_REPEAT, _op.MIN_REPEAT)
+        within = turns * max(1, given[1]) if repeat else turns
+        if repeat and within > _MANY and _is_vague(list(given[2]), again=given[1] > 1):
             return True
-        if any(_runs_away(inner) for inner in _inside(operator, given)):
+        if any(_runs_away(inner, within) for inner in _inside(operator, given)):
             return True
     return False
 
 
-def _is_vague(turn: list[Part]) -> bool:
-    """Whether the same text can be one turn or several: it varies, and nothing in it marks where it ends."""
-    varying = frozenset[int]()
-    vague = False
-    for operator, given in turn:
-        if operator in (_op.MAX_REPEAT, _op.MIN_REPEAT) and given[0] < given[1]:
-            varying |= _letters(list(given[2]))
-            vague = True
+def _is_vague(turn: list[Part], *, again: bool) -> bool:
+    """Whether one text can be a turn, or with `again` two turns after another, in more ways than one."""
+    ways = _ways(_flat(turn))
+    if len(ways) > _MOST_WAYS or any(len(way) > _MOST_UNITS for way in ways):
+        return True  # nobody writes such a thing
+    after = ways if again else [[]]
+    return any(_in_a_row([*way, *other]) > 1 for way in ways for other in after) or any(
+        _alike([*one, *then], [*other, *next_])
+        for one, other in combinations(ways, 2)
+        for then, next_ in product(after, after)
+    )
+
+
+def _is_long_row(parts: list[Part]) -> bool:
+    """Whether too many parts follow one another that vary, with nothing between them that tells where one ends."""
+    flat = _flat(parts)
+    units = [unit for part in flat for unit in (_ways([part])[0] if part[0] is not _op.BRANCH else [_vague_unit(part)])]
+    return _in_a_row(units) > _IN_A_ROW or any(_is_long_row(inner) for part in flat for inner in _inside(*part))
+
+
+class _Unit(NamedTuple):
+    """What stands in a row: characters, of which it takes one, or with `varies` as many as it likes."""
+
+    letters: frozenset[int]
+    varies: bool = False
+    may_be_nothing: bool = False
+
+
+def _ways(parts: list[Part]) -> list[list[_Unit]]:
+    """The parts as rows, one for every choice."""
+    ways: list[list[_Unit]] = [[]]
+    for part in parts:
+        operator, given = part
+        one = _of_one(part)
+        if one is not None:
+            more = [[_Unit(one)]]
         elif operator is _op.BRANCH:
-            choices = [_flat(list(choice)) for choice in given[1]]
-            varying |= frozenset().union(*(_letters(choice) for choice in choices))
-            vague = vague or any(map(_is_vague, choices)) or _overlap(choices)
-    marks = [_of_one(part) for part in turn]
-    return vague and not any(mark is not None and mark.isdisjoint(varying) for mark in marks)
+            more = [way for choice in given[1] for way in _ways(_flat(list(choice)))]
+        elif operator in (_op.MAX_REPEAT, _op.MIN_REPEAT) and given[0] == given[1]:
+            body = _ways(_flat(list(given[2])))
+            more = [[*way, *way] for way in body] if given[1] > 1 else body
+        elif operator in (_op.AT, _op.ASSERT, _op.ASSERT_NOT):
+            continue
+        else:
+            more = [[_vague_unit(part)]]
+        ways = [[*way, *end] for way in ways[: _MOST_WAYS + 1] for end in more[: _MOST_WAYS + 1]]
+        if len(ways) > _MOST_WAYS or len(ways[0]) > _MOST_UNITS:
+            break
+    return ways
 
 
-def _overlap(choices: list[list[Part]]) -> bool:
-    """Whether two choices can begin alike, so that one may be the beginning of the other."""
-    seen = frozenset[int]()
-    for choice in choices:
-        first = _letters(choice[:1])
-        if not choice or not first.isdisjoint(seen):
+def _vague_unit(part: Part) -> _Unit:
+    kept = part[0] in (_op.ATOMIC_GROUP, _op.POSSESSIVE_REPEAT)  # never split again
+    return _Unit(_letters([part]), varies=not kept, may_be_nothing=not _needs(part))
+
+
+def _in_a_row(row: list[_Unit]) -> int:
+    """The most units that vary, overlap, and have nothing between them that none of them takes."""
+    most = count = 0
+    taken = frozenset[int]()
+    for letters, varies, _ in row:
+        if varies:
+            count = count + 1 if not letters.isdisjoint(taken) else max(count, 1)
+            taken |= letters
+        elif letters.isdisjoint(taken):
+            count, taken = 0, frozenset()
+        most = max(most, count)
+    return most
+
+
+def _alike(one: list[_Unit], other: list[_Unit]) -> bool:
+    """Whether a text can begin in both ways: no character tells which one it is."""
+    for place, (left, right) in enumerate(zip(one, other, strict=False)):
+        if _first(one[place:]).isdisjoint(_first(other[place:])):
+            return False
+        if left.varies or right.varies:
             return True
-        seen |= first
-    return False
+    return True
+
+
+def _first(row: list[_Unit]) -> frozenset[int]:
+    """Every character that a row can begin with."""
+    found = frozenset[int]()
+    for unit in row:
+        found |= unit.letters
+        if not unit.may_be_nothing:
+            break
+    return found
 
 
 def _flat(parts: list[Part]) -> list[Part]:
@@ -98,6 +173,18 @@ def _flat(parts: list[Part]) -> list[Part]:
     for operator, given in parts:
         flat.extend(_flat(list(given[-1])) if operator is _op.SUBPATTERN else [(operator, given)])
     return flat
+
+
+def _needs(part: Part) -> bool:
+    """Whether it takes one character at least."""
+    operator, given = part
+    if operator in (_op.MAX_REPEAT, _op.MIN_REPEAT, _op.POSSESSIVE_REPEAT):
+        return bool(given[0] > 0 and any(map(_needs, given[2])))
+    if operator is _op.SUBPATTERN:
+        return any(map(_needs, given[-1]))
+    if operator is _op.BRANCH:
+        return all(any(map(_needs, choice)) for choice in given[1])
+    return _of_one(part) is not None
 
 
 def _inside(operator: Any, given: Any) -> Iterator[list[Part]]:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
     PlainSerializer,
     PlainValidator,
+    Strict,
     Tag,
     WithJsonSchema,
 )
@@ -22,14 +24,16 @@ from chaosrun.spec.base import (
     Count,
     Duration,
     File,
+    Headers,
     Later,
+    Line,
     Many,
     Model,
     Name,
     Rate,
     Size,
     Span,
-    Text,
+    Title,
     problem,
 )
 from chaosrun.spec.limit import Criterion
@@ -64,7 +68,7 @@ class Reconnect(Model):
 
     first: Duration = 100 * MILLISECOND
     max: Span = 5 * SECOND
-    factor: Annotated[float, Field(ge=1)] = 2.0
+    factor: Annotated[float, Field(ge=1, le=1000)] = 2.0
     jitter: Literal["full", "equal", "none"] = "full"
     """full: uniform in [0, delay]; equal: in [delay/2, delay]; none: the delay itself."""
     seed: int = 1
@@ -78,14 +82,14 @@ class Reconnect(Model):
 class Channels(Model):
     """What the clients subscribe to: `per_client` names of the list each, dealt round."""
 
-    list: Annotated[Many[str], Field(min_length=1)]
+    list: Annotated[tuple[str, ...], Strict(False), Field(min_length=1, max_length=10_000)]
     per_client: Count = 1
 
 
 class Accounts(Model):
     """A table of accounts, a row per client; its columns are `{account.COLUMN}`."""
 
-    csv: str
+    csv: Line
     exhausted: Literal["cycle", "fail"] = "cycle"
     """What happens when there are more clients than rows."""
 
@@ -118,6 +122,12 @@ ProtocolOrName = Annotated[
 ]
 
 
+def _message(size: int) -> int:
+    if size > 2**30:
+        raise problem("size", f"{units.format_size(size)} is too much to take in at once; at most 1GiB")
+    return size
+
+
 class Group(Model):
     """A group of like clients."""
 
@@ -139,11 +149,11 @@ class Group(Model):
     reconnect: Reconnect = Reconnect()
     channels: Channels | None = None
     accounts: Accounts | None = None
-    headers: dict[str, Text] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
     transport: Literal["picows", "websockets"] = "picows"
-    workers: Count = 1
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Processes that share the group's clients."""
-    max_message: Size = 16 * 2**20
+    max_message: Annotated[Size, AfterValidator(_message)] = 16 * 2**20
     open_timeout: Span = 30 * SECOND
     """How long one attempt to connect may take, handshake and opening conversation each."""
     http: Later = None
@@ -188,7 +198,7 @@ class Group(Model):
 class SteadyState(File):
     """Load, and what is true of it while all is well."""
 
-    title: str = ""
-    load: Annotated[dict[Name, Group], Field(min_length=1)]
+    title: Title = ""
+    load: Annotated[dict[Name, Group], Field(min_length=1, max_length=100)]
     hypothesis: Many[Criterion] = ()
     """Judged in the baseline and again in `verify`, unless a criterion says otherwise."""

@@ -10,7 +10,7 @@ import re
 from difflib import get_close_matches
 from typing import Final
 
-from chaosrun.spec.compose import Refused, compose
+from chaosrun.spec.compose import MAX_DEPTH, Refused, compose
 from chaosrun.spec.doubt import Doubt
 from chaosrun.spec.nodes import Mapping, Mark, Node, Path, Problem, Scalar, Sequence, show_path, walk
 from chaosrun.spec.secret import MASK
@@ -22,7 +22,7 @@ FREE_NAMED = frozenset(
 misspelt group is an error and not a new group."""
 
 _LONGEST_WORD: Final = 100
-_MOST_KNOWN: Final = 300
+_MOST_KNOWN: Final = 100
 """Comparing words takes long: of a longer list only the first are looked at, and shown."""
 _SHOWN: Final = 40
 
@@ -45,6 +45,8 @@ def split_path(text: str) -> tuple[str, ...]:
         if match is None or not match[1]:
             raise Misplaced(f"{text!r} is not a path; write a.b.c, with a literal dot as \\.")
         parts.append(re.sub(r"\\(.)", r"\1", match[1]))
+        if len(parts) > MAX_DEPTH:
+            raise Misplaced(f"a path of more than {MAX_DEPTH} parts leads nowhere; write a.b.c")
         if not match[2]:
             return tuple(parts)
         at = match.end()

@@ -73,7 +73,7 @@ def test_every_shipped_experiment_loads_with_all_of_its_profiles(path: Path) -> 
 
 def test_every_shipped_steady_state_loads_alone_and_in_an_experiment() -> None:
     for path in sorted((ROOT / "steady_state").glob("*.yaml")):
-        assert load_steady_state(path).hypothesis
+        assert load_steady_state(path).load
         load_experiment(ROOT / "experiments" / "control-noop.yaml", sets=(f"steady_state={path}",))
 
 
@@ -98,7 +98,7 @@ hypothesis:
     with pytest.raises(SpecError) as caught:
         load_steady_state(file)
     assert [problem.removeprefix(str(file)) for problem in caught.value.problems] == [
-        f":1:55: load.a.accounts.csv: cannot read {tmp_path / 'nowhere.csv'}: No such file or directory",
+        f":1:55: load.a.accounts.csv: cannot read {tmp_path / 'nowhere.csv'}: there is no such file",
         ":3:14: hypothesis.0.metric: no metric 'usabel'; did you mean 'usable'?",
         ":4:40: hypothesis.1.max: 70 is a bare number, and cpu is a share; write 70%",
     ]

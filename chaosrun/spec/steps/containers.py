@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from chaosrun.spec.base import Line
 from chaosrun.spec.steps.base import EndingStep, RoleStep, SustainedStep
 
 
@@ -24,5 +25,5 @@ class ContainerNetworkStep(RoleStep, SustainedStep):
     """Cuts a container off from a network."""
 
     fault: Literal["container_network"]
-    network: str | None = None
+    network: Line | None = None
     """None: the only one that it is in."""
