@@ -76,9 +76,7 @@ def _end_processes(folder: str, runner: Identity | None) -> None:
     """SIGKILL to all that a run started and owes an end, and to the tools of its runner, which must be dead. Blocks."""
     # What may not be killed keeps nothing from being undone.
     with contextlib.suppress(OSError, ChaosrunError):
-        kill_tagged({RUN_TAG: folder})
-        if runner is not None:
-            kill_tagged(tools_of(runner))
+        kill_tagged({RUN_TAG: folder}, *([] if runner is None else [tools_of(runner)]))
 
 
 def set_right(

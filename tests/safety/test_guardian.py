@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from guarded_runner import Story
 
-from chaosrun.identity import Identity, identify, is_alive, send_signal, thread_states, wait_gone
+from chaosrun.identity import Identity, identify, is_alive, send_signal, thread_states, tools_of, wait_gone
 from chaosrun.journal import JOURNAL
 from chaosrun.processes import GUARDIAN_TAG, RUN_TAG
 from chaosrun.recorded import read_lines
@@ -125,6 +125,7 @@ def test_with_its_runner_killed_the_guardian_undoes_what_is_open_the_last_first_
     assert Index.here().runs() == [], "and the run is no longer in the index of open runs"
 
 
+@pytest.mark.slow
 def test_it_does_not_undo_again_what_the_run_has_undone(
     tmp_path: Path, victims: Victims, tell: Callable[[Story], Told]
 ) -> None:
@@ -135,6 +136,7 @@ def test_it_does_not_undo_again_what_the_run_has_undone(
     assert undone(run.folder) == ["f0"]
 
 
+@pytest.mark.slow
 def test_it_ends_with_a_run_that_says_so_and_leaves_the_rest_alone(
     tmp_path: Path, tell: Callable[[Story], Told]
 ) -> None:
@@ -144,6 +146,7 @@ def test_it_ends_with_a_run_that_says_so_and_leaves_the_rest_alone(
     assert Index.here().runs() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_signals_that_end_a_run_do_not_end_its_guardian(
     tmp_path: Path, victims: Victims, tell: Callable[[Story], Told], number: signal.Signals
@@ -157,6 +160,7 @@ def test_signals_that_end_a_run_do_not_end_its_guardian(
     assert wait_gone(guardian, PATIENCE_S)
 
 
+@pytest.mark.slow
 def test_told_to_end_it_tells_its_run_and_still_guards_it(
     tmp_path: Path, victims: Victims, tell: Callable[[Story], Told]
 ) -> None:
@@ -168,6 +172,7 @@ def test_told_to_end_it_tells_its_run_and_still_guards_it(
     wait_for(lambda: not is_frozen(frozen), "it goes on")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_is_killed_and_then_undone(
     tmp_path: Path, victims: Victims, tell: Callable[[Story], Told]
 ) -> None:
@@ -181,6 +186,7 @@ def test_a_run_that_was_stopped_is_killed_and_then_undone(
     assert any("said nothing for 3 s" in line.text for line in read_lines(run.folder).of(Note))
 
 
+@pytest.mark.slow
 def test_a_run_is_told_that_its_guardian_was_killed_or_is_frozen(tmp_path: Path, tell: Callable[[Story], Told]) -> None:
     killed = tell(Story(folder=str(tmp_path / "killed")))
     send_signal(killed.guardian, signal.SIGKILL)
@@ -197,13 +203,15 @@ def test_what_carries_the_tag_of_the_run_is_killed_even_if_nobody_wrote_it_down(
     folder = tmp_path / "run"
     leaked, other = victims.one(**{RUN_TAG: str(folder)}), victims.one(**{RUN_TAG: str(tmp_path / "another")})
     run = tell(Story(folder=str(folder)))
-    guardian = run.guardian
+    guardian, tool = run.guardian, victims.one(**tools_of(run.identity))
     run.process.kill()
     assert wait_gone(leaked, PATIENCE_S)
+    assert wait_gone(tool, PATIENCE_S), "a tool of the runner's, which could act after the undo"
     assert wait_gone(guardian, PATIENCE_S)
     assert is_alive(other)
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_gone_keeps_nothing_from_being_undone(
     tmp_path: Path, victims: Victims, tell: Callable[[Story], Told]
 ) -> None:
@@ -215,6 +223,7 @@ def test_a_folder_that_is_gone_keeps_nothing_from_being_undone(
     wait_for(lambda: not is_frozen(frozen), "it goes on")
 
 
+@pytest.mark.slow
 def test_its_surroundings_are_its_own(tmp_path: Path, tell: Callable[[Story], Told]) -> None:
     run = tell(Story(folder=str(tmp_path / "run")))
     guardian = run.guardian
