@@ -18,18 +18,14 @@ _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 def clean(text: str) -> str:
     """One line in which every unsafe character is spelt out: ESC becomes `\\x1b`, a line end a space."""
-    return "".join(" " if char in "\n\r\t" else spelt(char) if category(char) in _UNSAFE else char for char in text)
+    return "".join(" " if char in "\n\r\t" else _spelt(char) if category(char) in _UNSAFE else char for char in text)
 
 
 def brief(text: str, most: int = LONGEST) -> str:
-    """The beginning of `text`, cleaned: at most `most` characters of it, and a sign where there were more."""
-    return clean(text) if len(text) <= most else f"{clean(text[:most])}…"
+    """The beginning of `text`, cleaned: at most `most` characters, and a sign where there were more."""
+    told = clean(text[:most])
+    return told if len(text) <= most and len(told) <= most else f"{told[:most]}…"
 
 
-def safe(text: str) -> bool:
-    """Whether nothing in it need be spelt out; quick for plain names."""
-    return text.isprintable() or not any(category(char) in _UNSAFE for char in text)
-
-
-def spelt(char: str) -> str:
+def _spelt(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")

@@ -32,7 +32,7 @@ def parsed(body: bytes) -> Any:
         raise Problem(400, "bad request body: EOF")
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, f"bad request body: {error}") from error
 
 

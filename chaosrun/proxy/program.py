@@ -73,7 +73,8 @@ async def _serve(
     alarm = Alarm(loop)
     proxies = Collection(Surroundings(alarm, seed, allow_remote, room=_room()))
     api = Api(proxies)
-    server = await loop.create_server(lambda: HttpClient(api), sock=sock)
+    clients: dict[HttpClient, None] = {}
+    server = await loop.create_server(lambda: HttpClient(api, clients), sock=sock)
     say()
     await _program.until_stopped(die_with_stdin=die_with_stdin)
     server.close()

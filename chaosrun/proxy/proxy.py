@@ -154,7 +154,7 @@ class Proxy:
     def _rest(self, why: str) -> None:
         """Lets nobody in for a moment: the kernel keeps them waiting, and the API stays within reach."""
         if not self._said:
-            sys.stderr.write(f"proxy {self.name}: {why}\n")
+            sys.stderr.write(f"proxy {self.name!r}: {why}\n")
             self._said = True
         assert self._listener is not None
         loop = asyncio.get_running_loop()
