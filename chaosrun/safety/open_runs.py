@@ -201,9 +201,9 @@ def _unusable(directory: Path, why: str) -> Unwritable:
 
 def _refusal(key: str, other: OpenRun, state: State) -> NotNow | Dirty:
     if state == "alive":
-        return NotNow(
-            f"{key} is held by a run that goes on (process {other.runner.pid}, {other.folder}); wait until it has ended"
-        )
+        goes_on = f"a run that goes on (process {other.runner.pid}, {other.folder}); wait until it has ended"
+        put_right = f"a run that was cut off, and is being undone now ({other.folder}); try again in a moment"
+        return NotNow(f"{key} is held by {goes_on if is_alive(other.runner) else put_right}")
     left = "left something open" if state == "open" else "was cut off, and its folder is gone"
     return Dirty(
         f"{key}: an earlier run ({other.title!r}) {left}, so that nothing would be measured as it is; "

@@ -150,3 +150,9 @@ def test_a_lock_ends_with_its_holder_though_a_child_of_it_lives(tmp_path: Path) 
         child.kill()
     assert again is not None
     again.release()
+
+
+def test_a_run_that_its_guardian_sees_to_still_holds_its_target(index: Index, tmp_path: Path) -> None:
+    index.claim(a_run(tmp_path / "first", "container a"))
+    with somebody_acts_for(tmp_path / "first"), pytest.raises(NotNow, match="is being undone now"):
+        index.claim(a_run(tmp_path / "second", "container a"))
