@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from chaosrun.errors import UsageError
+from chaosrun.reports._safe_text import clean
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -79,15 +81,17 @@ def one_experiment(path: Path) -> Path:
     Raises:
         UsageError: it is not there, with what is there instead; or it is a folder.
     """
-    if path.is_dir():
+    name = clean(str(path))
+    # The methods of a path raise where its name is longer than a name can be.
+    if os.path.isdir(path):  # noqa: PTH112
         raise UsageError(
-            f"{path}: running a whole folder is not yet available; name one experiment of it (chaosrun list {path})"
+            f"{name}: running a whole folder is not yet available; name one experiment of it (chaosrun list {name})"
         )
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110
         from difflib import get_close_matches  # noqa: PLC0415 - only for errors
 
-        there = [str(other) for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        close = get_close_matches(str(path), there, n=1)
+        beside = path.parent.glob("*.y*ml") if os.path.isdir(path.parent) else ()  # noqa: PTH112
+        close = get_close_matches(str(path), [str(other) for other in beside if other != path], n=1)
         hint = f"did you mean {close[0]}?" if close else "`chaosrun list` shows the experiments of a folder"
-        raise UsageError(f"{path}: there is no such file; {hint}")
+        raise UsageError(f"{name}: there is no such file; {clean(hint)}")
     return path
