@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
+
+from chaosrun.commands._session import Session
 
 PROGRAM = """
 import asyncio, gc, threading
@@ -37,3 +41,21 @@ def test_what_nobody_caught_is_told_without_secrets(ending: str) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM + ending], capture_output=True, text=True, check=False)
     assert "RuntimeError: lost ***" in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_defect_is_told_and_kept_without_secrets(
+    debug: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    session = Session()
+    session.debug = debug
+    session.secrets.add("hunter2-horse")
+    try:
+        raise RuntimeError("lost hunter2-horse, or aHVudGVyMi1ob3JzZQ==")
+    except RuntimeError as error:
+        session.complain_of_defect(error)
+    told = capsys.readouterr().err + "".join(path.read_text() for path in tmp_path.iterdir())
+    assert "lost ***, or" in told
+    assert "hunter2" not in told
+    assert "aHVudGVyMi1ob3JzZ" not in told, "in the line of the source that is quoted, too"
