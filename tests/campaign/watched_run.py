@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from instants import Course, Mark
+from instants import TIED, Course, Mark
 from seen import Who, command_line, family
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 _PHASE = re.compile(r" phase +name=(\w+)")
 _FAULT = re.compile(r" fault +.*what=(called|confirmed|unconfirmed|undone|failed)")
+_INTENT = re.compile(rb'"type":"intent","t":\d+,"undo":\{"id":"fault-')
+"""Of the fault. A link through somebody else's Toxiproxy has one, too."""
 _SAME = {"unconfirmed": "confirmed", "failed": "undone"}
 _LOOK_EVERY_S = 0.001
 
@@ -80,7 +82,7 @@ class WatchedRun:
 
     def _intent(self) -> float | None:
         journal = self.journal
-        return time.monotonic() if journal is not None and b'"type":"intent"' in journal.read_bytes() else None
+        return time.monotonic() if journal is not None and _INTENT.search(journal.read_bytes()) is not None else None
 
     @property
     def journal(self) -> Path | None:
@@ -103,6 +105,9 @@ class WatchedRun:
         origin_s = lines[0]["origin_ns"] / 1e9 - self.began
         marks = [Mark("begun", 0.0)]
         for line in lines:
-            if line["type"] in ("phase", "intent", "called", "confirmed", "removed", "undone"):
-                marks.append(Mark(line.get("name", line["type"]), origin_s + line["t"] / 1e9))
+            at_s = origin_s + line["t"] / 1e9
+            if line["type"] == "phase":
+                marks.append(Mark(line["name"], at_s))
+            elif line["type"] in TIED and line.get("undo", line)["id"].startswith("fault-"):
+                marks.append(Mark(line["type"], at_s))
         return Course(sorted(marks, key=lambda mark: mark.at_s), time.monotonic() - self.began)
