@@ -87,13 +87,13 @@ class KillsOfAFault:
             stage.__exit__()
 
     def _aims(self, course: Course) -> Iterator[tuple[Victim, Instant]]:
-        for instant in planned(course, self.kills, (self.seed, self.fault)):
-            yield "runner", instant
         rng = random.Random(repr((self.seed, self.fault, "guardian")))
-        for number in range(max(1, self.kills // 10)):
-            line = STANDS[number % len(STANDS)]
-            yield "guardian", tied(course, line, rng)
-            yield "both", tied(course, line, rng)
+        for number, instant in enumerate(planned(course, self.kills, (self.seed, self.fault))):
+            yield "runner", instant
+            if number % 10 == min(9, self.kills - 1):
+                line = STANDS[number // 10 % len(STANDS)]
+                yield "guardian", tied(course, line, rng)
+                yield "both", tied(course, line, rng)
 
 
 def in_lanes(jobs: Sequence[Job], lanes: int) -> Done:
