@@ -1,6 +1,7 @@
 """A service that speaks the mt5 bridge's protocol and then does to its clients what no service should: bare asyncio.
 
-`python hostile.py PORT MANNER` serves until its standard input ends; `Hostile(MANNER)` is the same within a test.
+`python hostile.py PORT MANNER POLITE` serves until it is ended, each connection politely for its first POLITE messages;
+`Hostile(MANNER)` is the same within a test.
 """
 
 from __future__ import annotations
@@ -48,8 +49,6 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
-        self.deaf = False
-        """It reads nothing any more."""
 
     async def accept(self) -> str:
         """Complete the handshake; its request line."""
@@ -177,10 +176,9 @@ class Hostile:
 
     def __init__(self, manner: str, port: int = 0) -> None:
         self.manner = MANNERS[manner]
-        self.polite_pings = 0
-        """So many pings of each connection are answered politely."""
+        self.polite_for = 0
+        """So many messages of each connection are answered politely."""
         self.port = port
-        self.seen = count()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -213,19 +211,18 @@ class Hostile:
                 case "subscribe":
                     await client.say(json.dumps({"type": "subscribed", "channels": asked["channels"]}).encode())
                 case "ping":
-                    if number >= self.polite_pings:
+                    if number >= self.polite_for:
                         await self.manner(client, asked)
                     await client.say(json.dumps({"type": "pong", "id": asked["id"]}).encode())
 
 
-async def main(port: int, manner: str) -> None:
+async def main(port: int, manner: str, polite_for: int) -> None:
     service = Hostile(manner, port)
+    service.polite_for = polite_for
     await service.start()
     print("ready", ESCAPES, flush=True)
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
