@@ -228,7 +228,8 @@ class Opened(Record, frozen=True, kw_only=True):
 
 
 class Closed(Record, frozen=True, kw_only=True):
-    """An opened connection ended. `cause`: rst, fin, close, ping_timeout, deadline, protocol, ours, injected, other."""
+    """An opened connection ended. `cause`: rst, fin, close, ping_timeout, deadline, protocol, unread, ours,
+    injected, other."""
 
     g: int
     c: int
