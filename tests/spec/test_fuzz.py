@@ -136,6 +136,37 @@ KEYS = sorted(
 )
 
 
+def values_by_key() -> dict[Step, list[Any]]:
+    """What stands at each key in the shipped experiments."""
+    seen: dict[Step, list[Any]] = {}
+    for path in SHIPPED:
+        for at in places(tree(path)):
+            value = found(tree(path), at)
+            if value not in seen.setdefault(at[-1], []):
+                seen[at[-1]].append(value)
+    return seen
+
+
+BY_KEY = values_by_key()
+LIKE = {
+    "s": ("1m30s", "0.5h", "90s", "1500ms", "1000000us", "2000000µs", "10s"),
+    "%": ("5 %", "0.5%", "100%", 0.05, 1),
+    "/s": ("2/s", "1/30s", "0.5/s", "1k/s", "60/m", "none"),
+}
+
+
+@st.composite
+def varied(draw: st.DrawFn) -> Any:
+    """A shipped experiment with values that others of them have at the same key, or the same in another spelling."""
+    value = deepcopy(tree(draw(st.sampled_from(SHIPPED))))
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.sampled_from([at for at in places(value) if at[-1] in BY_KEY]))
+        old = found(value, at)
+        alike = [new for unit, spelt in LIKE.items() if str(old).endswith(unit) for new in spelt]
+        found(value, at[:-1])[at[-1]] = deepcopy(draw(st.sampled_from([*BY_KEY[at[-1]], *alike, *alike])))
+    return value
+
+
 @st.composite
 def torn(draw: st.DrawFn) -> bytes:
     """The bytes of a shipped or bad file, cut and put together anew."""
@@ -196,9 +227,15 @@ def test_a_changed_experiment_is_planned_or_refused(tmp_path: Path, value: Any) 
     try_tree(tmp_path, value)
 
 
+@quick
+@given(varied())
+def test_an_experiment_with_the_values_of_others_is_planned_or_refused(tmp_path: Path, value: Any) -> None:
+    try_tree(tmp_path, value)
+
+
 @pytest.mark.slow
 @long
-@given(mutated())
+@given(mutated() | varied())
 def test_a_changed_experiment_is_planned_or_refused_whatever_was_changed(tmp_path: Path, value: Any) -> None:
     try_tree(tmp_path, value)
 
