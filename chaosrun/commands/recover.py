@@ -12,9 +12,7 @@ from chaosrun.errors import Exit, NotNow
 
 
 @click.command("recover", short_help="Undo what a killed run left open.")
-@click.argument(
-    "folders", type=click.Path(path_type=Path, exists=True, file_okay=False), nargs=-1, metavar="[FOLDER]..."
-)
+@click.argument("folders", type=click.Path(path_type=Path), nargs=-1, metavar="[FOLDER]...")
 @click.option(
     "--format", "form", type=FORMAT, default="text", show_default=True, help="Lines for people, or one JSON object."
 )
@@ -37,7 +35,7 @@ def command(session: Session, *, folders: tuple[Path, ...], form: str) -> int:
 
     index = Index.here()
     known = index.runs() if not folders else []
-    wanted = [run for folder in folders for run in folders_of(folder)] or [Path(run.folder) for run in known]
+    wanted = [run for folder in folders for run in folders_of(folder, index)] or [Path(run.folder) for run in known]
     recovered = []
     for folder in wanted:
         try:

@@ -32,10 +32,9 @@ class Guarded:
         self._lifeline: Lifeline | None = None
         self._lock = Lock.take(folder / JOURNAL, within_s=1.0)
         self._index = Index.here()
+        self._run = OpenRun(folder=str(folder), title=title, runner=this_process(), keys=tuple(holds))
         try:
-            self._entry = self._index.claim(
-                OpenRun(folder=str(folder), title=title, runner=this_process(), keys=tuple(holds))
-            )
+            self._entry = self._index.claim(self._run)
         except BaseException:
             self._let_go()
             raise
@@ -69,9 +68,11 @@ class Guarded:
 
         Raises:
             Unavailable: it cannot, and why.
+            Unwritable: the index cannot be kept.
         """
         assert self._lifeline is not None
         await self._lifeline.ready()
+        self._index.arm(self._run)
 
     async def end(self, *, clean: bool) -> None:
         """The run has undone what it could, and said so in its journal.

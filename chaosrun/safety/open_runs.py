@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+from msgspec import structs
 
 from chaosrun.errors import Dirty, NotNow, Unwritable
 from chaosrun.identity import Identity, is_alive
@@ -41,6 +42,8 @@ class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
     runner: Identity
     keys: tuple[str, ...] = ()
     """What it takes for itself while it lasts."""
+    armed: bool = False
+    """Its guardian was ready: a fault may have been injected."""
 
     def state(self) -> State:
         """How it is now. Reads its journal unless somebody acts for it."""
@@ -53,7 +56,9 @@ class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
             lock.release()
             return "open" if leftovers.read(journal.read_bytes()).records else "closed"
         except OSError:
-            return "alive" if is_alive(self.runner) else "gone"
+            if is_alive(self.runner):
+                return "alive"
+            return "gone" if self.armed else "closed"
 
 
 def state_directory(environment: Mapping[str, str] = os.environ) -> Path:
@@ -111,6 +116,11 @@ class Index:
             if shared and state != "closed":
                 return _refusal(shared[0], other, state)
         return None
+
+    def arm(self, run: OpenRun) -> None:
+        """From now on a fault may be injected."""
+        with self._locked():
+            self._write(structs.replace(run, armed=True))
 
     def runs(self) -> list[OpenRun]:
         """All of them, without those that have nothing open any more."""

@@ -36,13 +36,14 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """What is not as it was, and why."""
 
 
-def folders_of(path: Path) -> list[Path]:
-    """The runs that a user means: a run folder, or all that lie in a folder such as that of a series.
+def folders_of(path: Path, index: Index) -> list[Path]:
+    """The runs that a user means: a run folder, be it gone, or all that lie in a folder such as that of a series.
 
     Raises:
         UsageError: there is none.
     """
-    found = [path] if (path / JOURNAL).exists() else sorted(each.parent for each in path.glob(f"*/{JOURNAL}"))
+    is_one = (path / JOURNAL).exists() or index.find(path.resolve()) is not None
+    found = [path] if is_one else sorted(each.parent for each in path.glob(f"*/{JOURNAL}"))
     if not found:
         raise UsageError(f"{path}: no {JOURNAL} here; name the folder of a run, or none: chaosrun recover")
     return [each.resolve() for each in found]

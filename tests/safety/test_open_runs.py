@@ -75,6 +75,7 @@ def test_a_run_whose_folder_is_gone_holds_its_target_until_it_is_recovered(index
     gone = a_run(tmp_path / "gone", "container b")
     for run in (alive, gone):
         index.claim(run)
+        index.arm(run)
         (Path(run.folder) / JOURNAL).unlink()
     with pytest.raises(NotNow):
         index.claim(a_run(tmp_path / "second", "container a"))
@@ -156,3 +157,11 @@ def test_a_run_that_its_guardian_sees_to_still_holds_its_target(index: Index, tm
     index.claim(a_run(tmp_path / "first", "container a"))
     with somebody_acts_for(tmp_path / "first"), pytest.raises(NotNow, match="is being undone now"):
         index.claim(a_run(tmp_path / "second", "container a"))
+
+
+def test_a_run_that_was_killed_before_a_fault_could_be_holds_nothing_though_its_folder_is_gone(
+    index: Index, tmp_path: Path
+) -> None:
+    index.claim(a_run(tmp_path / "first", "container a"))
+    (tmp_path / "first" / JOURNAL).unlink()
+    index.claim(a_run(tmp_path / "second", "container a"))

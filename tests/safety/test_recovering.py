@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -54,7 +55,9 @@ def killed_run(folder: Path, *records: Undo) -> Path:
     journal.close()
     with (folder / JOURNAL).open("ab") as file:
         file.write(b'{"w":"engine","n":')
-    Index.here().claim(OpenRun(folder=str(folder), title="A run", runner=NOBODY))
+    run = OpenRun(folder=str(folder), title="A run", runner=NOBODY)
+    Index.here().claim(run)
+    Index.here().arm(run)
     return folder
 
 
@@ -132,9 +135,12 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path, capsys: pytest.Captur
     assert "name the folder of a run" in capsys.readouterr().err
 
 
-def test_a_run_whose_journal_is_gone_is_told_and_forgotten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_a_run_whose_folder_is_gone_is_told_and_forgotten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], named: bool
+) -> None:
     folder = killed_run(tmp_path / "run", freezing(1, NOBODY))
-    (folder / JOURNAL).unlink()
-    assert run_command_line(["recover"]) == Exit.DIRTY
+    shutil.rmtree(folder)
+    assert run_command_line(["recover", *([str(folder)] if named else [])]) == Exit.DIRTY
     assert "its journal is gone" in capsys.readouterr().out
     assert run_command_line(["recover"]) == Exit.PASSED
