@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -333,6 +333,12 @@ class Clock(Record, frozen=True, kw_only=True):
     throttled: float | None = None
     """Time that the CPU quota of chaosrun's own control groups held its threads up since the last one, in shares of
     one core; None: there is no quota to be read."""
+
+
+OWN: Final = "chaosrun"
+"""The role of chaosrun's own processes in the samples: the runner and its children, less those that are roles."""
+OBSERVER: Final = "observer"
+"""The same, as criteria and guards call it."""
 
 
 class Resource(Record, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from chaosrun.load.live import FleetNow
 from chaosrun.load.wire import GroupLive
 from chaosrun.plan import GroupPlan
-from chaosrun.records import Resource
+from chaosrun.records import OBSERVER, OWN, Resource
 from chaosrun.scoring.histogram import Histogram
 from chaosrun.spec.guarded import OF_REQUESTS, OF_STREAMS
 
@@ -23,8 +23,6 @@ _SILENT_NS: Final = 2_000_000_000
 """The load is heard of five times a second: a picture that is older than this shows nothing any more."""
 _UNSAMPLED_NS: Final = 5_000_000_000
 """The same of the samples, which come once a second."""
-_OWN_NAMES: Final = {"observer": "chaosrun"}
-"""The role of chaosrun's own processes, as criteria and guards call it and as the sampler does."""
 
 
 class Reading(NamedTuple):
@@ -186,7 +184,7 @@ class RoleSight:
     """One role: a process, a container or a unit, found or started, with its children."""
 
     def __init__(self, role: str) -> None:
-        self._role = _OWN_NAMES.get(role, role)
+        self._role = OWN if role == OBSERVER else role
         self._was_seen = False
         self._sample: Resource | None = None
         self._blind = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from chaosrun.records import Resource
+from chaosrun.records import OBSERVER, OWN, Resource
 from chaosrun.scoring.connections import Connections
 from chaosrun.scoring.evidence import Evidence, GroupEvidence
 from chaosrun.scoring.phases import phase_span
@@ -125,7 +125,8 @@ class Window:
     @property
     def resources(self) -> Sequence[Resource]:
         """The role's samples, each of the second before its time."""
-        return [r for r in self.evidence.history.resources if r.role == self.role and self.start < r.t <= self.end]
+        role = OWN if self.role == OBSERVER else self.role
+        return [r for r in self.evidence.history.resources if r.role == role and self.start < r.t <= self.end]
 
     @property
     def cores(self) -> int:

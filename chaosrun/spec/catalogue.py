@@ -12,8 +12,6 @@ from chaosrun.plan import StreamPlan
 
 REFERENCES: dict[str, tuple[str, ...]] = {"mt5-bridge": ("server", "terminal")}
 """The embedded reference services and the roles that each brings."""
-OBSERVER = "observer"
-"""The role of chaosrun's own processes."""
 
 
 class Metric(Protocol):

@@ -13,9 +13,10 @@ from functools import cached_property
 from itertools import islice
 
 from chaosrun.errors import UsageError
+from chaosrun.records import OBSERVER
 from chaosrun.spec.accounts import read_accounts
 from chaosrun.spec.addresses import address_problems
-from chaosrun.spec.catalogue import OBSERVER, REFERENCES, Catalogue, Metric, Shape
+from chaosrun.spec.catalogue import REFERENCES, Catalogue, Metric, Shape
 from chaosrun.spec.check import locate
 from chaosrun.spec.doubt import Doubt, Finding, sure
 from chaosrun.spec.guard_rules import guard_problems, unreadable

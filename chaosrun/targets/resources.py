@@ -9,10 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from chaosrun.identity import Identity, Stat, all_stats
-from chaosrun.records import Resource
-
-OWN = "chaosrun"
-"""The role name of chaosrun's own processes: the runner and its children, less those that are roles."""
+from chaosrun.records import OWN, Resource
 
 _Key = tuple[int, float]
 

@@ -26,6 +26,12 @@ def test_cpu_is_the_mean_and_maximum_of_the_samples_of_a_role() -> None:
     assert value("memory_max", history, s(4), s(6), role="server") == 300
 
 
+def test_the_observer_is_what_chaosrun_itself_used() -> None:
+    history = replace(Story(group()).history(), resources=[Resource(t=s(5), role="chaosrun", cpu=0.3, memory=7)])
+    assert value("cpu", history, s(4), s(6), role="observer") == pytest.approx(0.3)
+    assert value("memory", history, s(4), s(6), role="observer") == 7
+
+
 def test_a_role_that_was_not_sampled_is_no_evidence() -> None:
     history = sampled((s(5), 0.2, 100))
     for name in ("cpu", "cpu_max", "memory", "memory_max", "memory_per_1000_connections"):
