@@ -8,6 +8,7 @@ Faults are planned in it as in a run, and do nothing else: there is no load to c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from types import MappingProxyType
 from chaosrun import reference, systemd
 from chaosrun.cutting import CutOff, CutOrder
 from chaosrun.effect import at_target
+from chaosrun.errors import Unavailable
 from chaosrun.faults._base import Role, Start
 from chaosrun.identity import Identity
 from chaosrun.processes import Selector, find
@@ -77,11 +79,7 @@ class NoClients:
 
 
 class Before:
-    """Implements `faults._base.World` for an experiment that is not run.
-
-    Raises, when made:
-        Unavailable: the Toxiproxy that the experiment asks for is not here.
-    """
+    """Implements `faults._base.World` for an experiment that is not run."""
 
     def __init__(self, loaded: Loaded) -> None:
         target = loaded.experiment.target
@@ -94,7 +92,11 @@ class Before:
         """The roles that the run starts."""
         service = reference.service(target.reference) if target.reference is not None else None
         self.url = f"ws://127.0.0.1{service.path}" if service is not None else model.reveal(target.url or "")
-        self.choice: Choice | None = None if target.proxy is None else choose(target.proxy.toxiproxy)
+        self.choice: Choice | None = None
+        """The Toxiproxy that the run would go through; None: it goes straight, or what is asked for is not here."""
+        if target.proxy is not None:
+            with suppress(Unavailable):  # which the doctor tells
+                self.choice = choose(target.proxy.toxiproxy)
         self.links: Mapping[str, Link] = MappingProxyType({} if self.choice is None else _links(target, self.choice))
 
     def address(self, role: str | None) -> str:

@@ -54,7 +54,7 @@ def foresee(
         needed: looks for what the experiment needs, as the doctor does.
 
     Raises:
-        UsageError, Unavailable, Unwritable: the run would be refused before anything of it could be foreseen.
+        UsageError, Unwritable: the run would be refused before anything of it could be foreseen.
     """
     preflight.refuse_elsewhere(loaded)
     experiment, plan = loaded.experiment, make_plan(loaded)

@@ -76,6 +76,7 @@ def test_its_json_is_alone_on_standard_output_and_holds_no_secret(chaosrun: Any,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_what_would_refuse_the_run_refuses_in_the_same_words_with_the_same_code(
     chaosrun: Any, experiment: Path, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_file_that_is_wrong_refuses_before_there_is_a_plan(chaosrun: Any, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_an_engine_elsewhere_is_refused_before_it_is_asked(chaosrun: Any, tmp_path: Path) -> None:
     file = tmp_path / "e.yaml"
     file.write_text(
@@ -113,6 +115,8 @@ def test_an_engine_elsewhere_is_refused_before_it_is_asked(chaosrun: Any, tmp_pa
 # ---- the yes --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_without_a_terminal_another_machine_is_reached_only_with_yes(chaosrun: Any, tmp_path: Path) -> None:
     file = written(tmp_path, f"{ELSEWHERE}:9", allow=ELSEWHERE)
     refused = chaosrun(file, env={"TOKEN": SECRET})
@@ -129,6 +133,7 @@ def test_without_a_terminal_another_machine_is_reached_only_with_yes(chaosrun: A
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("answer", "code", "told"),
     [
@@ -155,14 +160,14 @@ def test_on_a_terminal_the_plan_is_shown_and_asked_about_once(
         assert not (tmp_path / "reports").exists()
         os.write(ours, answer)
         said = until(ours, told.encode())
-        assert process.wait(60) == code
+        assert process.wait(200) == code
         assert process.stdout is not None
         assert process.stdout.read() == b"", "standard output is for what comes of the run"
     assert told in said
     os.close(ours)
 
 
-def until(terminal: int, wanted: bytes, within_s: float = 60.0) -> str:
+def until(terminal: int, wanted: bytes, within_s: float = 200.0) -> str:
     """What was written there, up to and with what is waited for."""
     seen, end = b"", time.monotonic() + within_s
     while wanted not in seen and time.monotonic() < end:

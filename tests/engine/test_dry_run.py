@@ -162,6 +162,18 @@ def test_a_program_that_is_not_there_is_told_by_its_fault(tmp_path: Path) -> Non
     assert seen.faults[0].hits == (f"whatever this does, in {Path.cwd()}: no-such-program",)
 
 
+def test_a_toxiproxy_that_is_not_here_keeps_nobody_from_seeing_the_rest(
+    tmp_path: Path, word: str, sleepers: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    missing = Need(name="toxiproxy", state="missing", found="no toxiproxy-server", needed_for="the way to server")
+    (tmp_path / "e.yaml").write_text((EXPERIMENT % (Path(sys.executable).name, word)).replace("embedded", "binary"))
+    seen = of(tmp_path / "e.yaml", report_dir=tmp_path, needs=(missing,))
+    assert "the way to server: toxiproxy: no toxiproxy-server" in seen.refused
+    assert (seen.proxy, seen.faults[2].hits) == (None, ())
+    assert seen.faults[0].hits
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_refuses_with_its_own_code(tmp_path: Path, word: str) -> None:
     tmp_path.chmod(0o755)
