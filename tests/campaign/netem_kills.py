@@ -20,7 +20,7 @@ from vm_parts import CannotBeHad
 __all__ = ["CannotBeHad", "KillsInAMachine"]
 
 STORY = Path(__file__).with_name("in_machine.py")
-_BOOT_S = 240
+_BOOT_S = 480
 _KILL_S = 60
 """The processor is emulated: a second of work takes some ten."""
 
