@@ -30,6 +30,8 @@ CLIENTS = 20
 OPEN_TIMEOUT_S = 0.5
 FROZEN = "frozen"
 FROZEN_S = 2.5
+REST_S = 4.0
+"""What comes back on a busy machine has been well for `stable_for` when the next fault comes."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _plan(cases: Sequence[Case], group: dict[str, Any], backlog: int) -> tuple[S
     setup = Setup(
         clients=CLIENTS,
         requests="4/s",
-        method=[step for each in cases for step in (noop(each.name), pause(each.lasts + 2.5))],
+        method=[step for each in cases for step in (noop(each.name), pause(each.lasts + REST_S))],
         group={"ramp": {"over": "1s", "start": 1}, "connect_within": "4s"} | group,
         recovery={"window": "1s", "stable_for": "1s"},
         timing={"after": "5s"},
@@ -139,8 +141,11 @@ def _of_case(run: Measured, name: str, case: Case, number: int) -> Iterator[Read
     episodes = {episode.fault_start: episode for episode in run.evidence.recovery.episodes}
     episode = episodes.get(starts[number])
     note, doubted = str(run.folder), _is_doubted(run)
+    # Where a busy machine let the clients back too late to have been well for `stable_for` before the next fault, both
+    # are one episode, and the run says so: what was noticed of this one alone is not told.
+    joined = episode is None and any(f"fault-{number + 1}" in each.faults for each in episodes.values())
     noticed = None if episode is None else {tag: by.count for tag, by in episode.noticed.items()}
-    yield exact(f"{name}: noticed", noticed, {case.noticed: CLIENTS}, flagged=doubted, note=note)
+    yield exact(f"{name}: noticed", noticed, {case.noticed: CLIENTS}, flagged=doubted or joined, note=note)
     connections = measure_connections(run.history, 0, starts[number], starts[number + 1])
     lost = {case.noticed: CLIENTS} if case.ends else {}
     yield exact(f"{name}: connections lost", dict(connections.by_cause), lost, flagged=doubted, note=note)
