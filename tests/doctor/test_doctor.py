@@ -239,7 +239,7 @@ def test_a_process_of_another_user_may_be_watched_and_not_hit(tmp_path: Path, fa
 
 
 def test_clients_need_descriptors_and_ports(tmp_path: Path) -> None:
-    states = _needs(tmp_path, "{reference: mt5-bridge}", clients=300_000)
+    states = _needs(tmp_path, "{reference: mt5-bridge}", clients=90_000)
     assert states["local ports"] == "limited"
 
 

@@ -43,7 +43,8 @@ def feed(client: Client, after_handshake: bool, pieces: list[bytes]) -> None:
         served = asyncio.Event()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
+            # RuntimeError: what uvloop has to say of a connection that the peer has ended meanwhile.
+            with contextlib.suppress(OSError, RuntimeError):
                 if after_handshake:
                     await Peer(reader, writer).accept()
                 for piece in pieces:
