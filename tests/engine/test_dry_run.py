@@ -207,7 +207,7 @@ def test_a_run_that_goes_on_or_left_something_open_refuses_as_it_would_a_run(
     assert own is not None
     runner = own if runner_lives else replace(own, start_time=own.start_time - 1)
     Index(state).claim(
-        OpenRun(folder=str(tmp_path / "gone"), title="t", runner=runner, keys=("port 9 of this machine",))
+        OpenRun(folder=str(tmp_path / "gone"), title="t", runner=runner, keys=("port 9 of this machine",), armed=True)
     )
     seen = foreseen(tmp_path, word)
     (told,) = seen.refused

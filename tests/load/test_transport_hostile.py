@@ -38,14 +38,17 @@ BREACHES = {
 def test_a_breach_is_named_at_once_though_the_server_goes_on_sending(client: Client, breach: str) -> None:
     data, code = BREACHES[breach]
     codes = code if isinstance(code, tuple) else (code,)
+    gone = threading.Event()
 
     def script(peer: Peer) -> None:
         peer.accept()
         peer.receive()
         peer.sock.sendall(data)
-        with contextlib.suppress(Gone):
+        try:
             while True:
                 peer._write(b"\0" * 65536)
+        except Gone:
+            gone.set()
 
     async def scenario() -> None:
         seen = Recorder()
@@ -54,6 +57,7 @@ def test_a_breach_is_named_at_once_though_the_server_goes_on_sending(client: Cli
         cause, told = await seen.end()
         assert (cause, told in codes) == ("protocol", True), (cause, told)
         assert seen.messages == []
+        assert await asyncio.to_thread(gone.wait, 10), "nothing takes what it sends any more"
 
     with ScriptedServer(script) as server:
         client.run(scenario)
