@@ -28,6 +28,8 @@ PATIENCE_S = 600.0
 TRIES = 3
 """A baseline that was not steady, on a machine as slow as this one, lets no fault in: then there is nothing to tell."""
 INCONCLUSIVE = 3
+GOES_ON = 75
+"""Its guardian looks at everything once more, a moment later."""
 MEASURED = 9
 OURS = "504c:"
 Facts = dict[str, Any]
@@ -157,17 +159,25 @@ def stopped() -> Facts:
 
 
 def killed() -> Facts:
-    """A run that is killed while the fault stands; then its undo, by a process that knows nothing but its journal."""
+    """A run that is killed while the fault stands, and what its guardian makes of that."""
     run, _ = come_to("confirmed")
+    facts: Facts = {"during": queues()}
     run.process.kill()
     run.process.wait()
-    facts: Facts = {"left": queues()}
+    began = time.monotonic()
+    while OURS in queues() and time.monotonic() < began + PATIENCE_S:
+        time.sleep(0.1)
+    facts |= {"gone_after_s": time.monotonic() - began, "after": queues()}
     [folder] = run.reports.glob("2*")
-    command = [sys.executable, str(Path(__file__)), "take_away", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, cwd=ROOT)
-    facts |= {"undo": done.returncode, "undo_err": done.stderr[-2000:], "after": queues()}
-    again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, cwd=ROOT)
-    facts |= {"undo_again": again.returncode, "after_again": queues()}
+    # The index of open runs is of no use here: the folder tells.
+    command = [sys.executable, "-m", "chaosrun", "recover", str(folder), "--format", "json"]
+    for name in ("recover", "again"):
+        while True:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, cwd=ROOT)
+            if done.returncode != GOES_ON or time.monotonic() > began + PATIENCE_S:
+                break
+            time.sleep(1)
+        facts |= {name: done.returncode, f"{name}_told": done.stdout + done.stderr[-2000:]}
     keep(run)
     return facts
 
