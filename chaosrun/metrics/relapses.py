@@ -1,4 +1,7 @@
-"""`relapses`: how often the service was in tolerance again after an impact and did not stay there, in all episodes."""
+"""`relapses`: how often the service was in tolerance again after an impact and did not stay there, in all episodes.
+
+One that slowness hides, because there was no tolerance to relapse from, makes the outage longer instead.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,6 @@ METRICS = (
         up=False,
         meaning="stretches in tolerance after an impact that ended, of at least max(1 s, window), in all episodes",
         needs=needs("lag", "journal", "prober", "effect"),
-        slow_is_worse=False,  # a relapse that is out of tolerance already is none
         measure=measure,
         per="run",
         windowed=False,

@@ -377,7 +377,6 @@ def test_what_missed_its_limit_while_cpu_was_stolen_is_unknown_and_not_failed(
     ("metric", "limits"),
     [
         ("detection", {"max": 60}),
-        ("relapses", {"max": 9}),
         ("server_ready", {"max": 60}),
         ("ttr", {"min": 0.001}),
         ("response_p99", {"min": 0, "max": 60}),
@@ -389,6 +388,14 @@ def test_what_stolen_cpu_may_have_made_better_is_unknown_though_it_kept_its_limi
     history = planned(crash().history(), criterion(metric, **limits))
     assert scored(history).criteria[0].outcome is True
     assert scored(stolen_from(history)).criteria[0].outcome is None
+
+
+def test_that_nothing_relapsed_after_the_recovery_is_kept_though_cpu_was_stolen() -> None:
+    history = planned(crash().history(), *STEADY, within_ns=s(10), no_relapse=True)
+    assert scored(stolen_from(history)).verdict == "passed"
+    relapsed = planned(crash(s(14)).crash(s(19), s(20)).history(), criterion("relapses", max=0))
+    assert scored(relapsed).criteria[0].outcome is False
+    assert scored(stolen_from(relapsed)).criteria[0].outcome is None
 
 
 def test_a_share_that_stolen_cpu_may_have_brought_nearer_is_kept_where_all_of_them_kept_its_limit() -> None:
