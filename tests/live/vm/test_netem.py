@@ -25,6 +25,7 @@ STORIES = Path(__file__).with_name("stories.py")
 DELAY_S = 0.1
 """Of the experiment, in each direction."""
 OURS = "504c:"
+INCONCLUSIVE = 3
 Facts = dict[str, Any]
 
 
@@ -44,7 +45,7 @@ def test_the_smoke_profile_passes_delays_its_port_by_what_was_asked_and_no_other
     vm: Machine, tmp_path: Path
 ) -> None:
     facts = told(vm, "success", tmp_path)
-    assert facts["code"] == 0, facts["err"] + facts["out"]
+    assert facts["code"] in (0, INCONCLUSIVE), facts["err"] + facts["out"]
     assert OURS not in facts["before"]
     assert f"{OURS} root" in facts["during"]
     assert "netem" in facts["during"]
@@ -62,6 +63,10 @@ def test_the_smoke_profile_passes_delays_its_port_by_what_was_asked_and_no_other
     print(f"median of requests: {statistics.median(before):.4f} s before, {statistics.median(during):.4f} s during")
     assert min(during) >= 2 * DELAY_S * 0.99
     assert min(before) < DELAY_S
+    if facts["code"] == INCONCLUSIVE:
+        reasons = json.loads((tmp_path / "run" / "result.json").read_bytes())["reasons"]
+        assert any(reason.startswith("observer not sound") for reason in reasons), reasons
+        pytest.skip(f"all is so, but the host let this machine starve, so that its run proves nothing: {reasons[0]}")
 
 
 def round_trips(history: History) -> tuple[list[float], list[float]]:
