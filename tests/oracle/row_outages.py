@@ -21,8 +21,13 @@ FAST = False
 
 
 def run(size: Size, seed: int, scratch: Path) -> Iterable[Reading]:
-    """200 outages of 300 clients, or 5."""
+    """204 outages of 300 clients and 68 of 100, or 5.
+
+    300 that lose their connections in one moment keep a slow core busy for longer than the limit of the lag, so such
+    runs often flag themselves; those of 100 seldom do.
+    """
     many = [plan(300, 17, seed * 100 + number) for number in range(12)]
+    many += [plan(100, 17, seed * 100 + number) for number in range(12, 16)]
     # More at once than cores, and the machine would be measured.
     return measure_all(many if size == "full" else [plan(300, 5, seed)], readings, scratch, at_once=2)
 
@@ -35,13 +40,13 @@ def plan(clients: int, outages: int, seed: int) -> tuple[Setup, Script]:
         lasts = 0.05 * 20 ** draw.random()
         how, doors = draw.choice(["rst", "fin", "close"]), draw.choice(["shut", "reset", "503", "hole"])
         sections[f"outage {number}"] = (Outage(lasts=lasts, how=how, doors=doors),)
-        method += [noop(f"outage {number}"), pause(round(lasts + 1.5 + draw.random(), 3))]
+        method += [noop(f"outage {number}"), pause(round(lasts + 1.3 + draw.random() / 2, 3))]
     setup = Setup(
         clients=clients,
         requests="1/s",
-        group={"reconnect": {"first": "20ms", "max": "200ms", "seed": seed}},
+        group={"reconnect": {"first": "100ms", "max": "500ms", "seed": seed}},
         method=method,
-        recovery={"window": "1s", "stable_for": "1s"},
+        recovery={"window": "500ms", "stable_for": "500ms"},
         timing={"after": "2s"},
     )
     return setup, Script(sections=sections, seed=seed)
