@@ -28,6 +28,15 @@ from chaosrun.scoring.window import Window
 
 
 @dataclass(frozen=True)
+class Assessed:
+    """A run, what was seen in it, and what was made of that: all that a report is drawn from."""
+
+    began: Began
+    evidence: Evidence
+    result: Result
+
+
+@dataclass(frozen=True)
 class Baseline:
     """Whether a fault may be injected."""
 
@@ -43,6 +52,11 @@ def judge(history: History, began: Began) -> Result:
     Raises:
         UsageError: a criterion names a metric that is not installed here.
     """
+    return assess(history, began).result
+
+
+def assess(history: History, began: Began) -> Assessed:
+    """The same, with the evidence that it was made from."""
     cpus = began.environment.get("cpus", "")
     evidence = gather(history, cores=int(cpus) if cpus.isdecimal() else None)
     checks = [*check_observer(evidence), *check_baseline(evidence)]
@@ -55,7 +69,7 @@ def judge(history: History, began: Began) -> Result:
         dirt=dirt(history),
     )
     judgement = Judgement(verdict, criteria, checks)
-    return compose(evidence, began, judgement, find(evidence, judgement))
+    return Assessed(began, evidence, compose(evidence, began, judgement, find(evidence, judgement)))
 
 
 def baseline_holds(history: History) -> Baseline:

@@ -9,7 +9,7 @@ from pathlib import Path
 from chaosrun.commands._session import Session
 from chaosrun.commands._tables import colourful, width
 from chaosrun.engine import Outcome
-from chaosrun.reports.terminal import render
+from chaosrun.reports._terminal import render
 from chaosrun.scoring.result import encode
 
 

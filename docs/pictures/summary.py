@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from chaosrun.reports.terminal import render
+from chaosrun.reports._terminal import render
 from chaosrun.scoring.result import Result
 
 PICTURE = Path(__file__).parents[1] / "images" / "summary.svg"

@@ -19,7 +19,7 @@ from e2e_running import TINY, Finished, chaosrun, come_to, free_port
 
 from chaosrun.recorded import read_run
 from chaosrun.records import Burnt
-from chaosrun.reports.terminal import render
+from chaosrun.reports._terminal import render
 from chaosrun.scoring.result import Result
 
 SECRET = "hunter2-of-the-guards"

@@ -7,7 +7,7 @@ from pathlib import Path
 from hand_built import PASSED
 from msgspec.structs import replace
 
-from chaosrun.reports.terminal import render
+from chaosrun.reports._terminal import render
 from chaosrun.scoring.result import Result
 
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from chaosrun.errors import Exit
 from chaosrun.reports._safe_text import fit_encoding
-from chaosrun.reports.terminal import render
+from chaosrun.reports._terminal import render
 from chaosrun.scoring.repeats import Stop, Trial, combine
 from chaosrun.scoring.result import Result
 

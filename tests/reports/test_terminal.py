@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from chaosrun.reports._safe_text import fit_encoding
-from chaosrun.reports.terminal import render
+from chaosrun.reports._terminal import render
 from chaosrun.scoring.result import ClientDetection, Criterion, Detection, FaultReport, Finding, Result
 
 GOLDEN = Path(__file__).parent / "golden"
