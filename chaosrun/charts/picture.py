@@ -47,13 +47,14 @@ class Mark(Part, frozen=True, kw_only=True):
     label: str
     """In a few words, with what it is of: `impact of server dies`."""
     episode: int | None = None
+    """Its index in `recovery.episodes` of the result."""
 
 
 class Ribbon(Part, frozen=True, kw_only=True):
     """Clients by how they are, as step functions: row i holds from t[i] to t[i+1] (the last: to the picture's end).
 
-    planned = usable + degraded + down. Where steps were brought together, `usable` is the fewest of the stretch and
-    `usable_max` the most.
+    planned = usable + degraded + down. Where steps were brought together, a row is the worst moment of its stretch (the
+    most clients not usable), and `usable_max` the most that were usable in it.
     """
 
     t: list[Seconds]
@@ -89,7 +90,12 @@ class Heat(Part, frozen=True, kw_only=True):
     censored: list[int]
     """Bad ones whose user was still waiting at the end, per column; in no cell of `corrected`."""
     unanswered: list[int]
-    """Due ones without a service time (never sent, or never answered), per column; in no cell of `uncorrected`."""
+    """Without a service time (never sent, never answered, or by an error), per column; in no cell of `uncorrected`."""
+    left_out: list[int]
+    """Due ones that tell nothing (missed by the observer, or the run ended before their limit did), per column.
+
+    due = cells of `corrected` + censored + left_out = cells of `uncorrected` + unanswered + left_out.
+    """
     corrected_max_ms: list[float | None]
     uncorrected_max_ms: list[float | None]
     latency_limit_ms: float | None
@@ -121,7 +127,9 @@ class Waterfall(Part, frozen=True, kw_only=True):
     falls: list[Fall]
     affected: int
     """How many there are; more than there are `falls`: those shown are evenly spread over the order of return, with
-    the first, the last, and those that never came back among them."""
+    the first, the last, and some that never came back among them."""
+    never: int
+    """How many of the affected never came back while the episode was observed."""
 
 
 class Attempts(Part, frozen=True, kw_only=True):
@@ -138,10 +146,13 @@ class Loss(Part, frozen=True, kw_only=True):
     """One class of what was lost, in bins of when it was due (requests) or published (pushes)."""
 
     name: str
-    """A class of the ledger: lost_connected, lost_at_break, skipped_disconnected, replied_late, replied_error, ...; of
-    pushes: lost_connected, missed_disconnected, replayed, tail, conflated."""
+    """A class of the ledger. Of requests all but replied_in_time: lost_connected, lost_at_break, skipped_disconnected,
+    replied_late, replied_error, skipped_observer, in_flight_at_end; of pushes: lost_connected, missed_disconnected,
+    replayed, tail, conflated, in_flight_at_end."""
     of: Literal["requests", "pushes"]
     counts: list[int]
+    not_placed: int = 0
+    """Those in no bin; with them the counts add up to the ledger's."""
 
 
 class Losses(Part, frozen=True, kw_only=True):
@@ -155,7 +166,7 @@ class Losses(Part, frozen=True, kw_only=True):
     channel: str | None
     """Which channel `sequence` is of (the one with most messages); None: no numbered stream."""
     not_placed: int
-    """Lost copies of pushes that no receipt by anybody places in time: in no bin."""
+    """Copies of pushes that no receipt by anybody places in time: in no bin. The sum over the classes."""
 
 
 class Rates(Part, frozen=True, kw_only=True):
@@ -184,13 +195,16 @@ class GroupPicture(Part, frozen=True, kw_only=True):
 
 
 class RolePicture(Part, frozen=True, kw_only=True):
-    """CPU and memory of a role, a sample a second; brought together by their maxima where there are too many."""
+    """CPU and memory of a role, a sample a second; brought together by their maxima where there are too many.
+
+    A row of None stands where samples are missing: the role was down.
+    """
 
     name: str
     t: list[Seconds]
-    cpu_percent: list[float]
+    cpu_percent: list[float | None]
     """Of one core."""
-    memory_bytes: list[int]
+    memory_bytes: list[int | None]
 
 
 class ObserverPicture(Part, frozen=True, kw_only=True):

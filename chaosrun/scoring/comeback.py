@@ -77,14 +77,11 @@ def come_back(
     until = end if recovered is None else recovered
     for timeline, gap in zip(timelines, gaps, strict=True):
         signs = _Signs(history, timeline, gap)
-        for client in timeline.clients:
-            away = client.unusable(impact, until) if _was_usable(client, impact) else []
-            if away:
-                back = next((max(a, away[-1][1]) for a, b in client.usable if b > away[-1][1]), end)
-                if back < end:
-                    returned.append(signs.around(client.index, back))
-                else:
-                    unreturned.append(f"{timeline.group.name}-{client.index}")
+        for way in ways_back(timeline, impact, until, end):
+            if way.back is not None:
+                returned.append(signs.around(way.client.index, way.back))
+            else:
+                unreturned.append(f"{timeline.group.name}-{way.client.index}")
     affected = len(returned) + len(unreturned)
     counts = {"first": 1, "p50": rank(0.5, affected), "p90": rank(0.9, affected), "p99": rank(0.99, affected)}
     # The k-th of all lies between the k-th of the earliest and the k-th of the latest that each may be.
@@ -98,6 +95,29 @@ def come_back(
         errors={} if doubt is None else errors,
         **{name: max(0, ats[i] - since) for name, i in known.items()},
     )
+
+
+class Way(NamedTuple):
+    """What an affected client went through."""
+
+    client: ClientTimeline
+    lost: int
+    """Its first unusable instant at or after the impact."""
+    back: int | None
+    """When it was usable again after the last one before the recovery; None: never while the episode was observed."""
+
+
+def ways_back(timeline: GroupTimeline, impact: int, until: int, end: int) -> Iterator[Way]:
+    """The affected clients of a group by the definition of `come_back`, in the order of their index.
+
+    Args:
+        until: the recovery, or `end` where there was none.
+    """
+    for client in timeline.clients:
+        away = client.unusable(impact, until) if _was_usable(client, impact) else []
+        if away:
+            back = next((max(a, away[-1][1]) for a, b in client.usable if b > away[-1][1]), end)
+            yield Way(client, away[0][0], back if back < end else None)
 
 
 class _Signs:
