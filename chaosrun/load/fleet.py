@@ -25,6 +25,7 @@ from chaosrun.load.surroundings import environment
 from chaosrun.load.wire import (
     MAX_LINE,
     Account,
+    Answer,
     Cut,
     Cuts,
     Done,
@@ -41,6 +42,7 @@ from chaosrun.load.wire import (
     Sentinels,
     Setup,
     StopLoad,
+    Stopped,
     decode_report,
     line,
 )
@@ -51,7 +53,7 @@ START_WITHIN_S: Final = 30.0
 ORDER_WITHIN_S: Final = 10.0
 END_WITHIN_S: Final = 5.0
 STOP_AHEAD_NS: Final = 50_000_000
-"""How far ahead the end of the load is set, so that every worker hears of it before it comes."""
+"""How far ahead the end of the load is set, so that a worker that is not starved hears of it before it comes."""
 TAIL_BYTES: Final = 4096
 
 T = TypeVar("T")
@@ -76,7 +78,7 @@ class _Worker:
         self.trouble: ChaosrunError | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._waiting: deque[asyncio.Future[Done | Cuts]] = deque()
+        self._waiting: deque[asyncio.Future[Answer]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._tail = bytearray()
         self._finished = False
@@ -120,7 +122,7 @@ class _Worker:
         self._tasks = [asyncio.create_task(self._listen(reader)), asyncio.create_task(self._keep_tail())]
         await self.order(self.setup, START_WITHIN_S)
 
-    async def order(self, order: Order, within_s: float) -> Done | Cuts:
+    async def order(self, order: Order, within_s: float) -> Answer:
         """Have an order carried out; the answer to it.
 
         Raises:
@@ -132,7 +134,7 @@ class _Worker:
         if self._gone:
             raise WorkerLost(f"{self.name} has ended")
         assert self._writer is not None
-        answer: asyncio.Future[Done | Cuts] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         self._writer.write(line(order))
         try:
@@ -199,7 +201,7 @@ class _Worker:
                 self.snapshots.append(report)
                 self.heard = report.t
                 self.now(report.t - LIVE_SPAN_NS)
-            case Done() | Cuts():
+            case Done() | Cuts() | Stopped():
                 self._answer(report)
             case Failed(why=why, unavailable=unavailable):
                 self._answer(Unavailable(why) if unavailable else ChaosrunError(why))
@@ -208,7 +210,7 @@ class _Worker:
             case Fatal(why=why):
                 self._note(WorkerLost(f"{self.name}: {why}"))
 
-    def _answer(self, report: Done | Cuts | ChaosrunError) -> None:
+    def _answer(self, report: Answer | ChaosrunError) -> None:
         answer = self._waiting.popleft()
         if answer.done():
             return
@@ -333,9 +335,12 @@ class Fleet:
         It is `at_ns`, moved to where every worker can still obey: a slot already sent cannot be taken back.
         """
         at = max(at_ns or 0, self._now() + STOP_AHEAD_NS)
-        await self._rest(StopLoad(at=at))
-        await asyncio.sleep(max(0, at - self._now()) / S)
-        return at
+        answers = await self._rest(StopLoad(at=at))
+        agreed = max((each.at for each in answers if isinstance(each, Stopped)), default=at)
+        if agreed > at:  # a worker that was starved heard of it too late; the others serve what is due until then
+            await self._rest(StopLoad(at=agreed))
+        await asyncio.sleep(max(0, agreed - self._now()) / S)
+        return agreed
 
     async def drain(self, within_s: float | None = None) -> None:
         """Wait for the replies still owed (by default the reply time-out), ask for the heads, take leave politely."""
@@ -401,12 +406,12 @@ class Fleet:
                 await worker.order(Finish(), ORDER_WITHIN_S)
         await worker.end(END_WITHIN_S)
 
-    async def _all(self, order: Order, within_s: float = ORDER_WITHIN_S) -> list[Done | Cuts]:
+    async def _all(self, order: Order, within_s: float = ORDER_WITHIN_S) -> list[Answer]:
         return await _together(worker.order(order, within_s) for worker in self._workers)
 
-    async def _rest(self, order: Order, within_s: float = ORDER_WITHIN_S) -> None:
+    async def _rest(self, order: Order, within_s: float = ORDER_WITHIN_S) -> list[Answer]:
         """As `_all`, to those that are left: what they measured is ended in order, though one of them was lost."""
-        await _together(worker.order(order, within_s) for worker in self._workers if not worker.is_lost)
+        return await _together(worker.order(order, within_s) for worker in self._workers if not worker.is_lost)
 
     def _now(self) -> int:
         return time.monotonic_ns() - self._origin_ns

@@ -95,6 +95,8 @@ class Group:
         self._cursors: list[tuple[SlotCursor | SentinelCursor, Kind]] = []
         self._t0: int | None = None
         self._stop_at: int | None = None
+        self._served_until = 0
+        """No slot due at or after this time was served."""
         self._asked_head: set[int] = set()
         self._stale_after_ns = max((stream.stale_after_ns or STALE_AFTER_NS for stream in plan.streams), default=None)
         self.clients = [Client(self, c, load.identity(c)) for c in range(shard, plan.clients, shards)]
@@ -115,10 +117,16 @@ class Group:
         if self.asks and self._plan.sentinel_period_ns is not None and self.clients:
             self._follow(SentinelCursor(self._plan, begin, self._shard, self._shards), Kind.SENTINEL)
 
-    def stop(self, at: int) -> None:
-        """No slot is due at or after `at`; from then on nobody connects any more."""
-        self._stop_at = at
-        self.agenda.at(at, self._stop_connecting, None)
+    def stop(self, at: int) -> int:
+        """No slot is due at or after `at`; from then on nobody connects any more.
+
+        Returns the end that can be kept: it is later than `at` where slots due after it have been served already.
+        Called again, with a later end, what is due until then is served.
+        """
+        self._stop_at = max(at, self._served_until)
+        self.agenda.at(self._stop_at, self._stop_connecting, None)
+        self.settle_slots()
+        return self._stop_at
 
     def sever(self, c: int, how: How, code: int | None, due: int) -> Severed | None:
         """A fault cuts one client off; None: it has no open connection."""
@@ -262,6 +270,7 @@ class Group:
         while cursor.due < end:
             client, due, k = self.clients[cursor.client // self._shards], cursor.due, cursor.k
             cursor.advance()  # first: a slot that raises is not served again
+            self._served_until = max(self._served_until, due + 1)
             client.slot(due, kind, k)
 
     def _stop_connecting(self, _: None) -> None:

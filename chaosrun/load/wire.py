@@ -48,7 +48,10 @@ class Sentinels(Message, frozen=True, kw_only=True):
 
 
 class StopLoad(Message, frozen=True, kw_only=True):
-    """No slot is due at or after run time `at`; nobody connects any more."""
+    """No slot is due at or after run time `at`; nobody connects any more. Answered by `Stopped`.
+
+    A later one moves the end on to its own `at`.
+    """
 
     at: int
 
@@ -107,6 +110,15 @@ class Cuts(Message, frozen=True, kw_only=True):
     cuts: tuple[CutOff, ...]
 
 
+class Stopped(Message, frozen=True, kw_only=True):
+    """The oldest unanswered order is carried out: the load ends at run time `at`.
+
+    That is as ordered, or later: a slot that was served before the order came cannot be taken back.
+    """
+
+    at: int
+
+
 class Failed(Message, frozen=True, kw_only=True):
     """The oldest unanswered order could not be carried out, in words for the user."""
 
@@ -162,7 +174,8 @@ class Live(Message, frozen=True, kw_only=True):
     """Since the last snapshot."""
 
 
-Report = Done | Cuts | Failed | Fatal | Live
+Answer = Done | Cuts | Stopped
+Report = Answer | Failed | Fatal | Live
 
 _encode = msgspec.json.Encoder().encode
 decode_order = msgspec.json.Decoder(Order).decode

@@ -44,6 +44,7 @@ from chaosrun.load.wire import (
     Sentinels,
     Setup,
     StopLoad,
+    Stopped,
     decode_order,
     line,
 )
@@ -103,8 +104,7 @@ class Worker:
                 return self._severing.obey(order, self._groups)
             case StopLoad(at=at):
                 self._severing.mend_all()  # of a run that was stopped: what it still silences is owed its replies
-                for group in self._groups:
-                    group.stop(at)
+                return Stopped(at=max((group.stop(at) for group in self._groups), default=at))
             case Drain():
                 await self._drain(order)
             case Flush():

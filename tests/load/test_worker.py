@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from fleet_stage import MS, SECOND, Bridge, play
 
 from chaosrun.load.config import Backoff
+from chaosrun.load.wire import StopLoad
 from chaosrun.recorded import read_run
 from chaosrun.records import NONE, Kind, Status
 from chaosrun.scoring.pacing import due_times
@@ -56,6 +57,31 @@ def test_two_workers_record_together_what_one_would(tmp_path):
     assert_every_due_slot_has_one_row(run, history)
     assert sorted(opened.c for opened in history.opened) == list(range(13))
     assert {line.w: line.c % 2 for line in history.opened} == {"load-0": 0, "load-1": 1}
+
+
+def test_an_order_to_stop_that_comes_too_late_ends_all_workers_at_one_later_instant(tmp_path):
+    at_first = 0
+
+    async def during(run):
+        nonlocal at_first
+        await run.all_usable()
+        _, late = run.fleet._workers
+        give = late.order
+
+        async def delayed(order, within_s):
+            nonlocal at_first
+            if isinstance(order, StopLoad) and not at_first:
+                at_first = order.at
+                await asyncio.sleep(0.5)
+            return await give(order, within_s)
+
+        late.order = delayed
+
+    run, history = play(tmp_path, during, workers=2, drain_s=15)
+    assert run.stopped > at_first > 0
+    assert_every_due_slot_has_one_row(run, history)
+    beyond = {slot.client % 2 for slot in slots_of(history) if slot.due >= at_first}
+    assert beyond == {0, 1}, "who was told in time serves what is due until then too"
 
 
 def test_every_connect_is_followed_by_a_canary_repeated_until_one_is_good(tmp_path):
