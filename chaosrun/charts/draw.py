@@ -1,10 +1,37 @@
-"""From what is known of a run to its picture."""
+"""From what is known of a run to its picture, and from the picture to the bytes that a page carries.
+
+Everything is bounded: the more groups and roles there are, the coarser each is drawn.
+"""
 
 from __future__ import annotations
 
-from chaosrun.charts.picture import Picture
-from chaosrun.scoring.evidence import Evidence
+import msgspec
+
+from chaosrun.charts.bins import Bins, seconds
+from chaosrun.charts.heat import draw_heat
+from chaosrun.charts.losses import draw_losses
+from chaosrun.charts.marks import draw_faults, draw_marks, draw_phases
+from chaosrun.charts.observer import draw_observer
+from chaosrun.charts.picture import GroupPicture, Picture
+from chaosrun.charts.publishing import Feeds, read_feeds
+from chaosrun.charts.rates import draw_rates
+from chaosrun.charts.resources import draw_roles
+from chaosrun.charts.ribbon import draw_ribbon
+from chaosrun.charts.waterfall import draw_attempts, draw_waterfalls
+from chaosrun.scoring.evidence import Evidence, GroupEvidence
 from chaosrun.scoring.result import Result
+
+_BINS = 600
+_ROWS = 1200
+"""Of the ribbons together."""
+_COLUMNS = 300
+"""Of a heat map."""
+_CELLS = 8000
+"""Of the heat maps together."""
+_FALLS = 800
+"""Lines of the waterfalls together."""
+_SAMPLES = 2400
+"""Of the roles together."""
 
 
 def draw(evidence: Evidence, result: Result) -> Picture:
@@ -13,4 +40,46 @@ def draw(evidence: Evidence, result: Result) -> Picture:
     Args:
         result: of the same run; its recovery gives the marks, its observer what was left out.
     """
-    raise NotImplementedError
+    history = evidence.history
+    parts = max(1, len(evidence.groups))
+    bins = Bins.over(history.end, max(60, _BINS // parts))
+    feeds = read_feeds(history, evidence.groups, bins)
+    roles = len({sample.role for sample in history.resources})
+    return Picture(
+        end=seconds(history.end),
+        phases=draw_phases(history),
+        faults=draw_faults(history),
+        marks=draw_marks(evidence),
+        groups=[_group(evidence, group, own, bins, parts) for group, own in zip(evidence.groups, feeds, strict=True)],
+        roles=draw_roles(history, max(60, min(_BINS, _SAMPLES // max(1, roles)))),
+        observer=draw_observer(evidence, result, _BINS),
+    )
+
+
+def _group(evidence: Evidence, group: GroupEvidence, feeds: Feeds, bins: Bins, parts: int) -> GroupPicture:
+    history, timeline = evidence.history, group.timeline
+    episodes = evidence.recovery.episodes if evidence.recovery else ()
+    return GroupPicture(
+        name=group.plan.name,
+        kind=group.plan.kind,
+        clients=group.plan.clients,
+        ribbon=draw_ribbon(timeline, history.end, max(100, _ROWS // parts)),
+        heat=draw_heat(group, history.end, max(60, _COLUMNS // parts), _CELLS // parts),
+        waterfalls=list(
+            draw_waterfalls(history, timeline, episodes, max(4, _FALLS // (parts * max(1, len(episodes)))))
+        ),
+        attempts=draw_attempts(history, group.g, bins),
+        losses=draw_losses(group, feeds, bins),
+        rates=draw_rates(group, feeds, bins),
+    )
+
+
+_ESCAPES = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026"}
+
+
+def encode(picture: Picture) -> bytes:
+    """Compact JSON, of the same picture always the same bytes; nothing in it can end the element of a page it is in."""
+    data = msgspec.json.encode(picture)
+    for sign, escape in _ESCAPES.items():  # they stand in texts only
+        data = data.replace(sign, escape)
+    return data
