@@ -12,6 +12,9 @@ from unicodedata import category
 LONGEST: Final = 200
 """Characters of a stranger's own words that are written down."""
 
+CUT: Final = "…"
+"""Stands where there was more. What masks secrets looks for the beginning of one before it."""
+
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories of controls, format and direction marks, surrogates, unassigned, and line separators."""
 
@@ -24,7 +27,7 @@ def clean(text: str) -> str:
 def brief(text: str, most: int = LONGEST) -> str:
     """The beginning of `text`, cleaned: at most `most` characters, and a sign where there were more."""
     told = clean(text[:most])
-    return told if len(text) <= most and len(told) <= most else f"{told[:most]}…"
+    return told if len(text) <= most and len(told) <= most else f"{told[:most]}{CUT}"
 
 
 def _spelt(char: str) -> str:

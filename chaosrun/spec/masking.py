@@ -2,9 +2,9 @@
 
 Covered are: the text itself; escaped as in JSON, in a literal of Python, in HTML or for a shell; percent-encoded, once
 or more, whole or in part; base64 of either alphabet at any place of what was encoded, as in a Basic header;
-hexadecimal; each of these broken over lines. Of a secret of several lines each longer line counts by itself. What is
-not covered: a secret that was hashed, compressed, encrypted, changed in case or cut short, and one of fewer than
-`SHORTEST` characters.
+hexadecimal; each of these broken over lines, or cut off by `foreign.brief`. Of a secret of several lines each longer
+line counts by itself. What is not covered: a secret that was hashed, compressed, encrypted, changed in case or cut
+short by others, and one of fewer than `SHORTEST` characters.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import re
 from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
+
+from chaosrun.foreign import CUT
 
 MASK: Final = "***"
 
@@ -35,6 +38,11 @@ square in time."""
 _EITHER_ALPHABET: Final = {"+": r"(?:[+-]|%2[bB])", "/": r"(?:[/_]|%2[fF])"}
 """RFC 4648 4 and 5, in an address too."""
 _LINE_END: Final = re.compile(r"\r?\n[ \t]*")
+_BROKEN_OFF: Final = re.compile(r"[%\\&'\x80-\xff][^ ]{0,24}")
+"""A place of which only the beginning is there."""
+_LONGEST_PLACE: Final = 64
+_LONGEST_CUT: Final = 1_000
+"""Characters before the sign of a cut in which a beginning is looked for: `brief` leaves fewer."""
 
 _Tokens = Sequence[str]
 """A text as regular expressions, one for each place in it."""
@@ -45,7 +53,8 @@ class Mask:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self.secrets = tuple(sorted(set(secrets)))
-        source = _pattern(form for secret in self.secrets for form in _forms(secret))
+        self._forms = [form for secret in self.secrets for form in map(tuple, _forms(secret))]
+        source = _pattern(self._forms)
         self._in_text = re.compile(source) if source else None
         self._in_data = re.compile(source.encode(errors="surrogateescape")) if source else None
 
@@ -58,7 +67,8 @@ class Mask:
         if self._in_text is None:
             return text
         text = self._in_text.sub(MASK, text)
-        return self._over_lines(text) if "\n" in text else text
+        text = self._over_lines(text) if "\n" in text else text
+        return self._cut_off(text) if CUT in text else text
 
     def data(self, data: bytes) -> bytes:
         """The same of bytes that are mostly text in UTF-8; what is none stays as it is."""
@@ -89,6 +99,45 @@ class Mask:
             parts += [text[shown:here], MASK]
             shown = there + 1
         return "".join((*parts, text[shown:]))
+
+    def _cut_off(self, text: str) -> str:
+        """Those whose rest somebody left out: of each, `SHORTEST` places and more before the sign of a cut."""
+        *cut, rest = text.split(CUT)
+        return CUT.join((*map(self._without_beginning, cut), rest))
+
+    @cached_property
+    def _beginnings(self) -> list[tuple[re.Pattern[str], _Tokens]]:
+        return [(re.compile(f"(?={''.join(form[:SHORTEST])})"), form) for form in self._forms]
+
+    def _without_beginning(self, text: str) -> str:
+        begins = (
+            match.start()
+            for beginning, form in self._beginnings
+            for match in beginning.finditer(text, max(0, len(text) - _LONGEST_CUT))
+            if _ends_within(text, match.start(), form)
+        )
+        first = min(begins, default=None)
+        return text if first is None else text[:first] + MASK
+
+
+def _ends_within(text: str, at: int, form: _Tokens) -> bool:
+    """Whether from `at` on `text` has nothing but the beginning of a secret."""
+    reached = {at}
+    for token in form:
+        if any(place == len(text) or _BROKEN_OFF.fullmatch(text, place) for place in reached):
+            return True
+        reached = {
+            end
+            for place in reached
+            for end in range(place + 1, min(place + _LONGEST_PLACE, len(text)) + 1)
+            if _compiled(token).fullmatch(text, place, end)
+        }
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _compiled(token: str) -> re.Pattern[str]:
+    return re.compile(token)
 
 
 def without(text: str, secrets: Iterable[str]) -> str:

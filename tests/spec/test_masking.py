@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chaosrun.foreign import brief
 from chaosrun.spec.masking import MASK, SHORTEST, Mask, without
 from chaosrun.spec.secret import mask
 
@@ -53,6 +54,20 @@ def test_a_secret_is_found_however_it_is_written(how: str) -> None:
     masked = Mask([SECRET])(f"<{ENCODED[how](SECRET)}>")
     assert MASK in masked
     assert not re.search("S3cr|quoted|hrung|c'd", masked)
+
+
+@pytest.mark.parametrize("how", sorted(set(ENCODED) - {"over lines"}))
+def test_of_a_secret_that_is_cut_off_no_part_is_left(how: str) -> None:
+    written = ENCODED[how](SECRET)
+    for most in range(4, len(written) + 9):
+        cut = Mask([SECRET])(brief(f"said: {written} and more", most))
+        assert not re.search("S3cr|quoted|hrung|c'd|5333|6372", cut), (most, cut)
+        assert cut.startswith("said"), "what stands before it stays"
+
+
+def test_what_is_cut_off_and_begins_like_a_secret_by_fewer_characters_stays() -> None:
+    assert Mask([SECRET])(brief("as S3crets are", 6)) == "as S3c…"
+    assert Mask(["secretary"])("secret… secret") == "***… secret"
 
 
 @settings(max_examples=50)
