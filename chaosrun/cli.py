@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "init",
     "explain",
     "score",
+    "report",
     "compare",
     "recover",
     "serve",
@@ -38,7 +39,7 @@ COMMANDS: Final = (
 """In the order in which the help lists them."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 """A full disk is no defect of ours, wherever it is noticed."""
-LATER: Final = ("plan", "report", "gameday", "schedule", "history")
+LATER: Final = ("plan", "gameday", "schedule", "history")
 """Commands that the documentation of the format names and that are still to come."""
 
 _HELP = """Chaos engineering for WebSocket services: live clients, real faults, true recovery numbers.

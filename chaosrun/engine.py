@@ -19,26 +19,26 @@ from typing import Protocol
 
 from chaosrun.assembly import Assembly, beginning
 from chaosrun.deadline import Deadline
-from chaosrun.errors import ChaosrunError, Dirty, Exit, Unavailable, Unwritable, UsageError
+from chaosrun.errors import ChaosrunError, Dirty, Unavailable, Unwritable, UsageError
 from chaosrun.faults._base import Clients, Role
 from chaosrun.guards.watch import Guards
 from chaosrun.journal import Journal
-from chaosrun.judge import baseline_holds, judge
+from chaosrun.judge import baseline_holds
 from chaosrun.live import LiveTolerance
 from chaosrun.load.fleet import WorkerLost
 from chaosrun.load.live import FleetNow
 from chaosrun.load.silence import Silence
 from chaosrun.machine import Clocks, Observation
 from chaosrun.method import Method, faults_of
+from chaosrun.outcome import Draw, Outcome, draw_nothing, score
 from chaosrun.plan import Plan
 from chaosrun.recorded import ENGINE, read_run
 from chaosrun.records import Ended, LoadStopped, Note, Phase, Resource, Stop, Unsteady
 from chaosrun.rolewatch import RoleWatch
-from chaosrun.runfolder import make_run_folder, write_whole
+from chaosrun.runfolder import make_run_folder
 from chaosrun.safety.guarded import Guarded
 from chaosrun.safety.held import held_by
 from chaosrun.safety.standing import StandingFaults
-from chaosrun.scoring.result import Result, encode
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.masking import Mask
 from chaosrun.stopping import Signals, Stopped, Stopping
@@ -62,6 +62,8 @@ class Options:
     the grid of the requests at different phases."""
     clocks: Clocks = field(default_factory=Clocks)
     """What the machine's own time is read from."""
+    draw: Draw = draw_nothing
+    """Draws the reports of a run that has been scored."""
 
 
 class Watcher(Protocol):
@@ -79,16 +81,6 @@ class Watcher(Protocol):
         """Some five times a second."""
 
     def note(self, text: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Outcome:
-    result: Result
-    folder: Path
-
-    @property
-    def exit(self) -> Exit:
-        return Exit(self.result.exit_code)
 
 
 async def run(loaded: Loaded, options: Options, watcher: Watcher) -> Outcome:
@@ -119,22 +111,9 @@ async def run_in(folder: Path, loaded: Loaded, options: Options, watcher: Watche
         await engine.execute()
         try:
             # Still under the signals' cover: who stops a run wants its result, not half of it.
-            return await asyncio.to_thread(score, folder)
+            return await asyncio.to_thread(score, folder, options.draw)
         except UsageError as error:  # a folder of ours that holds no run: somebody took it away
             raise engine.unwritable(error) from error
-
-
-def score(folder: Path) -> Outcome:
-    """Score a recorded run and write its `result.json`: the same bytes each time.
-
-    Raises:
-        UsageError: the folder holds no run.
-        Unwritable: the result cannot be written.
-    """
-    recording = read_run(folder)
-    result = judge(recording.history, recording.began)
-    write_whole(folder / "result.json", encode(result))
-    return Outcome(result, folder)
 
 
 class _Run:

@@ -6,13 +6,14 @@ A run that was never scored is scored here from its journal; nothing is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from chaosrun.conditions import Conditions, Difference, differences
 from chaosrun.errors import UsageError
 from chaosrun.journal import JOURNAL, UNREADABLE
-from chaosrun.judge import judge
+from chaosrun.judge import Assessed, assess, judge
 from chaosrun.recorded import read_run
 from chaosrun.scoring.comparison import Run
 from chaosrun.scoring.result import SCHEMA, Result, decode
@@ -59,6 +60,18 @@ def read_kept(place: Path) -> Run:
     if result.repeats is not None:
         raise UsageError(f"{file}: is the result of a series; name its folder, which holds the runs")
     return Run(str(place), result)
+
+
+def read_assessed(folder: Path) -> Assessed:
+    """A run with what was recorded of it, and its result as it was told then; where none was kept, as it is now.
+
+    Raises:
+        UsageError: the folder holds no run.
+    """
+    recording = read_run(folder)
+    assessed = assess(recording.history, recording.began)
+    file = folder / RESULT
+    return replace(assessed, result=_decoded(file)) if file.is_file() else assessed
 
 
 def refuse_unlike(a: Sequence[Run], b: Sequence[Run]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +17,8 @@ from pathlib import Path
 
 from chaosrun import engine
 from chaosrun.errors import ChaosrunError, Exit, Unwritable, UsageError
+from chaosrun.outcome import Draw, Outcome, draw_nothing
+from chaosrun.outcome import score as score_run
 from chaosrun.plan import Plan
 from chaosrun.runfolder import make_run_folder, make_series_folder, write_whole
 from chaosrun.scoring.repeats import Stop, Trial, combine
@@ -48,7 +50,7 @@ class Finished:
     """A series that has ended."""
 
     folder: Path
-    outcome: engine.Outcome | None
+    outcome: Outcome | None
     """None: no run has a result, or it cannot be kept."""
     error: Exception | None
     """What the last run broke off with."""
@@ -73,7 +75,7 @@ async def run_series(loaded: Loaded, options: engine.Options, repetition: Repeti
         except Exception as broke:  # whatever it is, what the runs before it showed is not lost
             error = broke
         going.end(signals.first, error)
-    if going.results:
+    if going.outcomes:
         return _finished(folder, going, error)
     if isinstance(error, UsageError):
         shutil.rmtree(folder)  # nothing was started, so nothing is to be kept
@@ -83,13 +85,13 @@ async def run_series(loaded: Loaded, options: engine.Options, repetition: Repeti
 def _finished(folder: Path, going: _Going, error: Exception | None) -> Finished:
     try:
         # Of what was told, not of what is on disk: where that is full the last line may be missing.
-        return Finished(folder, _keep(folder, going.told, going.results), error)
+        return Finished(folder, _keep(folder, going.told, going.outcomes), error)
     except Unwritable as unwritable:
         return Finished(folder, None, error or unwritable)
 
 
-def score(folder: Path) -> engine.Outcome:
-    """Score every run of a recorded series again, and then the series: the same bytes each time.
+def score(folder: Path, draw: Draw = draw_nothing) -> Outcome:
+    """Score every run of a recorded series again, drawing its reports, and then the series: the same bytes each time.
 
     Raises:
         UsageError: the folder holds no series, or no run of it can be scored.
@@ -99,7 +101,7 @@ def score(folder: Path) -> engine.Outcome:
     if not series.scorable:
         why = f": {series.broken.why}" if series.broken else ""
         raise UsageError(f"{folder}: no run of this series has a result{why}")
-    return _keep(folder, series, [engine.score(folder / run.folder).result for run in series.scorable])
+    return _keep(folder, series, [score_run(folder / run.folder, draw) for run in series.scorable])
 
 
 def draw_offsets(plan: Plan, repetition: Repetition) -> list[int]:
@@ -113,8 +115,10 @@ def draw_offsets(plan: Plan, repetition: Repetition) -> list[int]:
     return [int(chance.random() * period) for _ in range(repetition.runs)]
 
 
-def _keep(folder: Path, series: Series, results: list[Result]) -> engine.Outcome:
-    trials = [Trial(run.folder, run.offset_ns, result) for run, result in zip(series.scorable, results, strict=True)]
+def _keep(folder: Path, series: Series, outcomes: list[Outcome]) -> Outcome:
+    trials = [
+        Trial(run.folder, run.offset_ns, outcome.result) for run, outcome in zip(series.scorable, outcomes, strict=True)
+    ]
     if series.broken is not None:
         broken = series.begun[-1]
         trials.append(
@@ -129,7 +133,7 @@ def _keep(folder: Path, series: Series, results: list[Result]) -> engine.Outcome
         halted=Stop(halted.exit_code, halted.why) if halted else None,
     )
     write_whole(folder / "result.json", encode(result))
-    return engine.Outcome(result, folder)
+    return Outcome(result, folder, [error for outcome in outcomes for error in outcome.undrawn])
 
 
 class _Going:
@@ -145,7 +149,7 @@ class _Going:
         self._folder = folder
         self._log = SeriesLog(folder)
         self._begun = 0
-        self.results: list[Result] = []
+        self.outcomes: list[Outcome] = []
 
     @property
     def told(self) -> Series:
@@ -161,7 +165,7 @@ class _Going:
         runs, cool_down_ns = self._repetition.runs, self._repetition.cool_down_ns
         self._log.write(Planned(runs=runs, seed=self._repetition.seed, cool_down_ns=cool_down_ns))
         for number, offset_ns in enumerate(draw_offsets(make_plan(self._loaded), self._repetition), 1):
-            with self._watch(_heading(number, runs, offset_ns, self.results)) as watcher:
+            with self._watch(_heading(number, runs, offset_ns, self.outcomes)) as watcher:
                 outcome = await self._run(offset_ns, watcher, signals)
                 if outcome.exit in _LAST_RUN or number == runs:
                     return
@@ -170,13 +174,13 @@ class _Going:
                 if not await signals.quiet_for(cool_down_ns):
                     return
 
-    async def _run(self, offset_ns: int, watcher: engine.Watcher, signals: Signals) -> engine.Outcome:
+    async def _run(self, offset_ns: int, watcher: engine.Watcher, signals: Signals) -> Outcome:
         folder = make_run_folder(self._folder, self._loaded.experiment.title, datetime.now(UTC))
         self._log.write(Begun(folder=folder.name, offset_ns=offset_ns))
         self._begun += 1
         options = replace(self._options, offset_ns=offset_ns)
         outcome = await engine.run_in(folder, self._loaded, options, watcher, signals)
-        self.results.append(outcome.result)
+        self.outcomes.append(outcome)
         return outcome
 
     def end(self, signal: str | None, error: Exception | None) -> None:
@@ -190,13 +194,13 @@ class _Going:
                 code, why = Exit.DEFECT, f"a defect of chaosrun: {type(error).__name__}"
                 if isinstance(error, ChaosrunError):
                     code, why = error.exit, mask(str(error).partition("\n")[0], self._loaded.secrets)
-                broke_off = self._begun > len(self.results)
+                broke_off = self._begun > len(self.outcomes)
                 self._log.write((Broken if broke_off else Halted)(exit_code=code, why=why))
         self._log.close()
 
 
-def _heading(number: int, runs: int, offset_ns: int, results: list[Result]) -> str:
-    verdicts = [result.verdict for result in results]
+def _heading(number: int, runs: int, offset_ns: int, outcomes: Sequence[Outcome]) -> str:
+    verdicts = [outcome.result.verdict for outcome in outcomes]
     so_far = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))
     later = f", its fault {show(offset_ns / 1e9, 's')} later than planned" if offset_ns else ""
     return f"run {number} of {runs}{later}" + (f"; so far {so_far}" if so_far else "")

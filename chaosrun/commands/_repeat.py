@@ -12,7 +12,8 @@ from chaosrun.commands._session import Session
 from chaosrun.errors import ChaosrunError, Exit, UsageError
 
 if TYPE_CHECKING:
-    from chaosrun.engine import Options, Outcome
+    from chaosrun.engine import Options
+    from chaosrun.outcome import Outcome
     from chaosrun.series import Repetition
     from chaosrun.spec.loader import Loaded
 

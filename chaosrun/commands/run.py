@@ -73,6 +73,7 @@ def command(
     from chaosrun import engine  # noqa: PLC0415 - the whole of chaosrun, which --help has no use for
     from chaosrun.commands._last_words import tell_last_words_through  # noqa: PLC0415 - as above
     from chaosrun.commands._output import show  # noqa: PLC0415 - as above
+    from chaosrun.reports._files import draw_reports  # noqa: PLC0415 - as above
     from chaosrun.reports._progress import watching  # noqa: PLC0415 - as above
     from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
 
@@ -86,7 +87,7 @@ def command(
         return show_plan(session, foreseen(), form)
     if not yes:
         confirm(session, loaded, foreseen)
-    options = engine.Options(report_dir=report_dir, max_duration_ns=limit, profile=profile)
+    options = engine.Options(report_dir=report_dir, max_duration_ns=limit, profile=profile, draw=draw_reports)
     if several is not None:
         outcome, code = run_several(session, loaded, options, several, live=not no_live)
         show(session, outcome, form)

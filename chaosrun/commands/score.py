@@ -15,11 +15,14 @@ from chaosrun.commands._session import Session
 @format_option
 @click.pass_obj
 def command(session: Session, *, folder: Path, form: str) -> int:
-    """Score a recorded run, or every run of a series, again and write result.json; the exit code is that of the run."""
-    from chaosrun import engine, series  # noqa: PLC0415 - only when called
+    """Score a recorded run, or every run of a series, again: write result.json and draw the reports. The exit code is
+    that of the run."""
+    from chaosrun import series  # noqa: PLC0415 - only when called
     from chaosrun.commands._output import show  # noqa: PLC0415 - as above
+    from chaosrun.outcome import score  # noqa: PLC0415 - as above
+    from chaosrun.reports._files import draw_reports  # noqa: PLC0415 - as above
     from chaosrun.series_folder import is_series  # noqa: PLC0415 - as above
 
-    outcome = series.score(folder) if is_series(folder) else engine.score(folder)
+    outcome = (series.score if is_series(folder) else score)(folder, draw_reports)
     show(session, outcome, form)
     return outcome.exit

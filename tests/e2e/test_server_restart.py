@@ -42,7 +42,7 @@ def test_what_is_printed_is_what_is_kept(finished: Finished) -> None:
 
 
 def test_scoring_it_again_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
-    from chaosrun.engine import score
+    from chaosrun.outcome import score
 
     assert finished.folder is not None
     before = (finished.folder / "result.json").read_bytes()

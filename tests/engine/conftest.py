@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-for _folder in ("faults", "load", "e2e"):
+for _folder in ("engine", "faults", "load", "e2e"):
     sys.path.insert(0, str(Path(__file__).parents[1] / _folder))

@@ -22,6 +22,7 @@ from chaosrun.journal import Journal, PendingRows, SlotRows
 from chaosrun.load import fleet as fleet_module
 from chaosrun.load.fleet import Fleet
 from chaosrun.load.probing import Probing
+from chaosrun.outcome import Outcome
 from chaosrun.plan import GroupPlan, Plan
 from chaosrun.recorded import ENGINE, read_run
 from chaosrun.records import NONE, Began, Ended, Kind, LoadStopped, Phase, Status
@@ -41,7 +42,7 @@ QUICK = (
 )
 
 
-def run(folder: Path, *sets: str) -> engine.Outcome:
+def run(folder: Path, *sets: str) -> Outcome:
     loaded = load_experiment(TINY, sets=[*QUICK, *sets])
     return asyncio.run(engine.run(loaded, engine.Options(report_dir=folder), View()))
 

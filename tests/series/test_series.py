@@ -22,6 +22,7 @@ from ran import result
 from chaosrun import engine, series
 from chaosrun.errors import Dirty, Exit, Unavailable, Unwritable, UsageError
 from chaosrun.journal import Appender
+from chaosrun.outcome import Outcome
 from chaosrun.plan import FaultPlan, GroupPlan, Plan
 from chaosrun.reports._view import View
 from chaosrun.scoring.repeats import PRECEDENCE
@@ -53,13 +54,13 @@ def play(
 
     async def run_in(
         folder: Path, _loaded: Loaded, _options: engine.Options, _watcher: engine.Watcher, _signals: Signals
-    ) -> engine.Outcome:
+    ) -> Outcome:
         ending = left.pop(0)
         if callable(ending):
             ending = ending()
         if isinstance(ending, Exception):
             raise ending
-        return engine.Outcome(ending, folder)
+        return Outcome(ending, folder)
 
     monkeypatch.setattr(engine, "run_in", run_in)
     finished = asyncio.run(
@@ -272,9 +273,9 @@ def test_a_run_is_told_its_offset(monkeypatch: pytest.MonkeyPatch, tiny: Loaded,
 
     async def run_in(
         folder: Path, _loaded: Loaded, options: engine.Options, _watcher: engine.Watcher, _signals: Signals
-    ) -> engine.Outcome:
+    ) -> Outcome:
         told.append(options.offset_ns)
-        return engine.Outcome(replace(result(), title="t"), folder)
+        return Outcome(replace(result(), title="t"), folder)
 
     monkeypatch.setattr(engine, "run_in", run_in)
     repetition = Repetition(3, 4711, 0)
