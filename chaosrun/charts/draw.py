@@ -26,11 +26,11 @@ _ROWS = 1200
 """Of the ribbons together."""
 _COLUMNS = 300
 """Of a heat map."""
-_CELLS = 8000
+_CELLS = 6000
 """Of the heat maps together."""
-_FALLS = 800
+_FALLS = 600
 """Lines of the waterfalls together."""
-_SAMPLES = 2400
+_SAMPLES = 1800
 """Of the roles together."""
 
 
@@ -47,9 +47,9 @@ def draw(evidence: Evidence, result: Result) -> Picture:
     roles = len({sample.role for sample in history.resources})
     return Picture(
         end=seconds(history.end),
-        phases=draw_phases(history),
-        faults=draw_faults(history),
-        marks=draw_marks(evidence),
+        phases=draw_phases(result),
+        faults=draw_faults(result),
+        marks=draw_marks(evidence, result),
         groups=[_group(evidence, group, own, bins, parts) for group, own in zip(evidence.groups, feeds, strict=True)],
         roles=draw_roles(history, max(60, min(_BINS, _SAMPLES // max(1, roles)))),
         observer=draw_observer(evidence, result, _BINS),

@@ -2,59 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from chaosrun.charts.bins import seconds
+from chaosrun.charts.bins import SECOND, seconds
 from chaosrun.charts.picture import Band, FaultBand, Mark, MarkKind
-from chaosrun.records import History
 from chaosrun.scoring.evidence import Evidence
-from chaosrun.scoring.phases import Injection, injections
 from chaosrun.scoring.recovery import Episode
+from chaosrun.scoring.result import FaultReport, Result
 
 
-def draw_phases(history: History) -> list[Band]:
-    ends = [phase.t for phase in history.phases[1:]] + [history.end]
+def draw_phases(result: Result) -> list[Band]:
+    return [Band(name=phase.name, start=_s(phase.start_s), end=_s(phase.end_s)) for phase in result.phases]
+
+
+def draw_faults(result: Result) -> list[FaultBand]:
+    """A band for each injection."""
     return [
-        Band(name=phase.name, start=seconds(phase.t), end=seconds(end))
-        for phase, end in zip(history.phases, ends, strict=True)
+        FaultBand(
+            name=fault.name,
+            kind=fault.kind,
+            role=fault.role,
+            call=_s(fault.call_s),
+            removed=None if fault.removed_s is None else _s(fault.removed_s),
+        )
+        for fault in result.faults
+        if fault.call_s is not None
     ]
 
 
-def draw_faults(history: History) -> list[FaultBand]:
-    """A band for each injection."""
-    plans = {plan.id: plan for plan in history.plan.faults}
-    bands = []
-    for call in injections(history):
-        plan = plans.get(call.id)
-        removed = _removed(history, call)
-        bands.append(
-            FaultBand(
-                name=call.name,
-                kind=call.id if plan is None else plan.kind,
-                role=None if plan is None else plan.role,
-                call=seconds(call.called),
-                removed=None if removed is None else seconds(removed),
-            )
-        )
-    return bands
-
-
-def _removed(history: History, call: Injection) -> int | None:
-    """When what it did was taken away: of an instant fault, when the restart came that was owed."""
-    if call.sustained:
-        return call.removed
-    again = next(
-        (other.called for other in injections(history) if other.id == call.id and other.called > call.called),
-        history.end + 1,
-    )
-    return next((line.t for line in history.removed if line.id == call.id and call.called <= line.t < again), None)
-
-
-def draw_marks(evidence: Evidence) -> list[Mark]:
+def draw_marks(evidence: Evidence, result: Result) -> list[Mark]:
     """Of all injections and episodes, and of an early end, in order of time."""
     history = evidence.history
     episodes = evidence.recovery.episodes if evidence.recovery else ()
-    marks = [*_of_faults(history, episodes)]
+    marks = [mark for fault in result.faults for mark in _of_fault(fault, episodes)]
     names = {plan.id: plan.name for plan in history.plan.faults}
     for index, episode in enumerate(episodes):
         of = ", ".join(dict.fromkeys(names.get(fault, fault) for fault in episode.faults))
@@ -64,13 +44,15 @@ def draw_marks(evidence: Evidence) -> list[Mark]:
     return sorted(marks, key=lambda mark: mark.t)
 
 
-def _of_faults(history: History, episodes: tuple[Episode, ...]) -> Iterator[Mark]:
-    for call in injections(history):
-        episode = next((i for i, e in enumerate(episodes) if e.fault_start <= call.called < e.end), None)
-        yield _mark("fault", call.called, call.name, episode)
-        removed = _removed(history, call)
-        if removed is not None:
-            yield _mark("removed", removed, f"end of {call.name}", episode)
+def _of_fault(fault: FaultReport, episodes: Sequence[Episode]) -> Iterator[Mark]:
+    if fault.call_s is None:
+        return
+    called = round(fault.call_s * SECOND)
+    episode = next((i for i, each in enumerate(episodes) if each.fault_start <= called < each.end), None)
+    yield _mark("fault", called, fault.name, episode)
+    if fault.removed_s is not None:
+        # Of an instant fault, too: then it is the restart that was owed.
+        yield _mark("removed", round(fault.removed_s * SECOND), f"end of {fault.name}", episode)
 
 
 def _of_episode(index: int, episode: Episode, of: str) -> Iterator[Mark]:
@@ -85,3 +67,8 @@ def _of_episode(index: int, episode: Episode, of: str) -> Iterator[Mark]:
 
 def _mark(kind: MarkKind, t: int, label: str, episode: int | None = None) -> Mark:
     return Mark(kind=kind, t=seconds(t), label=label, episode=episode)
+
+
+def _s(exact: float) -> float:
+    """Seconds of the result, with as many digits as all times of a picture have."""
+    return seconds(round(exact * SECOND))

@@ -197,7 +197,7 @@ class GroupPicture(Part, frozen=True, kw_only=True):
 class RolePicture(Part, frozen=True, kw_only=True):
     """CPU and memory of a role, a sample a second; brought together by their maxima where there are too many.
 
-    A row of None stands where samples are missing: the role was down.
+    A row of None stands where samples are missing: the role was down, or nobody looked.
     """
 
     name: str

@@ -62,7 +62,7 @@ class _Connections:
         until = end if way.back is None else way.back
         # It may have been lost before the impact: that is when too many were.
         away = max(b for _, b in way.client.usable if b <= way.lost)
-        broke = next((closed for closed in self._closed[c] if away <= closed.t <= until), None)
+        broke = next((closed for closed in self._closed[c] if away <= closed.t < until), None)
         attempts = [t for t in self._attempts[c] if broke is not None and broke.t <= t <= until]
         opened = [t for t in self._opened[c] if attempts and attempts[0] <= t <= until]
         return Fall(
