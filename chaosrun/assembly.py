@@ -254,6 +254,7 @@ class Assembly:
             account={"account": own} if own is not None else dict(somebody.account),
             channels=somebody.channels,
             headers=load.headers,
+            max_size=load.max_size,
             every_ns=prober.every,
             connect_every_ns=prober.connect_every,
         )

@@ -48,6 +48,8 @@ MAX_EARLY: Final = 10_000
 """Messages that are kept while the opening goes on."""
 AHEAD_NS: Final = 1_000_000_000
 """A time stamp so much later than the receipt is no time at which the message was sent."""
+TOO_LARGE: Final = ("protocol", 1009)
+"""How a connection ends that brought a longer message than `max_message` (RFC 6455 7.4.1)."""
 _monotonic_ns = time.monotonic_ns
 _Push = tuple[str, int, int, int | None, str | None, str]
 
@@ -254,6 +256,8 @@ class Client:
 
     def on_closed(self, cause: str, code: int | None) -> None:
         self._tick()
+        if (cause, code) == TOO_LARGE:
+            self.malformed(self._group.too_large)
         if self.state is State.OPEN:
             self._end(cause, code, planned=cause in ("ours", "injected") or self._cut is not None)
         elif self.state is State.OPENING:

@@ -48,7 +48,7 @@ class GroupLoad(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     transport: str = "picows"
     open_timeout_s: float = 30.0
-    max_size: int = 16 * 1024 * 1024
+    max_size: int = 1 << 20
 
     def identity(self, client: int) -> ClientIdentity:
         """Who client number `client` is: the same in every worker and every run."""

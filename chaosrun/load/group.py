@@ -23,6 +23,7 @@ from chaosrun.protocols import find
 from chaosrun.protocols._base import ClientIdentity, Clocks, Handshake
 from chaosrun.records import Kind
 from chaosrun.scoring.pacing import late_after, planned_start
+from chaosrun.spec import units
 from chaosrun.spec.userinfo import authorized
 
 STALE_AFTER_NS: Final = 5_000_000_000
@@ -77,6 +78,8 @@ class Group:
         self.period_ns = plan.period_ns
         self.latency_limit_ns = plan.latency_limit_ns
         self.late_after_ns = late_after(plan)
+        limit = units.format_size(load.max_size)
+        self.too_large = f"a message of more than {limit}; if it is right, raise `max_message` of group {plan.name!r}"
         self.asks = (plan.period_ns or plan.sentinel_period_ns) is not None
         if self.asks and not self.protocol.requests:
             raise UsageError(

@@ -55,6 +55,8 @@ class ProberConfig(msgspec.Struct, frozen=True, kw_only=True):
     """An account of the prober's own."""
     channels: tuple[str, ...] = ()
     headers: dict[str, str] = {}
+    max_size: int = 1 << 20
+    """As in `GroupLoad`."""
     every_ns: int = 10_000_000
     connect_every_ns: int = 250_000_000
     timeout_ns: int = S
@@ -86,6 +88,7 @@ class Prober:
             via=config.via,
             open_timeout_s=config.timeout_ns / S,
             close_timeout_s=0.1,
+            max_size=config.max_size,
         )
         self._journal = Journal(Path(config.run_dir), config.writer)
         self._rows = ProbeRows(Path(config.run_dir), config.writer)

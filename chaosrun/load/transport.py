@@ -33,7 +33,7 @@ class Options:
     """From the call to the end of the handshake: name look-up, TCP, TLS and HTTP together."""
     close_timeout_s: float = 1.0
     """How long a closing connection may wait for the peer's part before it is aborted."""
-    max_size: int = 10 * 1024 * 1024
+    max_size: int = 1 << 20
     """Largest message in bytes, fragments joined; a larger one ends the connection with 1009."""
     heartbeat_every_s: float | None = None
     """A protocol-level ping so often, whatever else is received; None: none."""

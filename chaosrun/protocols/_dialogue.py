@@ -27,7 +27,7 @@ LARGEST_CAPTURE: Final = 16 << 10
 """Bytes, as JSON, of a value that is kept to be sent again: a token takes a few, and every client keeps its own."""
 
 LONGEST_PIECE: Final = 16 << 20
-"""Bytes of a message that is put together from several frames (`split`); as `max_message` is by default."""
+"""Bytes of a message that is put together from several others (`split`), each of at most `max_message`."""
 
 
 class _Phase(Enum):

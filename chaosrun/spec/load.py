@@ -153,7 +153,8 @@ class Group(Model):
     transport: Literal["picows", "websockets"] = "picows"
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Processes that share the group's clients."""
-    max_message: Annotated[Size, AfterValidator(_message)] = 16 * 2**20
+    max_message: Annotated[Size, AfterValidator(_message)] = 2**20
+    """The longest message that is taken; a longer one ends its connection."""
     open_timeout: Span = 30 * SECOND
     """How long one attempt to connect may take, handshake and opening conversation each."""
     http: Later = None

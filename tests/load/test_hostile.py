@@ -85,6 +85,9 @@ def test_each_connection_ends_by_the_cause_that_the_service_gave(tmp_path, manne
         assert {line.cause for line in unplanned} <= {"rst", "fin"}
     elif end[1] is not None:
         assert {(line.cause, line.code) for line in unplanned} == {end}
+        assert {line.why for line in history.malformed} == {
+            "a message of more than 1MiB; if it is right, raise `max_message` of group 'accounts'"
+        }
     else:
         assert {line.cause for line in unplanned} == {"close"}
         assert all(3000 <= (line.code or 0) < 4000 for line in unplanned)
