@@ -32,6 +32,21 @@ class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
     """None: max(1 s, 3 x the longest gap of the baseline)."""
 
 
+class HeartbeatPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How clients look after their connections: a ping so often, and dead if it is not answered in time."""
+
+    every_ns: int
+    timeout_ns: int
+
+
+class ReconnectPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How clients wait before they connect again: min(max, first x factor^n), spread by the jitter."""
+
+    first_ns: int
+    max_ns: int
+    jitter: Literal["full", "equal", "none"]
+
+
 class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A group of like clients, with every default and `auto` resolved."""
 
@@ -55,6 +70,10 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     tolerate_pushes: float = 0.01
     window_ns: int = 2_000_000_000
     """Event window W of the request indicator."""
+    heartbeat: HeartbeatPlan | None = None
+    """None: no pings, or recorded before they were part of the plan."""
+    reconnect: ReconnectPlan | None = None
+    """None: recorded before it was part of the plan."""
 
 
 class RecoveryPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -224,9 +224,19 @@ class Push(Part, frozen=True, kw_only=True):
     stale_client_seconds: float | None = None
 
 
+class Malformed(Part, frozen=True, kw_only=True):
+    """Messages that no client could accept; they are in no other number."""
+
+    count: int = 0
+    first: str | None = None
+    """What was wrong with the first of them, where a line tells."""
+
+
 class Messages(Part, frozen=True, kw_only=True):
     requests: Requests = Requests()
     push: Push | None = None
+    malformed: Malformed | None = None
+    """None: unknown, a load process did not get to tell."""
 
 
 class Quantiles(Part, frozen=True, kw_only=True):
@@ -328,6 +338,8 @@ class Finding(Part, frozen=True, kw_only=True):
     title: str
     evidence: str
     action: str
+    rule: str = ""
+    """Its name in docs/findings.md; empty: it was found before rules had names."""
 
 
 class Environment(Part, frozen=True, kw_only=True):

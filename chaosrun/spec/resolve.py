@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaosrun.plan import GroupPlan, StreamPlan
+from chaosrun.plan import GroupPlan, HeartbeatPlan, ReconnectPlan, StreamPlan
 from chaosrun.scoring.pacing import auto_tolerance
 from chaosrun.spec import units
 from chaosrun.spec.catalogue import Catalogue, Shape
@@ -46,7 +46,17 @@ def group_plan(name: str, group: Group, recovery: Recovery, shape: Shape) -> Gro
         tolerate_requests=tolerated,
         tolerate_pushes=recovery.tolerate.pushes,
         window_ns=window_ns,
+        heartbeat=_heartbeat(group),
+        reconnect=ReconnectPlan(
+            first_ns=group.reconnect.first, max_ns=group.reconnect.max, jitter=group.reconnect.jitter
+        ),
     )
+
+
+def _heartbeat(group: Group) -> HeartbeatPlan | None:
+    if group.heartbeat is None:
+        return None
+    return HeartbeatPlan(every_ns=group.heartbeat.every, timeout_ns=group.heartbeat.timeout)
 
 
 def tolerance(group: Group, recovery: Recovery) -> tuple[float, int]:
