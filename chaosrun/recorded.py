@@ -252,6 +252,7 @@ def _read(run_dir: Path, until: int | None) -> Recording:
         subscribed=lines.of(Subscribed),
         streams=streams,
         malformed=lines.of(Malformed),
+        malformed_in=_malformed(samples, ended),
         heads=lines.of(Head),
         published=lines.of(Published),
         slots=slots if until is None else [slot for slot in slots if slot.due < until],
@@ -266,6 +267,13 @@ def _read(run_dir: Path, until: int | None) -> Recording:
         proxied=next(iter(lines.of(Proxied)), None),
     )
     return Recording(began[0], history, lines)
+
+
+def _malformed(samples: Path, ended: Mapping[str, Ended]) -> Sequence[int] | None:
+    """By group, summed over the load processes; None: not all of them told."""
+    told = [ended[path.stem].malformed if path.stem in ended else None for path in samples.glob(f"*.{SlotRows.suffix}")]
+    counts = [each for each in told if each is not None]
+    return [sum(each) for each in zip(*counts, strict=True)] if counts and len(counts) == len(told) else None
 
 
 def _end(lines: Lines) -> int:

@@ -358,6 +358,8 @@ class Ended(Record, frozen=True, kw_only=True):
     slots: int = 0
     pushes: int = 0
     probes: int = 0
+    malformed: tuple[int, ...] | None = None
+    """Of a load process: messages that could not be accepted, by group; lines tell of the first ones only."""
 
 
 # ---- rows of samples/ -----------------------------------------------------------------------------------------------
@@ -446,6 +448,8 @@ class History:
     subscribed: Sequence[Subscribed] = ()
     streams: Sequence[Stream] = ()
     malformed: Sequence[Malformed] = ()
+    malformed_in: Sequence[int] | None = None
+    """How many there were in each group; None: unknown, a load process did not get to tell."""
     heads: Sequence[Head] = ()
     published: Sequence[Published] = ()
     slots: Sequence[Slot] = ()

@@ -6,7 +6,7 @@ written is kept and tried again (see `journal.Appender`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -100,9 +100,10 @@ class Recorder:
         except Unwritable as error:
             self.unwritable(error)
 
-    def end(self, now: int) -> None:
-        """The last line: how much there should be."""
-        self.append(Ended(t=now, slots=self._slots.count, pushes=self._pushes.count))
+    def end(self, now: int, malformed: Sequence[int]) -> None:
+        """The last line: how much there should be, and how many messages of each group could not be accepted."""
+        slots, pushes = self._slots.count, self._pushes.count
+        self.append(Ended(t=now, slots=slots, pushes=pushes, malformed=tuple(malformed)))
         self.flush()
 
     def unwritable(self, error: Unwritable) -> None:

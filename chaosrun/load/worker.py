@@ -128,7 +128,7 @@ class Worker:
         await _until(lambda: not any(group.connected for group in self._groups), 1.5)
         for group in self._groups:
             group.decide_rest()
-        self._recorder.end(self._agenda.now())
+        self._recorder.end(self._agenda.now(), [group.counts.malformed for group in self._groups])
         self._agenda.close()
 
     async def _drain(self, order: Drain) -> None:

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chaosrun.scoring.result import Latency, Messages, Push, Quantiles, Requests, Result
+from chaosrun.scoring.result import Latency, Malformed, Messages, Push, Quantiles, Requests, Result
 
 Row = tuple[str, RenderableType]
 """A label and what stands beside it."""
@@ -31,7 +31,15 @@ def _ledgers(prefix: str, messages: Messages) -> list[Row]:
         notes = _push_notes(messages.push)
         if notes:
             rows.append(("", Text(notes, style="yellow")))
+    if messages.malformed is not None and messages.malformed.count:
+        rows.append(("Malformed", Text(f"{prefix}{_malformed(messages.malformed)}", style="yellow")))
     return rows
+
+
+def _malformed(malformed: Malformed) -> str:
+    messages = "message" if malformed.count == 1 else "messages"
+    why = f"; first: {malformed.first}" if malformed.first else ""
+    return f"{malformed.count:,} {messages} could not be accepted{why}"
 
 
 def _request_classes(requests: Requests) -> list[tuple[int | None, str, str]]:

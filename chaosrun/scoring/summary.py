@@ -12,7 +12,17 @@ from chaosrun.scoring.histogram import Histogram
 from chaosrun.scoring.phases import phase_span
 from chaosrun.scoring.pushes import PushLedger
 from chaosrun.scoring.requests import RequestLedger
-from chaosrun.scoring.result import Canaries, Clients, GroupReport, Latency, Messages, Push, Quantiles, Requests
+from chaosrun.scoring.result import (
+    Canaries,
+    Clients,
+    GroupReport,
+    Latency,
+    Malformed,
+    Messages,
+    Push,
+    Quantiles,
+    Requests,
+)
 from chaosrun.scoring.result import milliseconds as ms
 from chaosrun.scoring.steps import Steps
 
@@ -70,7 +80,18 @@ def messages(groups: Sequence[GroupEvidence]) -> Messages:
     """The ledgers, summed over groups. Pushes are null where no group listens to any."""
     ledgers = [group.pushes.ledger for group in groups if group.pushes is not None]
     requests = [group.timeline.requests.ledger for group in groups]
-    return Messages(requests=_requests(requests), push=_pushes(ledgers) if ledgers else None)
+    return Messages(
+        requests=_requests(requests), push=_pushes(ledgers) if ledgers else None, malformed=_malformed(groups)
+    )
+
+
+def _malformed(groups: Sequence[GroupEvidence]) -> Malformed | None:
+    history = groups[0].history
+    if history.malformed_in is None:
+        return None
+    numbers = {group.g for group in groups}
+    first = next((line.why for line in history.malformed if line.g in numbers), None)
+    return Malformed(count=sum(history.malformed_in[g] for g in numbers), first=first)
 
 
 def _requests(ledgers: Sequence[RequestLedger]) -> Requests:

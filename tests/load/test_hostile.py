@@ -53,6 +53,7 @@ def test_nonsense_before_every_reply_is_counted_and_changes_nothing_else(tmp_pat
     assert list(history.pushes) == []
     assert {line.c for line in history.malformed} == set(range(4))
     assert len(history.malformed) == 4 * MAX_MALFORMED
+    assert history.malformed_in is not None and history.malformed_in[0] >= 60 * len(NONSENSE)
     assert all(len(line.why) <= 201 for line in history.malformed)
 
 

@@ -21,7 +21,7 @@ from rich.cells import cell_len
 
 from chaosrun.reports._safe_text import fit_encoding
 from chaosrun.reports._terminal import render
-from chaosrun.scoring.result import ClientDetection, Criterion, Detection, FaultReport, Finding, Result
+from chaosrun.scoring.result import ClientDetection, Criterion, Detection, FaultReport, Finding, Malformed, Result
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDER = Path("reports/20261121T090000Z-300-users-are-served-again")
@@ -120,6 +120,12 @@ def test_unaccountable_pushes_are_not_passed_over() -> None:
     messages = replace(PASSED.messages, push=push)
     text = render(replace(PASSED, messages=messages, groups={}), FOLDER)
     assert "not all can be accounted for: no epoch across a restart; 17 unaccountable" in text
+
+
+def test_malformed_messages_are_told_where_there_are_any() -> None:
+    for malformed, told in ((None, False), (Malformed(), False), (Malformed(count=1_204, first="no \x1bJSON"), True)):
+        text = render(replace(PASSED, messages=replace(PASSED.messages, malformed=malformed), groups={}), FOLDER)
+        assert ("1,204 messages could not be accepted; first: no \\x1bJSON" in text) is told
 
 
 def test_a_warning_tier_passes_but_is_shown() -> None:

@@ -68,7 +68,7 @@ CONTRACT = {
     "detection_s": "service client",
     "clients": "planned peak_usable attempts refused needs needs_met unexpected_disconnects reconnects by_cause "
     "refused_by",
-    "messages": "requests push",
+    "messages": "requests push malformed",
     "messages.requests": "due sent skipped_disconnected skipped_observer replied_in_time replied_late replied_error "
     "lost_connected lost_at_break in_flight_at_end late_observer canaries",
     "messages.requests.canaries": "sent good sentinels",
