@@ -62,19 +62,20 @@ def _held(criteria: Sequence[Criterion]) -> RenderableType:
         rows[key].append(criterion)
     table = Table.grid(padding=(0, 2, 0, 0))
     for row in rows.values():
-        told = ", ".join(f"{criterion.window} {_value(criterion)}" for criterion in row)
-        table.add_row(Text(*_MARKS[True]), Text(row[0].name), Text(_limit(row[0])), prose(told))
+        told = ", ".join(f"{criterion.window} {value_told(criterion)}" for criterion in row)
+        table.add_row(Text(*_MARKS[True]), Text(row[0].name), Text(limit_told(row[0])), prose(told))
     return table
 
 
-def _limit(criterion: Criterion) -> str:
+def limit_told(criterion: Criterion) -> str:
     """As the user wrote it."""
     if criterion.written:
         return criterion.written
     return "" if criterion.limit is None else show(criterion.limit, criterion.unit)
 
 
-def _value(criterion: Criterion) -> str:
+def value_told(criterion: Criterion) -> str:
+    """With its error bound, or why there is none."""
     if criterion.value is None:
         return criterion.why or "unknown"
     return with_error(criterion.value, criterion.error, criterion.unit)

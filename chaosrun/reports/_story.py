@@ -47,6 +47,13 @@ def headline(result: Result) -> str:
             return other
 
 
+def reasons_apart(result: Result) -> list[str]:
+    """Why it is not `passed`, without what a criterion says of itself."""
+    own = {f"failed: {c.name} in {c.window}: {c.why}" for c in result.criteria}
+    own |= {f"unknown: {c.name} in {c.window}: {c.why}" for c in result.criteria}
+    return [reason for reason in result.reasons if reason not in own]
+
+
 def story(result: Result) -> list[str]:
     """What was done, how the service recovered, and who was hurt: a sentence or two each."""
     called = [fault for fault in result.faults if fault.call_s is not None]

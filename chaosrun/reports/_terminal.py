@@ -23,7 +23,7 @@ from chaosrun.reports._prose import prose, unglued
 from chaosrun.reports._proxy import proxy_line
 from chaosrun.reports._safe_text import clean
 from chaosrun.reports._series import ONE_RUN, series_headline, series_rows
-from chaosrun.reports._story import counted, headline, seconds, seconds_of_clients, story, with_error
+from chaosrun.reports._story import counted, headline, reasons_apart, seconds, seconds_of_clients, story, with_error
 from chaosrun.reports._traffic import Row, latency, messages
 from chaosrun.scoring.result import Check, Repeats, Result
 from chaosrun.scoring.words import show
@@ -151,15 +151,8 @@ def _heading(result: Result) -> list[RenderableType]:
     ]
     lines: list[RenderableType] = [verdict, Text(" · ".join(facts), style="dim")]
     if result.verdict != "passed":
-        lines += [_bullet(reason, style) for reason in _reasons(result)]
+        lines += [_bullet(reason, style) for reason in reasons_apart(result)]
     return lines
-
-
-def _reasons(result: Result) -> list[str]:
-    """Why it is not `passed`; what a criterion says of itself stands beside the criterion."""
-    own = {f"failed: {c.name} in {c.window}: {c.why}" for c in result.criteria}
-    own |= {f"unknown: {c.name} in {c.window}: {c.why}" for c in result.criteria}
-    return [reason for reason in result.reasons if reason not in own]
 
 
 def _bullet(text: str, style: str) -> RenderableType:

@@ -102,7 +102,7 @@ def latency(result: Result) -> list[Row]:
         named = [("", result.latency_ms)]
     else:
         named = [(f"{name} ", group.latency_ms) for name, group in result.groups.items()]
-    rows = [row for prefix, times in named for row in _latency_rows(prefix, times)]
+    rows = [row for prefix, times in named for row in latency_rows(prefix, times)]
     if not rows:
         return []
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -111,11 +111,11 @@ def latency(result: Result) -> list[Row]:
         table.add_column(justify="right", min_width=5)
     table.add_row("ms", "p50", "p90", "p99", "p99.9", "max", "never", style="dim")
     for name, quantiles in rows:
-        table.add_row(name, *_quantiles(quantiles))
+        table.add_row(name, *quantiles_told(quantiles))
     return [("Latency", table)]
 
 
-def _latency_rows(prefix: str, latency: Latency) -> list[tuple[str, Quantiles]]:
+def latency_rows(prefix: str, latency: Latency) -> list[tuple[str, Quantiles]]:
     """Corrected beside uncorrected: what users waited, and what the service took once it was asked.
 
     The words are those of the metrics, `response_p99` and `service_p99`.
@@ -128,7 +128,8 @@ def _latency_rows(prefix: str, latency: Latency) -> list[tuple[str, Quantiles]]:
     return [(f"{prefix}{name}", found) for name, found in everything if found is not None and found.count]
 
 
-def _quantiles(quantiles: Quantiles) -> list[str]:
+def quantiles_told(quantiles: Quantiles) -> list[str]:
+    """In the order of the columns: p50, p90, p99, p99.9, max, and how many waits never ended."""
     numbers = (quantiles.p50, quantiles.p90, quantiles.p99, quantiles.p999)
     return [*(_ms(value, quantiles.censored) for value in numbers), _ms(quantiles.max, 0), f"{quantiles.censored:,}"]
 

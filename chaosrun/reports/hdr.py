@@ -1,0 +1,105 @@
+"""`latency.hlog`: every latency of the run as an HdrHistogram interval log, second by second.
+
+Format: that of HdrHistogram's `HistogramLogWriter`, version 1.3: comments, `#[StartTime: ...]`, `#[BaseTime: ...]`, a
+legend, then lines of `Tag=...,start,length,max,histogram`. Values are nanoseconds, `Interval_Max` is milliseconds. The
+histograms are encoded by the package `hdrhistogram` (V2, deflated, base64). The lines are written here, for the writer
+of that package (0.10) knows no tags, fails at a start time, and cuts the maximum to whole milliseconds.
+
+Two tags for each group: `GROUP:response` (corrected: from the instant at which a request was due, user waits included)
+and `GROUP:service` (uncorrected: from the send to the valid reply). A value stands in the second in which its request
+was due. Waits that never ended are in no histogram; a comment tells how many there were.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from hdrh.histogram import HdrHistogram
+
+from chaosrun.foreign import brief
+from chaosrun.records import Kind
+from chaosrun.reports._base import ScoredRun
+from chaosrun.scoring.evidence import GroupEvidence
+
+INTERVAL_NS: Final = 1_000_000_000
+DIGITS: Final = 3
+"""Significant decimal digits of every value."""
+_HOUR_NS: Final = 3_600_000_000_000
+"""The range of every histogram goes at least so far: readers add those of one range fastest."""
+_NO_TAG: Final = re.compile(r"[,\s]")
+"""What a tag must not hold."""
+
+Intervals = Mapping[int, Counter[int]]
+"""By the number of the second, how often each value occurred, in ns."""
+
+
+def render(run: ScoredRun) -> Mapping[str, bytes]:
+    lines = [*_head(run), *_intervals(run)]
+    return {"latency.hlog": "".join(f"{line}\n" for line in lines).encode()}
+
+
+def tag(group: str, kind: str) -> str:
+    """The tag of a group's values: a comma or a space in its name becomes `_`."""
+    return f"{_NO_TAG.sub('_', brief(group))}:{kind}"
+
+
+def _head(run: ScoredRun) -> Iterator[str]:
+    start = run.began.wall_offset_ns / 1e9
+    told = datetime.fromtimestamp(start, UTC).isoformat(timespec="milliseconds")
+    yield "#[Histogram log format version 1.3]"
+    yield f"#[StartTime: {start:.3f} (seconds since epoch), {told}]"
+    yield f"#[BaseTime: {start:.3f} (seconds since epoch)]"
+    yield "#[values in nanoseconds, Interval_Max in milliseconds]"
+    for group in run.evidence.groups:
+        never = sum(_counts(outcome.kind) and outcome.censored for outcome in group.timeline.requests.outcomes)
+        if never:
+            yield f"#[{tag(group.plan.name, 'response')}: {never} waits never ended and are in no histogram]"
+    yield '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"'
+
+
+def _intervals(run: ScoredRun) -> Iterator[str]:
+    """In order of time, as the readers expect it, and then of the groups."""
+    named = [
+        (tag(group.plan.name, kind), values)
+        for group in run.evidence.groups
+        for kind, values in (("response", _responses(group)), ("service", _services(group)))
+    ]
+    longest = max((v for _, values in named for counts in values.values() for v in counts), default=0)
+    seconds = sorted({second for _, values in named for second in values})
+    for second in seconds:
+        for name, values in named:
+            if second in values:
+                yield _line(name, second, values[second], longest)
+
+
+def _line(name: str, second: int, counts: Counter[int], longest: int) -> str:
+    histogram = HdrHistogram(1, max(longest, _HOUR_NS), DIGITS)
+    for value, count in sorted(counts.items()):
+        histogram.record_value(value, count)
+    start = second * INTERVAL_NS / 1e9
+    return f"Tag={name},{start:.3f},{INTERVAL_NS / 1e9:.3f},{max(counts) / 1e6:.3f},{histogram.encode().decode()}"
+
+
+def _responses(group: GroupEvidence) -> Intervals:
+    values: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    for outcome in group.timeline.requests.outcomes:
+        if _counts(outcome.kind) and outcome.good is not None and outcome.wait is not None:
+            values[outcome.due // INTERVAL_NS][outcome.wait] += 1
+    return values
+
+
+def _services(group: GroupEvidence) -> Intervals:
+    values: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    for outcome in group.timeline.requests.outcomes:
+        if _counts(outcome.kind) and outcome.good is not None and outcome.valid:
+            values[outcome.due // INTERVAL_NS][outcome.got - outcome.sent] += 1
+    return values
+
+
+def _counts(kind: Kind) -> bool:
+    """Canaries and sentinels are no user's requests."""
+    return kind is Kind.SLOT

@@ -1,0 +1,150 @@
+"""`junit.xml`: a test case for each criterion, one for the run itself, and of a series one for each run.
+
+The shape is that of Jenkins' `junit-10.xsd` (xunit-plugin), which the readers of GitLab and others take, too. What is
+unknown is an *error*, never *skipped*: nobody counts a skipped test against a build, and what was not proved must not
+look like success. Two test cases of one name are told apart by a number, since GitLab ("Unit test reports") keeps only
+the first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+from xml.etree import ElementTree as ET
+
+from chaosrun.foreign import clean
+from chaosrun.reports._base import ScoredRun
+from chaosrun.reports._criteria import limit_told, value_told
+from chaosrun.reports._story import headline, reasons_apart, seconds, story
+from chaosrun.scoring.result import Criterion, RepeatedRun, Result
+
+_SUITE: Final = "chaosrun"
+_PROVED: Final = ("passed", "failed")
+"""Verdicts of a run that could be judged, whatever came of it."""
+
+
+@dataclass(frozen=True)
+class _Case:
+    name: str
+    classname: str
+    outcome: Literal["failure", "error"] | None = None
+    """None: passed."""
+    kind: str = ""
+    why: str = ""
+    detail: str = ""
+
+
+def render(run: ScoredRun) -> Mapping[str, bytes]:
+    return {"junit.xml": document(run.result)}
+
+
+def document(result: Result) -> bytes:
+    """The XML of a run or a series, the same for the same result."""
+    cases = list(_cases(result))
+    counts = Counter(case.outcome for case in cases)
+    sums = {"tests": len(cases), "failures": counts["failure"], "errors": counts["error"]}
+    took = f"{result.duration_s:.3f}"
+    root = _element("testsuites", name=_SUITE, time=took, **sums)
+    began = result.started_at[:19]  # in UTC, and without a zone, as the readers expect it
+    suite = _element(
+        "testsuite", name=f"{_SUITE}.{_package(result.title)}", time=took, timestamp=began, skipped=0, **sums
+    )
+    root.append(suite)
+    suite.append(_properties(result))
+    suite.extend(_testcase(case) for case in _numbered(cases))
+    out = _element("system-out")
+    out.text = clean(" ".join(story(result)))
+    suite.append(out)
+    ET.indent(root)
+    data: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return data + b"\n"
+
+
+# ---- what is a case -------------------------------------------------------------------------------------------------
+
+
+def _cases(result: Result) -> Iterator[_Case]:
+    package = f"{_SUITE}.{_package(result.title)}"
+    yield _run(result, package)
+    for criterion in result.criteria:
+        yield _criterion(criterion, package)
+    if result.repeats is not None:
+        for number, run in enumerate(result.repeats.runs, 1):
+            yield _repeated(run, number, package)
+
+
+def _run(result: Result, package: str) -> _Case:
+    """Whether the run proves anything: sound, complete, and everything left as it was found."""
+    name = "the run can be judged, and left everything as it was found"
+    apart = reasons_apart(result)
+    if result.verdict in _PROVED and not apart:
+        return _Case(name, package)
+    told = "\n".join(apart or result.reasons)
+    return _Case(name, package, "error", result.verdict, f"{result.verdict}: {headline(result)}", told)
+
+
+def _criterion(criterion: Criterion, package: str) -> _Case:
+    name, group = f"{criterion.name} in {criterion.window}", f"{package}.{_package(criterion.source)}"
+    if criterion.outcome is True:
+        return _Case(name, group)
+    value = "unknown" if criterion.value is None else value_told(criterion)
+    detail = f"{criterion.why}\nvalue: {value}\nlimit: {limit_told(criterion)}\n{criterion.where}"
+    if criterion.outcome is False:
+        return _Case(name, group, "failure", "criterion", criterion.why, detail)
+    return _Case(name, group, "error", "unknown", f"unknown: {criterion.why}", detail)
+
+
+def _repeated(run: RepeatedRun, number: int, package: str) -> _Case:
+    name, group = f"run {number}: {run.folder}", f"{package}.runs"
+    if run.verdict == "passed":
+        return _Case(name, group)
+    above = f"not recovered after {seconds(run.censored_above_s)}"
+    ttr = above if run.censored_above_s is not None else f"recovered in {seconds(run.ttr_s)}"
+    told = f"{run.verdict or 'it broke off without a result'}; exit code {run.exit_code}; {ttr}"
+    return _Case(name, group, "failure" if run.verdict == "failed" else "error", run.verdict or "broken", told, told)
+
+
+def _numbered(cases: list[_Case]) -> Iterator[_Case]:
+    """Each with a name of its own."""
+    seen: Counter[tuple[str, str]] = Counter()
+    for case in cases:
+        seen[case.classname, case.name] += 1
+        number = seen[case.classname, case.name]
+        yield case if number == 1 else replace(case, name=f"{case.name} ({number})")
+
+
+# ---- XML ------------------------------------------------------------------------------------------------------------
+
+
+def _testcase(case: _Case) -> ET.Element:
+    element = _element("testcase", name=case.name, classname=case.classname, time="0.000")
+    if case.outcome is not None:
+        wrong = _element(case.outcome, type=case.kind, message=case.why)
+        wrong.text = "\n".join(map(clean, case.detail.splitlines()))
+        element.append(wrong)
+    return element
+
+
+def _properties(result: Result) -> ET.Element:
+    element = _element("properties")
+    told = {
+        "verdict": result.verdict,
+        "exit_code": str(result.exit_code),
+        "profile": result.profile or "",
+        "chaosrun_version": result.chaosrun_version,
+        "fingerprint": result.fingerprint,
+    }
+    element.extend(_element("property", name=name, value=value) for name, value in told.items())
+    return element
+
+
+def _element(tag: str, **attributes: str | int) -> ET.Element:
+    """`clean` takes what XML 1.0 (section 2.2) allows no document to hold: controls, surrogates, noncharacters."""
+    return ET.Element(tag, {name: clean(str(value)) for name, value in attributes.items()})
+
+
+def _package(name: str) -> str:
+    """A title as one step of a class name: Jenkins cuts those at dots."""
+    return clean(name).replace(".", " ").strip() or "-"
