@@ -20,6 +20,8 @@ _SHED: Final = (429, 503)
 _WAVE_NS: Final = 100 * _MS
 _LEAST_WAVE: Final = 20
 _SLOW_NS: Final = 500 * _MS
+_LEAST_CLIENTS: Final = 3
+"""One client's trouble is its own."""
 
 
 def _outages(seen: Seen) -> list[Interval]:
@@ -61,13 +63,14 @@ def _beginnings(seen: Seen, g: int) -> dict[tuple[int, int], int]:
     """By client and end, when each attempt that failed had begun."""
     last: dict[int, int] = {}
     found: dict[tuple[int, int], int] = {}
-    lines: list[Attempt | Refused] = [line for line in seen.history.attempts if line.g == g]
+    lines: list[Attempt | Opened | Refused] = [line for line in seen.history.attempts if line.g == g]
+    lines += [line for line in seen.history.opened if line.g == g]
     lines += [line for line in seen.history.refused if line.g == g]
-    for line in sorted(lines, key=lambda line: (line.t, isinstance(line, Refused))):
+    for line in sorted(lines, key=lambda line: (line.t, not isinstance(line, Attempt))):
         if isinstance(line, Attempt):
             last[line.c] = line.t
-        elif line.c in last:
-            found[line.c, line.t] = last[line.c]
+        elif (began := last.pop(line.c, None)) is not None and isinstance(line, Refused):
+            found[line.c, line.t] = began
     return found
 
 
@@ -162,8 +165,8 @@ def _slow_handshakes(seen: Seen) -> Iterator[Told]:
 class _Crush:
     """Attempts that began when the service was ready, and failed or took much longer than in peace."""
 
-    def __init__(self, ready: int, episode: Episode, attempts: list[int], failed: Counter[str], slow: int, calm: float):
-        self._since = ready - episode.fault_start
+    def __init__(self, episode: Episode, attempts: list[int], failed: Counter[str], slow: int, calm: float) -> None:
+        self._since = ready_after(episode) - episode.fault_start
         self._attempts = attempts
         self._failed = failed
         self._slow = slow
@@ -185,17 +188,18 @@ class _Crush:
         usual = median(calm)
         attempts = sorted(line.t for line in seen.history.attempts if ready <= line.t < end)
         failed: Counter[str] = Counter()
+        troubled: set[tuple[int, int]] = set()
         for g in range(len(seen.history.plan.groups)):
             began = _beginnings(seen, g)
             for line in seen.history.refused:
                 if line.g == g and ready <= began.get((line.c, line.t), 0) < end and line.why in _OVERRUN:
                     failed[refusal(line)] += 1
+                    troubled.add((g, line.c))
         limit = max(_SLOW_NS, 10 * usual)
-        slow = sum(_is_slow(line, limit) for line in seen.history.opened if ready <= line.began < end)
-        trouble = failed.total() + slow
-        if trouble < max(5, len(attempts) // 10):
+        slow = [(o.g, o.c) for o in seen.history.opened if ready <= o.began < end and o.t - o.began > limit]
+        if len(troubled.union(slow)) < max(_LEAST_CLIENTS, episode.back.affected // 10):
             return None
-        return cls(ready, episode, attempts, failed, slow, usual)
+        return cls(episode, attempts, failed, len(slow), usual)
 
     @property
     def is_wave(self) -> bool:
@@ -215,10 +219,6 @@ class _Crush:
 
 _OVERRUN: Final = ("timeout", "reset", "refused")
 """How an attempt fails that a service has no room for: its SYN is dropped, or its connection is."""
-
-
-def _is_slow(line: Opened, limit: float) -> bool:
-    return line.t - line.began > limit
 
 
 def _largest_wave(times: list[int]) -> int:
