@@ -7,8 +7,9 @@ So the n-th row that was sent is the request `n`, and nothing needs to be told a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from measured import Measured
 from truth import Ask
@@ -16,6 +17,9 @@ from truth import Ask
 from chaosrun.records import NONE, Kind
 from chaosrun.scoring.bounds import lag_p99
 from chaosrun.scoring.outcomes import Fate, Outcome, judge
+
+_SLACK = 100_000_000
+"""By how much a pair may be off: less than any period."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +57,26 @@ def pairs(run: Measured, g: int = 0) -> list[Pair]:
 
 
 def strangers(paired: list[Pair]) -> int:
-    """Pairs that cannot be: the server had it before it was sent, or answered it after the reply was there.
+    """Pairs that cannot be: the server had it before it was sent, never answered it, or after the reply was there.
 
-    A pair by a wrong number is off by a period. A server that loses its turn between writing and noting is off by less.
+    A wrong number makes the later pairs of its client wrong, too. One that was answered too late alone is that of a
+    server which lost its turn between writing the reply and noting when.
     """
-    slack = 100_000_000
-    return sum(
-        pair.ask.at + slack < pair.said.sent
-        or (pair.said.valid and (pair.answered is None or pair.said.got + slack < pair.answered))
-        for pair in paired
-        if pair.ask is not None
-    )
+    count = 0
+    for own in _by_client(pair for pair in paired if pair.ask is not None).values():
+        late = [pair.said.valid and pair.said.got + _SLACK < (pair.answered or 0) for pair in own]
+        count += sum(now and then for now, then in zip_longest(late, late[1:], fillvalue=True))
+        count += sum(pair.ask.at + _SLACK < pair.said.sent for pair in own if pair.ask is not None)
+        count += sum(pair.said.valid and pair.answered is None for pair in own)
+    return count
+
+
+def _by_client(paired: Iterable[Pair]) -> dict[int, list[Pair]]:
+    """In the order of their being due."""
+    found: defaultdict[int, list[Pair]] = defaultdict(list)
+    for pair in paired:
+        found[pair.said.client].append(pair)
+    return found
 
 
 def user_waits(paired: list[Pair], limit: int) -> Iterator[tuple[int, int]]:
@@ -72,10 +85,7 @@ def user_waits(paired: list[Pair], limit: int) -> Iterator[tuple[int, int]]:
 
     It is the definition of docs/measurement.md, section 1, worked out again from the log alone.
     """
-    by_client: defaultdict[int, list[Pair]] = defaultdict(list)
-    for pair in paired:
-        by_client[pair.said.client].append(pair)
-    for own in by_client.values():
+    for own in _by_client(paired).values():
         served: int | None = None
         for pair in reversed(own):
             if pair.said.late_observer or pair.said.fate is Fate.SKIPPED_OBSERVER:
