@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from chaosrun.charts.picture import Mark, Picture, Ribbon
@@ -12,6 +13,8 @@ from chaosrun.scoring.result import Result
 
 _WIDE: Final = 1000
 _HIGH: Final = 100
+_LEAST: Final = 2
+"""What is there is at least that wide and high."""
 _SHOWN: Final = {"fault": "fault", "impact": "impact", "ready": "ready", "recovered": "recovered", "stopped": "stopped"}
 _NEAR_THE_END: Final = 0.8
 _LABELLED: Final = 1
@@ -73,21 +76,30 @@ def summed(ribbons: Sequence[Ribbon]) -> Ribbon:
 
 
 def _area(ribbon: Ribbon, end: float, low: Sequence[int], high: Sequence[int]) -> str:
-    """The path between two step functions, in the coordinates of the strip."""
-    most = max(ribbon.planned)
-    edges = [*ribbon.t, max(end, ribbon.t[-1])]
-    xs = [round(t / edges[-1] * _WIDE, 1) if edges[-1] else 0 for t in edges]
+    """The path between two step functions, in the coordinates of the strip: a part for each stretch in which there is
+    anything between them, none so small that it is not seen."""
+    most, last = max(ribbon.planned), max(end, ribbon.t[-1])
+    xs = [round(t / last * _WIDE) if last else 0 for t in (*ribbon.t, last)]
+    above, below = ([round((1 - value / most) * _HIGH) for value in values] for values in (high, low))
+    parts = []
+    for there, rows in groupby(range(len(high)), key=lambda i: high[i] > low[i]):
+        if there:
+            of = list(rows)
+            edges = [*xs[of[0] : of[-1] + 1], max(xs[of[-1] + 1], xs[of[0]] + _LEAST)]
+            tops = [above[i] for i in of]
+            bottoms = [max(below[i], above[i] + _LEAST) for i in of]
+            over, back = "".join(_steps(edges, tops)), "".join(_steps(edges[::-1], bottoms[::-1]))
+            parts.append(f"M{edges[0]} {tops[0]}{over}V{bottoms[-1]}{back}Z")
+    return "".join(parts)
 
-    def line(values: Sequence[int], *, back: bool) -> str:
-        steps = []
-        for i, value in enumerate(values):
-            y = round(_HIGH - value / most * _HIGH, 1)
-            steps.append(
-                (f"{xs[i + 1]:g},{y:g}", f"{xs[i]:g},{y:g}") if back else (f"{xs[i]:g},{y:g}", f"{xs[i + 1]:g},{y:g}")
-            )
-        return "L".join(point for step in (reversed(steps) if back else steps) for point in step)
 
-    return f"M{line(high, back=False)}L{line(low, back=True)}Z"
+def _steps(xs: Sequence[int], ys: Sequence[int]) -> Iterator[str]:
+    """From one edge to the next, with a corner only where the height changes."""
+    for i, y in enumerate(ys):
+        if i + 1 == len(ys):
+            yield f"H{xs[i + 1]}"
+        elif ys[i + 1] != y:
+            yield f"H{xs[i + 1]}V{ys[i + 1]}"
 
 
 def _marks(result: Result, picture: Picture) -> list[Markup]:

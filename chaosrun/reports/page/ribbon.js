@@ -17,8 +17,9 @@ Charts.ribbon = ({ page, group }) => {
     t.forEach((from, i) => {
       if (high[i] <= low[i]) return;
       const [a, b] = [pen.x(from), pen.x(i + 1 < t.length ? t[i + 1] : page.end)];
-      // What is there is seen, however short it was.
-      ctx.rect(a, pen.y(high[i]), Math.max(b - a, pen.ratio), pen.y(low[i]) - pen.y(high[i]));
+      // What is there is seen, however short it was and however few it were.
+      const tall = Math.max(pen.y(low[i]) - pen.y(high[i]), 1.5 * pen.ratio);
+      ctx.rect(a, pen.y(high[i]), Math.max(b - a, 1.5 * pen.ratio), tall);
     });
     ctx.fillStyle = Theme.colour(colour);
     ctx.fill();
