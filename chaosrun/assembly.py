@@ -82,11 +82,18 @@ class Assembly:
         self._began = began
         self._journal = journal
         self._experiment = experiment
-        self._secrets, self._hidden = loaded.secrets, loaded.variables
+        self._secrets = loaded.secrets
+        self.hidden = loaded.variables
+        """Variables that secrets were read from."""
         self.guards = make_guards(experiment.stop_when)
         refuse_elsewhere(loaded)
         self.target = make_target(
-            experiment.target, run=str(folder), folder=folder, events=events, mask=Mask(loaded.secrets)
+            experiment.target,
+            run=str(folder),
+            folder=folder,
+            events=events,
+            mask=Mask(loaded.secrets),
+            hidden=loaded.variables,
         )
         ids = iter([fault.id for fault in began.plan.faults])
         self.method = tuple(self._steps(experiment.method, ids))
@@ -153,9 +160,9 @@ class Assembly:
             wall_offset_ns=self._began.wall_offset_ns,
             workers=max(group.workers for group in groups.values()),
             secrets=self._secrets,
-            hidden=self._hidden,
+            hidden=self.hidden,
         )
-        self._probing = Probing(self._prober_config(loads[0]), self._hidden)
+        self._probing = Probing(self._prober_config(loads[0]), self.hidden)
         await self._fleet.start()
         await self._probing.start()
 

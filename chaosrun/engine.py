@@ -203,7 +203,7 @@ class _Run:
 
     async def _loaded_run(self) -> None:
         self._phase("start", None)
-        self._guarded.start(self._origin_ns, self._assembly.kinds, self._on_unguarded)
+        self._guarded.start(self._origin_ns, self._assembly.kinds, self._on_unguarded, hidden=self._assembly.hidden)
         try:
             await self.stopping.or_stop(self._assembly.start())
             await self.stopping.or_stop(self._guarded.ready())

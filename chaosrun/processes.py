@@ -28,6 +28,11 @@ ROLE_TAG = "CHAOSRUN_ROLE"
 GUARDIAN_TAG = "CHAOSRUN_GUARDIAN"
 """Of the guardian of a run, in place of the run's tag: the guardian ends what carries that. Its value is the same."""
 
+_ESSENTIAL = re.compile(
+    r"PATH|HOME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|(PYTHON|XDG_|CHAOSRUN_)\w*"
+)
+"""Variables that find programs, libraries and folders, or that say how to read and write."""
+
 _SHOWN = 160
 """Characters of a command line that are shown."""
 _SERVICES = ("chaosrun.reference", "chaosrun.proxy")
@@ -96,6 +101,20 @@ def environment(pid: int) -> dict[str, str]:
         return {}
     pairs = (entry.partition(b"=") for entry in raw.split(b"\0"))
     return {os.fsdecode(key): os.fsdecode(value) for key, _, value in pairs if key}
+
+
+def essentials(without: Collection[str] = ()) -> dict[str, str]:
+    """Of this process's environment, what programs that belong to chaosrun cannot do without; no tag of a run.
+
+    Args:
+        without: variables that secrets were read from.
+    """
+    tags = {RUN_TAG, ROLE_TAG, GUARDIAN_TAG}
+    return {
+        name: text
+        for name, text in os.environ.items()
+        if _ESSENTIAL.fullmatch(name) and name not in tags and name not in without
+    }
 
 
 def process_told(identity: Identity) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -83,11 +83,20 @@ class Target(Protocol):
     def published(self, origin_ns: int) -> Iterator[Published]: ...
 
 
-def make_target(spec: model.Target, *, run: str, folder: Path, events: RoleEvents, mask: Mask = NO_SECRETS) -> Target:
+def make_target(
+    spec: model.Target,
+    *,
+    run: str,
+    folder: Path,
+    events: RoleEvents,
+    mask: Mask = NO_SECRETS,
+    hidden: Collection[str] = (),
+) -> Target:
     """The target that an experiment describes; nothing is started yet.
 
     Args:
         mask: blanks out secrets in what its parts say.
+        hidden: variables of the environment that no part of it gets that is chaosrun's own.
 
     Raises:
         UsageError: there is no such reference service, or it has no such option.
@@ -96,7 +105,12 @@ def make_target(spec: model.Target, *, run: str, folder: Path, events: RoleEvent
     if spec.proxy is None:
         return target
     proxying = Proxying(
-        choose(spec.proxy.toxiproxy), run=run, directory=folder / ROLES, events=events, allow=spec.allow
+        choose(spec.proxy.toxiproxy),
+        run=run,
+        directory=folder / ROLES,
+        events=events,
+        allow=spec.allow,
+        hidden=hidden,
     )
     wanted = [Wanted(link.role, link.listen, link.upstream) for link in spec.proxy.all_links()]
     return ProxiedTarget(target, proxying, wanted)

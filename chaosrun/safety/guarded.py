@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from chaosrun.identity import identify, this_process
@@ -40,7 +40,13 @@ class Guarded:
             raise
 
     def start(
-        self, origin_ns: int, kinds: Sequence[str], lost: Callable[[str], None], *, silence_s: float = SILENCE_S
+        self,
+        origin_ns: int,
+        kinds: Sequence[str],
+        lost: Callable[[str], None],
+        *,
+        silence_s: float = SILENCE_S,
+        hidden: Collection[str] = (),
     ) -> None:
         """Start the guardian; it gets ready while the run starts.
 
@@ -48,6 +54,7 @@ class Guarded:
             kinds: of the faults that there may be.
             lost: told once, in words, when there is no guardian any more.
             silence_s: how long runner and guardian may each say nothing before the other one holds it for lost.
+            hidden: variables that secrets were read from, which are not to be seen in the guardian's environment.
         """
         runner = this_process()
         above = [found for pid in lineage() if pid != runner.pid and (found := identify(pid)) is not None]
@@ -60,7 +67,7 @@ class Guarded:
             entry=str(self._entry),
             silence_s=silence_s,
         )
-        self._lifeline = Lifeline(charge, lost)
+        self._lifeline = Lifeline(charge, lost, hidden)
         self._lifeline.start()
 
     async def ready(self) -> None:

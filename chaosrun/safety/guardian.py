@@ -173,14 +173,25 @@ class Guardian:
         self._told_to_end = self._told_to_end or number == signal.SIGTERM
 
 
+def _take_environment(told: int) -> None:
+    """What undos, and the programs that they start, find in the environment of the run: read from a descriptor, since
+    the environment that a process was started with can be listed."""
+    with open(told, "rb") as file:
+        file.seek(0)
+        for entry in filter(None, file.read().split(b"\0")):
+            name, _, text = entry.partition(b"=")
+            os.environb[name] = text
+
+
 def main() -> None:
-    """`python -m chaosrun.safety.guardian DESCRIPTOR CHARGE`."""
+    """`python -m chaosrun.safety.guardian DESCRIPTOR ENVIRONMENT CHARGE`."""
     line = socket.socket(fileno=int(sys.argv[1]))
     line.set_inheritable(False)
+    _take_environment(int(sys.argv[2]))
     # It tells others who we are, as they look; what we start is none of us.
     os.environ.pop(GUARDIAN_TAG, None)
     try:
-        guardian = Guardian(msgspec.json.decode(sys.argv[2], type=Charge), line)
+        guardian = Guardian(msgspec.json.decode(sys.argv[3], type=Charge), line)
     except (OSError, ChaosrunError, ImportError) as error:
         line.sendall(FAILED + str(error).encode())
         sys.exit(1)

@@ -8,13 +8,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import msgspec
 
 from chaosrun.errors import Unavailable
-from chaosrun.processes import GUARDIAN_TAG, ROLE_TAG, RUN_TAG
+from chaosrun.processes import GUARDIAN_TAG, ROLE_TAG, RUN_TAG, essentials
 from chaosrun.safety.guardian import BEAT, ENDING, FAILED, QUIT, READY, Charge
 
 READY_WITHIN_S: Final = 60.0
@@ -28,11 +28,13 @@ class Lifeline:
 
     Args:
         lost: told once, in words, when there is no guardian any more, or it wants to end.
+        hidden: variables that are not to be seen in its environment.
     """
 
-    def __init__(self, charge: Charge, lost: Callable[[str], None]) -> None:
+    def __init__(self, charge: Charge, lost: Callable[[str], None], hidden: Collection[str] = ()) -> None:
         self._charge = charge
         self._lost = lost
+        self._hidden = hidden
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._pidfd = -1
@@ -49,7 +51,7 @@ class Lifeline:
         """
         # On the loop, though it takes some ms: a cancelled wait for a thread would lose the process.
         ours, theirs = socket.socketpair()
-        own = {key: text for key, text in os.environ.items() if key not in (RUN_TAG, ROLE_TAG)}
+        told = _environment_for_undos()
         with theirs:
             try:
                 self._process = subprocess.Popen(
@@ -58,13 +60,14 @@ class Lifeline:
                         "-m",
                         "chaosrun.safety.guardian",
                         str(theirs.fileno()),
+                        str(told),
                         msgspec.json.encode(self._charge).decode(),
                     ],
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[theirs.fileno(), told],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    env=own | {GUARDIAN_TAG: self._charge.folder},
+                    env=essentials(self._hidden) | {GUARDIAN_TAG: self._charge.folder},
                     start_new_session=True,
                 )
             except OSError as error:
@@ -72,6 +75,8 @@ class Lifeline:
                 raise Unavailable(
                     f"no guardian can be started ({error}), and nothing is injected without one"
                 ) from error
+            finally:
+                os.close(told)
         ours.setblocking(False)
         self._line = ours
         # Our own child is not reaped yet, so its pid cannot be anybody else's.
@@ -181,3 +186,14 @@ class Lifeline:
     def _name(self) -> str:
         assert self._process is not None
         return f"the guardian (pid {self._process.pid})"
+
+
+def _environment_for_undos() -> int:
+    """A file in memory with all of this process's environment: programs that an undo starts are to find what they would
+    have found in the run. In the guardian's own environment everybody who may list processes of this user could read
+    it for as long as the run takes."""
+    told = os.memfd_create("environment")
+    kept = {key: text for key, text in os.environb.items() if os.fsdecode(key) not in (RUN_TAG, ROLE_TAG)}
+    with open(told, "wb", closefd=False) as file:
+        file.write(b"\0".join(b"=".join(pair) for pair in kept.items()))
+    return told

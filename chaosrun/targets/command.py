@@ -37,17 +37,23 @@ class CommandRole:
         output: Output,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        inherits: Mapping[str, str] | None = None,
         ready: Ready | None = None,
         stop_within_s: float = 5.0,
         on_spawn: OnSpawn = lambda _identity: None,
         on_exit: OnExit = lambda _identity, _code, _expected: None,
     ) -> None:
+        """
+        Args:
+            inherits: what `env` is added to; None: chaosrun's environment.
+        """
         self.name = name
         self.argv = tuple(argv)
         self.ready = ready
         self.output = output
         self._cwd = cwd
         self._env = {**(env or {}), RUN_TAG: run, ROLE_TAG: name}
+        self._inherits = inherits
         self._stop_within_s = stop_within_s
         self._on_spawn = on_spawn
         self._on_exit = on_exit
@@ -89,7 +95,7 @@ class CommandRole:
         self._exit_expected = False
         self._watch = readiness.watch_for(self.ready)
         # On the loop, though it takes some ms: a cancelled wait for a thread would lose what the thread then starts.
-        self._process = spawn(self.argv, cwd=self._cwd, env=self._env, on_spawn=self._on_spawn)
+        self._process = spawn(self.argv, cwd=self._cwd, env=self._env, on_spawn=self._on_spawn, inherits=self._inherits)
         assert self._process.output is not None
         self.output.take(self._process.output, self._watch)
         self._end = asyncio.create_task(self._report_end(self._process))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from chaosrun import proxy
 from chaosrun.errors import Unavailable, UsageError
 from chaosrun.identity import Identity
 from chaosrun.preflight import TOXIPROXY_URL, refuse_strangers
+from chaosrun.processes import essentials
 from chaosrun.reference import PORT_TAKEN
 from chaosrun.spec.hosts import host_of_pair, is_allowed, is_loopback
 from chaosrun.targets.command import CommandRole
@@ -91,9 +92,20 @@ class Proxying:
     """One run's Toxiproxy. To be used from one event loop."""
 
     def __init__(
-        self, choice: Choice, *, run: str, directory: Path, events: Events, allow: tuple[str, ...] = ()
+        self,
+        choice: Choice,
+        *,
+        run: str,
+        directory: Path,
+        events: Events,
+        allow: tuple[str, ...] = (),
+        hidden: Collection[str] = (),
     ) -> None:
-        """`run` is the run's folder, by which its processes are told apart."""
+        """
+        Args:
+            run: the run's folder, by which its processes are told apart.
+            hidden: variables of the environment that a server of ours does not get.
+        """
         self.choice = choice
         self.links: dict[str, Link] = {}
         self.version = ""
@@ -114,6 +126,7 @@ class Proxying:
                 output=Output(directory / f"{ROLE}.log"),
                 # A line for every connection of a storm would be work for chaosrun.
                 env={"LOG_LEVEL": "warn"},
+                inherits=essentials(hidden),
                 on_spawn=lambda identity: events.spawned(ROLE, identity),
                 on_exit=lambda identity, code, expected: events.exited(ROLE, identity, code, expected),
             )

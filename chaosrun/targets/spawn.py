@@ -40,15 +40,17 @@ def spawn(
     env: Mapping[str, str],
     on_spawn: OnSpawn,
     into: Path | None = None,
+    inherits: Mapping[str, str] | None = None,
 ) -> Spawned:
-    """Starts `argv` in a session and process group of its own, with `env` added to chaosrun's environment.
+    """Starts `argv` in a session and process group of its own, with `env` added to what it `inherits`: chaosrun's
+    environment, where nothing else is given.
 
     Its standard input is a pipe that ends when chaosrun does, and its output another; where the machine has a way to
     ask for it, the kernel ends the process itself (not its children) with the thread that called this. But with
     `into`, for a process that is to outlive chaosrun, its input is /dev/null and its output is appended to that file.
     Raises `Unavailable` when there is no such program or directory; whatever `on_spawn` raises ends the process first.
     """
-    environment = {**os.environ, **env}
+    environment = {**(os.environ if inherits is None else inherits), **env}
     _refuse_missing(argv, cwd, environment)
     read_end, write_end = (
         os.pipe() if into is None else (None, os.open(into, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644))

@@ -102,7 +102,7 @@ class Planted:
             if b"leaky_service" in line or b"sys.argv" in line:
                 ours = [needle for needle in ours if not needle.startswith(ARGUMENT.encode())]
             assert ours == [], line
-            if b"chaosrun.load." in line:
+            if b"chaosrun.load." in line or b"chaosrun.safety.guardian" in line:
                 assert found(environment) == [], line
 
 
@@ -130,6 +130,7 @@ def test_secrets_are_in_no_file_of_a_whole_run_and_in_nothing_that_is_printed(pl
     assert "***" in (finished.folder / "faults" / "fault-2.log").read_text()
     assert any(b"chaosrun.load.worker" in line for line in planted.seen)
     assert any(b"chaosrun.load.prober" in line for line in planted.seen)
+    assert any(b"chaosrun.safety.guardian" in line for line in planted.seen)
     again = planted.command("score", finished.folder, "--format", "json")
     planted.nothing_is_out(*said_of(finished), again.stdout, again.stderr)
 

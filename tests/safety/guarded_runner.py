@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from chaosrun.faults import command
 from chaosrun.faults.process_pause import UndoArgs
 from chaosrun.identity import Identity, boot_id, send_signal
 from chaosrun.journal import Journal
@@ -31,6 +32,8 @@ class Story(msgspec.Struct, kw_only=True):
     folder: str
     frozen: tuple[Identity, ...] = ()
     """Frozen one after another, each with an undo of its own."""
+    tells: str = ""
+    """A file into which the undo of a command writes what it finds in the environment as PLANTED; none: no command."""
     holds: tuple[str, ...] = ()
     undoes_first: int = 0
     """So many of the undos it does itself, before it says that it has come to its end."""
@@ -51,6 +54,13 @@ def freezing(number: int, process: Identity) -> Undo:
     )
 
 
+def telling(where: str) -> Undo:
+    words = ("sh", "-c", 'printf %s "$PLANTED" > "$0"', where)
+    args = command.UndoArgs(tag=where, argv=words, cwd="/", timeout_s=10.0)
+    raw = msgspec.Raw(msgspec.json.encode(args))
+    return Undo(id="told", kind="command", what="tell", identity={}, args=raw, boot_id=boot_id())
+
+
 async def run(story: Story) -> None:
     folder = Path(story.folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,13 +79,16 @@ async def run(story: Story) -> None:
     )
     journal.sync()
     guarded = Guarded(folder, "A run", story.holds)
-    guarded.start(origin, ["process_pause"], lambda why: say(f"lost {why}"), silence_s=story.silence_s)
+    guarded.start(origin, ["process_pause", "command"], lambda why: say(f"lost {why}"), silence_s=story.silence_s)
     await guarded.ready()
     records = [freezing(number, process) for number, process in enumerate(story.frozen)]
     for record, process in zip(records, story.frozen, strict=True):
         journal.append(Intent(t=time.monotonic_ns() - origin, undo=record))
         journal.sync()
         send_signal(process, signal.SIGSTOP)
+    if story.tells:
+        journal.append(Intent(t=time.monotonic_ns() - origin, undo=telling(story.tells)))
+        journal.sync()
     for record in records[::-1][: story.undoes_first]:
         outcome = take_away(record)
         journal.append(

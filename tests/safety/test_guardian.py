@@ -17,7 +17,7 @@ from guarded_runner import Story
 
 from chaosrun.identity import Identity, identify, is_alive, send_signal, thread_states, tools_of, wait_gone
 from chaosrun.journal import JOURNAL
-from chaosrun.processes import GUARDIAN_TAG, RUN_TAG
+from chaosrun.processes import GUARDIAN_TAG, RUN_TAG, environment
 from chaosrun.recorded import read_lines
 from chaosrun.records import Note, Removed, Undone
 from chaosrun.safety.open_runs import Index
@@ -123,6 +123,21 @@ def test_with_its_runner_killed_the_guardian_undoes_what_is_open_the_last_first_
     assert undone(run.folder) == ["f1", "f0"], "in spite of half a line before its own"
     assert len(read_lines(run.folder).of(Removed)) == 2
     assert Index.here().runs() == [], "and the run is no longer in the index of open runs"
+
+
+@pytest.mark.slow
+def test_what_it_was_started_with_holds_no_secret_and_an_undo_finds_all_that_the_run_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tell: Callable[[Story], Told]
+) -> None:
+    monkeypatch.setenv("PLANTED", "s3cret in the environment")
+    told = tmp_path / "told"
+    run = tell(Story(folder=str(tmp_path / "run"), tells=str(told)))
+    guardian = run.guardian
+    started_with = environment(guardian.pid)
+    assert "PLANTED" not in started_with and started_with["PATH"] == os.environ["PATH"]
+    run.process.kill()
+    assert wait_gone(guardian, PATIENCE_S)
+    assert told.read_text() == "s3cret in the environment"
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from websockets.asyncio.client import connect
 from chaosrun import proxy
 from chaosrun.errors import Unavailable, UsageError
 from chaosrun.identity import Identity, is_alive, send_signal
+from chaosrun.processes import RUN_TAG, environment
 from chaosrun.targets.own import OwnTarget
 from chaosrun.targets.ports import ephemeral_range, free_port
 from chaosrun.targets.proxied import ProxiedTarget, Wanted, address_of
@@ -185,6 +186,23 @@ def test_one_of_ours_is_written_down_and_ends_with_the_run(tmp_path: Path) -> No
     asyncio.run(scenario())
     assert not is_alive(events.processes[0])
     assert events.told == ["spawned toxiproxy", "exited toxiproxy expected"], "no undo for what ends with the run"
+
+
+def test_one_of_ours_is_started_with_what_it_needs_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLANTED", "s3cret in the environment")
+    monkeypatch.setenv("CHAOSRUN_TOKEN", "a secret of this run")
+    events = Events()
+
+    async def scenario() -> dict[str, str]:
+        one = proxying(tmp_path, events, hidden={"CHAOSRUN_TOKEN"})
+        await one.start()
+        started_with = environment(events.processes[0].pid)
+        await one.stop()
+        return started_with
+
+    started_with = asyncio.run(scenario())
+    assert started_with["PATH"] == os.environ["PATH"] and started_with[RUN_TAG] == str(tmp_path)
+    assert not {"PLANTED", "CHAOSRUN_TOKEN"} & set(started_with)
 
 
 def test_at_somebody_elses_every_link_is_told_before_it_is_made_and_taken_away_again(tmp_path: Path) -> None:
