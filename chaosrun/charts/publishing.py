@@ -58,9 +58,12 @@ class Course:
             self._spread(first, last)
 
     def _spread(self, first: int, last: int) -> None:
-        """Place `first..last` evenly from the bin of the number before them to that of the one after."""
+        """Place `first..last` evenly from the bin of the number before them to that of the one after.
+
+        Or to the bin by the end of which the last of them had come to somebody, if only as a replay.
+        """
         newest = self.newest
-        begin, end = bisect_left(newest, first - 1), bisect_left(newest, last + 1)
+        begin, end = bisect_left(newest, first - 1), bisect_left(newest, last)
         for i in range(begin, end):
             newest[i] = first - 1 + (last - first + 1) * (i - begin + 1) // (end - begin + 1)
 
