@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from chaosrun.cutting import CutOff, CutOrder
 from chaosrun.identity import Identity
@@ -145,6 +145,18 @@ class World(Protocol):
         ...
 
 
+THIS_MACHINE: Final = "this machine"
+
+
+class Ground(NamedTuple):
+    """Where a fault will act, as far as it is known before anything is started, in words that people can read."""
+
+    target: str
+    """The machine that clients call: `THIS_MACHINE`, or a name."""
+    network: str
+    """That of its role: `THIS_MACHINE`, or a container."""
+
+
 class Fault(ABC):
     """One planned disturbance of one run."""
 
@@ -172,6 +184,10 @@ class Fault(ABC):
         Empty: that is not known before the run.
         """
         return () if self.role is None else [process_told(each) for each in world.roles[self.role].pids()]
+
+    def holds(self, ground: Ground) -> Sequence[str]:
+        """What it takes for itself while the run lasts, beside its role, as keys: no other run may hold the same."""
+        return ()
 
     async def check(self, world: World) -> None:  # noqa: B027 - most need nothing but what was written
         """Refuse what cannot be done on this machine: the target is up, and there is no load yet. Touches nothing.

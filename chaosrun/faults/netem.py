@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from chaosrun.errors import Dirty, Unavailable
-from chaosrun.faults._base import Confirmation, Fault, Role, World
+from chaosrun.faults._base import THIS_MACHINE, Confirmation, Fault, Ground, Role, World
 from chaosrun.identity import boot_id
 from chaosrun.records import Undo
 from chaosrun.shaping import network, queues, tc
@@ -66,6 +66,11 @@ class Netem(Fault):
         self._port = port
         self._planned: tuple[Place, Undo] | None = None
         """The role may be another process by the time of the injection, in another network than the record names."""
+
+    def holds(self, ground: Ground) -> Sequence[str]:
+        # Loopback for a target on loopback, else the only device that there is.
+        unnamed = "lo" if ground.network == ground.target == THIS_MACHINE else "the only one"
+        return [f"device {self._device or unnamed} of {ground.network}"]
 
     async def check(self, world: World) -> None:
         try:

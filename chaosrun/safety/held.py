@@ -6,18 +6,20 @@ Not what chaosrun itself starts on free ports, nor the folder of the reports: ru
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 from urllib.parse import urlsplit
 
+from chaosrun import registry
+from chaosrun.faults._base import THIS_MACHINE, Fault, Ground
 from chaosrun.spec import model
 from chaosrun.spec.hosts import is_loopback
-from chaosrun.spec.steps import NetemStep
 
 _PORTS = {"ws": 80, "wss": 443}
-_HERE = "this machine"
 
 
 def held_by(experiment: model.Experiment) -> tuple[str, ...]:
-    """The keys of an experiment, in words that people can read: its address, and what its faults hit."""
+    """The keys of an experiment, in words that people can read: its address, what its faults hit, and what
+    these say that they hold beside it."""
     target = experiment.target
     return tuple(dict.fromkeys((*_address(target), *_hit((*experiment.method, *experiment.rollbacks), target))))
 
@@ -31,7 +33,7 @@ def _address(target: model.Target) -> Iterator[str]:
 
 def _host(target: model.Target) -> str:
     host = (urlsplit(target.url).hostname if target.url is not None else None) or "localhost"
-    return _HERE if is_loopback(host) else host.lower()
+    return THIS_MACHINE if is_loopback(host) else host.lower()
 
 
 def _hit(steps: Sequence[model.Step], target: model.Target) -> Iterator[str]:
@@ -45,11 +47,9 @@ def _hit(steps: Sequence[model.Step], target: model.Target) -> Iterator[str]:
         found = None if role is None else _found(role)
         if found is not None:
             yield found
-        if isinstance(step, NetemStep):
-            network = found if role is not None and role.is_container else _HERE
-            # Loopback for a target on loopback, else the only device that there is.
-            unnamed = "lo" if network == _host(target) == _HERE else "the only one"
-            yield f"device {step.device or unnamed} of {network}"
+        inside = found if role is not None and role.is_container else None
+        fault = cast(Fault, registry.load("faults", step.fault).make(step))
+        yield from fault.holds(Ground(target=_host(target), network=inside or THIS_MACHINE))
 
 
 def _found(role: model.Role) -> str | None:

@@ -20,6 +20,7 @@ from chaosrun.errors import SpecError, UsageError
 from chaosrun.identity import Identity
 from chaosrun.journal import Journal
 from chaosrun.method import Inject
+from chaosrun.safety.held import held_by
 from chaosrun.safety.standing import StandingFaults
 from chaosrun.spec.loader import load_experiment
 
@@ -44,6 +45,9 @@ class Flare(Fault):
     def __init__(self, name, file):
         super().__init__(name, sustained=True)
         self._file = Path(file)
+
+    def holds(self, ground):
+        return [f"the sky over {ground.network}"]
 
     def plan(self, world, identifier):
         args = msgspec.Raw(msgspec.json.encode(str(self._file)))
@@ -162,6 +166,10 @@ def test_it_works_from_the_file_to_the_undo_in_another_process(site: Path, tmp_p
     )
     assert done.stdout == "['fault-2'] True\n", done.stderr
     assert not flare.exists()
+
+
+def test_what_it_holds_is_kept_from_other_runs(site: Path, tmp_path: Path) -> None:
+    assert held_by(load_experiment(written(tmp_path)).experiment) == ("the sky over this machine",)
 
 
 def test_its_own_keys_are_checked_where_they_stand(site: Path, tmp_path: Path) -> None:
