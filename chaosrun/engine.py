@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from chaosrun.assembly import Assembly, beginning
 from chaosrun.deadline import Deadline
 from chaosrun.errors import ChaosrunError, Dirty, Unavailable, Unwritable, UsageError
 from chaosrun.faults._base import Clients, Role
-from chaosrun.guards.watch import Guards
+from chaosrun.guards.watch import GuardNow, Guards
 from chaosrun.journal import Journal
 from chaosrun.judge import baseline_holds
 from chaosrun.live import LiveTolerance
@@ -79,6 +79,9 @@ class Watcher(Protocol):
 
     def live(self, live: FleetNow, resources: Mapping[str, Resource]) -> None:
         """Some five times a second."""
+
+    def guards(self, guards: Sequence[GuardNow], armed: bool) -> None:
+        """As often, where the run has guards; not armed: they end nothing any more."""
 
     def note(self, text: str) -> None: ...
 
@@ -414,9 +417,10 @@ class _Run:
 
     def _hold_to_guards(self, live: FleetNow) -> None:
         """From the ramp on, until the load is taken away."""
-        if not self._armed or self.stopping.why is not None:
-            return
-        ended = self._guards.see(self.now(), live, self._observation.latest)
+        armed = self._armed and self.stopping.why is None
+        ended = self._guards.see(self.now(), live, self._observation.latest) if armed else None
+        if now := self._guards.now:
+            self._watcher.guards(now, armed)
         if ended is not None:
             burnt, why = ended
             self._journal.append(burnt)

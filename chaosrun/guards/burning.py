@@ -27,16 +27,21 @@ class Throughout:
     def __init__(self, for_ns: int) -> None:
         self._for_ns = for_ns
         self._since: int | None = None
+        self.burnt = 0.0
+        """How far, 0 to 1: at 1 its time is over."""
 
     def see(self, t: int, burning: bool | None, *, enough: bool = True) -> Through | None:
         """`burning`: None: nobody can tell; `enough`: what else is asked for is there."""
         if burning is False:
             self._since = None
+            self.burnt = 0.0
         if not burning:
             return None
         if self._since is None:
             self._since = t
-        return Through(self._since) if enough and t - self._since >= self._for_ns else None
+        through = t - self._since >= self._for_ns
+        self.burnt = 1.0 if through else (t - self._since) / self._for_ns
+        return Through(self._since) if enough and through else None
 
 
 class ShareOfTime:
@@ -53,6 +58,8 @@ class ShareOfTime:
         self._short_ns = short_ns
         self._burnt: deque[tuple[int, int]] = deque()
         self._burning_at: int | None = None
+        self.burnt = 0.0
+        """How far, 0 to 1: at 1 both windows have burnt for their share."""
 
     def see(self, t: int, burning: bool | None) -> Through | None:
         """`burning`: None: nobody can tell."""
@@ -65,6 +72,7 @@ class ShareOfTime:
         while self._burnt and self._burnt[0][1] <= t - self._long_ns:
             self._burnt.popleft()
         shares = self._of(t, self._long_ns), self._of(t, self._short_ns)
+        self.burnt = min(1.0, min(shares) / self._share)
         if min(shares) < self._share:
             return None
         return Through(max(self._burnt[0][0], t - self._long_ns), shares)
@@ -86,6 +94,8 @@ class ShareOfRequests:
         self._long_ns = long_ns
         self._short_ns = short_ns
         self._seen: deque[tuple[int, int, int]] = deque()
+        self.burnt = 0.0
+        """How far, 0 to 1: at 1 both windows have their share of bad ones."""
 
     def see(self, t: int, bad: int, due: int) -> Through | None:
         """`bad` of `due` requests since the run began. Looks that could not tell are left out."""
@@ -93,6 +103,7 @@ class ShareOfRequests:
         while len(self._seen) > 1 and self._seen[1][0] <= t - self._long_ns:
             self._seen.popleft()
         shares = self._of(self._long_ns), self._of(self._short_ns)
+        self.burnt = min(1.0, min(shares) / self._share)
         if min(shares) < self._share:
             return None
         return Through(self._first_bad(), shares)

@@ -5,17 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import isfinite
+from typing import NamedTuple
 
 from chaosrun.guards.burning import Blindness, ShareOfRequests, ShareOfTime, Through, Throughout
 from chaosrun.guards.endpoint import Asking
 from chaosrun.guards.guard import BLIND_AFTER_NS, For, Guard, OfLoad, OfRole
-from chaosrun.guards.sight import GroupSight, Reading, RoleSight, suits
+from chaosrun.guards.sight import NOTHING, GroupSight, Reading, RoleSight, suits
 from chaosrun.load.live import FleetNow
 from chaosrun.plan import GroupPlan
 from chaosrun.records import Burnt, Resource
 from chaosrun.scoring.words import show
 
 _Requests = Callable[[], tuple[int, int] | None]
+
+
+class GuardNow(NamedTuple):
+    """How one guard on one group, role or address is at this moment, for whoever watches the run."""
+
+    guard: str
+    """As it was written, in words and without secrets."""
+    of: str
+    burnt: float
+    """How far, 0 to 1: at 1 it ends the run."""
+    reading: str
+    """What it reads, in words; empty: rightly nothing yet."""
+    blind: bool = False
+    """Nothing can be read that should be; `reading` says why."""
 
 
 class _Watch:
@@ -40,16 +55,30 @@ class _Watch:
         self._of = of
         self._read = read
         self._blindness = Blindness(max(BLIND_AFTER_NS, how.longest_ns) + patience_ns)
+        self._reading = NOTHING
         self._through: Callable[[int, Reading], Through | None]
+        self._fuse: Throughout | ShareOfTime | ShareOfRequests
         if isinstance(how, For):
-            self._through = partial(self._throughout, Throughout(how.for_ns), how.failures)
+            self._fuse = throughout = Throughout(how.for_ns)
+            self._through = partial(self._throughout, throughout, how.failures)
         elif requests is not None:
-            self._through = partial(_of_requests, ShareOfRequests(how.share, how.long_ns, how.short_ns), requests)
+            self._fuse = of_requests = ShareOfRequests(how.share, how.long_ns, how.short_ns)
+            self._through = partial(_of_requests, of_requests, requests)
         else:
-            self._through = partial(self._of_time, ShareOfTime(how.share, how.long_ns, how.short_ns))
+            self._fuse = of_time = ShareOfTime(how.share, how.long_ns, how.short_ns)
+            self._through = partial(self._of_time, of_time)
+
+    @property
+    def now(self) -> GuardNow:
+        """As it was at the last look."""
+        value, blind = self._reading.value, bool(self._reading.blind)
+        read = self._reading.blind or self._reading.note
+        if value is not None and self.guard.unit:
+            read = show(value, self.guard.unit) if isfinite(value) else "not answered at all"
+        return GuardNow(self.guard.written, self._of, self._fuse.burnt, read, blind)
 
     def see(self, now: int) -> Burnt | None:
-        reading = self._read()
+        reading = self._reading = self._read()
         blind_since = self._blindness.see(now, blind=bool(reading.blind))
         if (through := self._through(now, reading)) is not None:
             return self._burnt(now, reading, through)
@@ -120,6 +149,11 @@ class Guards:
         # All of them look, so that none has a gap in what it saw.
         seen = [(watch, watch.see(now)) for watch in self._watches]
         return next(((burnt, told(burnt, watch.guard.unit)) for watch, burnt in seen if burnt is not None), None)
+
+    @property
+    def now(self) -> tuple[GuardNow, ...]:
+        """How all of them were at the last look, in the order of `stop_when`."""
+        return tuple(watch.now for watch in self._watches)
 
     def _of(self, guard: Guard) -> Iterator[_Watch]:
         sight = guard.sight

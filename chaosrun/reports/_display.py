@@ -1,4 +1,5 @@
-"""The live display: phase, load, faults and CPU of a run, drawn in place on a terminal four times a second.
+"""The live display: phase, fault, load, losses, guards and CPU of a run, drawn in place on a terminal four times a
+second.
 
 It is drawn by a thread of rich's, which asks for the picture when it is due; what the engine tells is only remembered.
 """
@@ -14,10 +15,12 @@ from typing import Final, Self, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from chaosrun.guards.watch import GuardNow
+from chaosrun.records import OWN
+from chaosrun.reports._fitting import Column, Fitting
 from chaosrun.reports._safe_text import clean
 from chaosrun.reports._view import SHOWN_PHASES, GroupView, PhaseView, View
 from chaosrun.scoring.words import show
@@ -26,6 +29,9 @@ from chaosrun.spec.secret import mask
 _PER_SECOND: Final = 4
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _GOODBYE_S: Final = 1.0
+_BAR: Final = 30
+_GUARDS: Final = 3
+"""So many are shown one by one; there may be one for every group."""
 _FAULT_STYLES: Final = {"failed": "bold red", "unconfirmed": "bold yellow", "undone": "green"}
 
 
@@ -69,14 +75,16 @@ class Display(View):
         parts: list[RenderableType] = [self._heading()]
         if self.heading:
             parts.append(Text(self._safe(self.heading), style="dim", no_wrap=True, overflow="ellipsis"))
-        parts.append(self._phases())
-        if self.last_fault is not None:
-            parts.append(self._fault_banner())
+        parts += [self._phases(), self._fault_banner()]
         if self.groups:
             parts += [Text(), self._load(), *self._usable_over_time(), *self._troubles()]
         if self.resources:
             parts.append(self._resources())
-        parts += [Text.assemble(("! ", "yellow"), self._safe(note)) for note in self.notes]
+        parts += self._guards()
+        if self.lag_max_ns > 25_000_000:  # where the observer's own check begins to warn
+            lag = show(self.lag_max_ns / 1e9, "s")
+            parts.append(_line(("lag     ", "dim"), (f"chaosrun's own event loop was {lag} late", "yellow")))
+        parts += [_line(("! ", "yellow"), self._safe(note)) for note in self.notes]
         return Group(*parts)
 
     def _safe(self, text: str) -> str:
@@ -102,22 +110,19 @@ class Display(View):
         return Group(path, self._time_left(phase))
 
     def _time_left(self, phase: PhaseView) -> RenderableType:
-        line = Table.grid(padding=(0, 1))
-        line.add_column(width=40)
-        line.add_column(no_wrap=True)
         left = phase.left(self.now)
         spent = self.now - phase.began
+        name = f" {self._safe(phase.name):<10}"
         if left is None or not phase.planned_s:
-            bar = ProgressBar(total=None, width=40, pulse=True, animation_time=spent)
-            line.add_row(bar, Text(f"{spent:.0f} s", style="dim"))
-        else:
-            bar = ProgressBar(total=phase.planned_s, completed=phase.planned_s - left, width=40)
-            line.add_row(bar, Text(f"{left:.0f} s left" if left > 0 else "ending", style="dim"))
-        return line
+            return _line((name, "bold cyan"), (f"for {spent:.0f} s, until it is over", "dim"))
+        done = round(_BAR * (1 - left / phase.planned_s))
+        told = f" {left:.0f} s left" if left > 0 else " ending"
+        return _line((name, "bold cyan"), ("█" * done, "cyan"), ("░" * (_BAR - done), "dim"), (told, "dim"))
 
     def _fault_banner(self) -> RenderableType:
         fault = self.last_fault
-        assert fault is not None
+        if fault is None:
+            return Text(f" {_to_come(self.faults_planned)}", style="dim")
         style = _FAULT_STYLES.get(fault.event, "bold magenta")
         ago = f" {self.now - fault.at:.0f} s ago "
         detail = f": {self._safe(fault.detail)}" if fault.detail else ""
@@ -130,13 +135,11 @@ class Display(View):
         )
 
     def _load(self) -> RenderableType:
-        table = Table.grid(padding=(0, 2, 0, 0))
-        for name, justify in (("group", "left"), *((name, "right") for name in _COLUMNS)):
-            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # a literal in two places
-        table.add_row("group", *_COLUMNS, style="dim")
-        for group in self.groups:
-            table.add_row(self._safe(group.now.counts.name), *_cells(group))
-        return table
+        names = [Text(self._safe(group.now.counts.name)) for group in self.groups]
+        columns = [Column("group", names, rank=0, left=True)]
+        cells = zip(*map(_cells, self.groups), strict=True)
+        columns += [Column(name, each, rank) for (name, rank), each in zip(_COLUMNS, cells, strict=True)]
+        return Fitting(columns)
 
     def _usable_over_time(self) -> list[RenderableType]:
         if len(self.served) < 2:
@@ -160,15 +163,61 @@ class Display(View):
     def _resources(self) -> RenderableType:
         told = "   ".join(
             f"{self._safe(role)} {sample.cpu:.0%} {show(sample.memory, 'bytes')}"
-            for role, sample in self.resources.items()
+            for role, sample in sorted(self.resources.items(), key=lambda each: (each[0] == OWN, each[0]))
         )
-        line = Text.assemble(("cpu     ", "dim"), told, no_wrap=True, overflow="ellipsis")
-        if self.lag_max_ns > 25_000_000:  # where the observer's own check begins to warn
-            line.append(f"   our event loop lagged {show(self.lag_max_ns / 1e9, 's')}", style="yellow")
-        return line
+        return _line(("cpu     ", "dim"), told)
+
+    def _guards(self) -> list[RenderableType]:
+        """The ones nearest to ending the run."""
+        lines: list[RenderableType] = []
+        for guard in self.guards_now[:_GUARDS]:
+            of = "" if guard.of in guard.guard else f" ({self._safe(guard.of)})"
+            lines.append(
+                _line(
+                    ("guard   ", "dim"),
+                    (f"{_state(guard, self.guards_armed)} ", _guard_style(guard, self.guards_armed)),
+                    f"{self._safe(guard.guard)}{of}",
+                    (f": reads {self._safe(guard.reading)}" if guard.reading and self.guards_armed else "", "dim"),
+                )
+            )
+        if len(self.guards_now) > _GUARDS:
+            lines.append(_line((f"        and {len(self.guards_now) - _GUARDS} more guards", "dim")))
+        return lines
 
 
-_COLUMNS: Final = ("usable", "replies/s", "p50", "p99", "bad", "broken", "pushes/s", "waiting")
+def _line(*parts: str | tuple[str, str]) -> Text:
+    """One line that is cut off rather than wrapped."""
+    return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def _to_come(faults: int) -> str:
+    return "no fault is planned" if not faults else "1 fault to come" if faults == 1 else f"{faults} faults to come"
+
+
+def _state(guard: GuardNow, armed: bool) -> str:
+    if not armed:
+        return "off"
+    if guard.blind:
+        return "BLIND"
+    return f"BURNING {guard.burnt:.0%}" if guard.burnt else "calm"
+
+
+def _guard_style(guard: GuardNow, armed: bool) -> str:
+    return "dim" if not armed else "bold yellow" if guard.blind else "bold red" if guard.burnt else "green"
+
+
+_COLUMNS: Final = (
+    ("usable", 1),
+    ("replies/s", 2),
+    ("pushes/s", 5),
+    ("p50", 6),
+    ("p99", 3),
+    ("bad", 4),
+    ("lost", 4),
+    ("broken", 7),
+    ("waiting", 8),
+)
+"""Of a group, each with its rank: the lower, the longer it is kept where there is little room."""
 
 
 def _cells(group: GroupView) -> list[Text]:
@@ -179,11 +228,12 @@ def _cells(group: GroupView) -> list[Text]:
     return [
         Text(f"{counts.usable:,}/{counts.planned:,}", style="green" if whole else "bold red"),
         Text(_rate(group.replies_per_s) if counts.due else "-"),
+        Text(_rate(group.pushes_per_s) if counts.pushes else "-"),
         Text(_time(group.now.response_p50_ns)),
         Text(_time(group.now.response_p99_ns)),
         Text(bad or "-", style="bold red" if burning else "yellow" if counts.bad else ""),
+        Text(f"{counts.unanswered:,}" if counts.due else "-", style="yellow" if counts.unanswered else ""),
         Text(f"{counts.disconnects:,}", style="yellow" if counts.disconnects else ""),
-        Text(_rate(group.pushes_per_s) if counts.pushes else "-"),
         Text(f"{counts.in_flight:,}"),
     ]
 

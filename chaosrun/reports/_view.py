@@ -7,11 +7,12 @@ every field is replaced whole, never changed in place, so that no lock is needed
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from chaosrun.guards.watch import GuardNow
 from chaosrun.load.live import FleetNow, GroupNow
 from chaosrun.plan import Plan
 from chaosrun.records import Resource
@@ -70,6 +71,9 @@ class View:
         self.groups: tuple[GroupView, ...] = ()
         self.lag_max_ns = 0
         self.resources: Mapping[str, Resource] = {}
+        self.guards_now: tuple[GuardNow, ...] = ()
+        """The one that is nearest to ending the run first; those that are equally near as in `stop_when`."""
+        self.guards_armed = False
         self.notes: tuple[str, ...] = ()
         self.served: tuple[float, ...] = ()
         """Usable clients as a share of the planned ones, one value a second, over the last minute."""
@@ -109,6 +113,10 @@ class View:
         self.lag_max_ns = live.lag_max_ns
         self.resources = dict(resources)
         self._remember_served(live)
+
+    def guards(self, guards: Sequence[GuardNow], armed: bool) -> None:
+        self.guards_now = tuple(sorted(guards, key=lambda guard: (-guard.burnt, not guard.blind)))
+        self.guards_armed = armed
 
     def _remember_served(self, live: FleetNow) -> None:
         planned = sum(group.counts.planned for group in live.groups)

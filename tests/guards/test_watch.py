@@ -9,7 +9,8 @@ import pytest
 
 from chaosrun.guards.endpoint import Look
 from chaosrun.guards.guard import Burn, Endpoint, For, Guard, Limit, OfLoad, OfRole
-from chaosrun.guards.watch import Guards, told
+from chaosrun.guards.sight import Reading
+from chaosrun.guards.watch import GuardNow, Guards, told
 from chaosrun.load.live import FleetNow, GroupNow
 from chaosrun.load.wire import GroupLive
 from chaosrun.plan import GroupPlan
@@ -237,3 +238,45 @@ def test_words_tell_an_address_that_is_well_again_too() -> None:
     assert told(burnt, "") == (
         "stop_when: g: 50% of the long window and 25% of the short one, since 1.0 s; all is well now, 0 in a row"
     )
+
+
+# ---- for whoever watches
+
+
+def test_a_guard_says_at_any_time_how_far_it_has_burnt_and_what_it_reads() -> None:
+    guards = Guards([USABLE], [USERS])
+    ends(guards, live(10))
+    assert guards.now == (GuardNow("usable below 50% for 2s", "users", 0.0, "100%"),)
+    ends(guards, live(11, {"usable": 40}))
+    ends(guards, live(12.5, {"usable": 40}))
+    assert guards.now == (GuardNow("usable below 50% for 2s", "users", 0.75, "40%"),)
+    ends(guards, live(12.6))
+    assert guards.now[0].burnt == 0.0
+
+
+def test_a_guard_that_cannot_read_says_why() -> None:
+    guards = Guards([USABLE], [USERS])
+    guards.see(20 * S, live(10), {})
+    (now,) = guards.now
+    assert now.blind
+    assert now.reading == "nothing was heard of the load for more than 2 s"
+
+
+def test_a_guard_of_an_endpoint_says_what_it_saw() -> None:
+    guards = Guards([OUTSIDE], [USERS])
+    guards.asking[0].reading = Reading(2.0, note="answered 503")
+    ends(guards, live(10))
+    assert guards.now == (GuardNow("http://h/ not answering 2xx for 2s", "http://h/", 0.0, "answered 503"),)
+
+
+def test_a_share_of_a_window_says_how_far_it_has_burnt() -> None:
+    half = Guard("bad", OfLoad("usable"), Burn(0.5, 10 * S, 2 * S), Limit(below=0.5), "ratio")
+    guards = Guards([half], [USERS])
+    for t in (10, 11, 12):
+        ends(guards, live(t, {"usable": 10}))
+    assert guards.now[0].burnt == pytest.approx(0.4), "2 s of a long window of 10 s, of which half must burn"
+    requests = Guard("bad requests", OfLoad("bad"), Burn(0.5, 10 * S, 2 * S))
+    counting = Guards([requests], [USERS])
+    ends(counting, live(0, {"due": 0}))
+    ends(counting, live(10, {"due": 100, "bad": 25}))
+    assert counting.now[0].burnt == pytest.approx(0.5)

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
+from chaosrun.guards.watch import GuardNow
 from chaosrun.load.live import FleetNow, GroupNow
 from chaosrun.load.wire import GroupLive
-from chaosrun.plan import GroupPlan, Plan
+from chaosrun.plan import FaultPlan, GroupPlan, Plan
 from chaosrun.records import Resource
 from chaosrun.reports import _progress
 from chaosrun.reports._display import Display
@@ -23,13 +25,15 @@ from chaosrun.reports._view import View
 
 SECOND = 1_000_000_000
 PLAN = Plan(groups=(GroupPlan(name="users", clients=10),))
+CALM = GuardNow("cpu of server above 90% for 20s", "server", 0.0, "31%")
+BURNING = GuardNow("usable below 80% for 30s tok3n-secret", "users", 0.4, "70%")
 RESOURCES = {"server": Resource(t=0, role="server", cpu=0.31, memory=61_000_000)}
 
 
 def fleet(t: int = SECOND) -> FleetNow:
     counts = GroupLive(
         name="users", clients=10, planned=10, usable=7, due=100, bad=5, replies=95, pushes=40, disconnects=3,
-        errors={"rst": 3},
+        unanswered=2, in_flight=6, errors={"rst": 3},
     )  # fmt: skip
     return FleetNow(t=t, groups=(GroupNow(counts, 1_200_000, 4_000_000),), lag_max_ns=40_000_000)
 
@@ -39,6 +43,7 @@ def told(view: View) -> None:
     view.phase("baseline", 5 * SECOND)
     view.live(fleet(), RESOURCES)
     view.fault("crash \x1b[31m", "confirmed", "the kernel said so")
+    view.guards([CALM, BURNING], armed=True)
     view.note("stopped by SIGINT\nverdict: passed")
 
 
@@ -168,8 +173,56 @@ def test_the_picture_fits_any_width_from_its_first_moment_on(display: Display, w
 def test_the_picture_shows_what_matters(display: Display) -> None:
     told(display)
     text = picture(display, 120)
-    for part in ("CONFIRMED", "7/10", "4 ms", "rst 3", "server 31%", "our event loop lagged 40 ms", "s left"):
+    for part in ("CONFIRMED", "7/10", "4 ms", "rst 3", "server 31%", "event loop was 40 ms late", "s left"):
         assert part in text
+
+
+def test_the_guards_are_told_the_one_nearest_to_ending_the_run_first(display: Display) -> None:
+    told(display)
+    lines = [line for line in picture(display, 120).splitlines() if line.startswith("guard ")]
+    assert lines == [
+        "guard   BURNING 40% usable below 80% for 30s *** (users): reads 70%",
+        "guard   calm cpu of server above 90% for 20s: reads 31%",
+    ]
+    display.guards([CALM] * 5, armed=True)
+    assert "and 2 more guards" in picture(display, 80)
+    display.guards([GuardNow("g", "users", 0.0, "nothing was heard of the load yet", blind=True)], armed=True)
+    assert "BLIND g (users): reads nothing was heard of the load yet" in picture(display, 80)
+    display.guards([BURNING], armed=False)
+    assert "guard   off usable" in picture(display, 80)
+
+
+def test_before_the_fault_there_is_a_word_of_what_is_to_come(display: Display) -> None:
+    display.began(Path("reports/x"), "a title", PLAN)
+    assert "no fault is planned" in picture(display, 80)
+    display.began(Path("reports/x"), "a title", replace(PLAN, faults=(FaultPlan(id="f", name="f", kind="noop"),) * 2))
+    assert "2 faults to come" in picture(display, 80)
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (80, "group  usable  replies/s  pushes/s     p50   p99  bad  lost  broken  waiting"),
+        (60, "group  usable  replies/s  pushes/s     p50   p99  bad  lost"),
+        (30, "group  usable  replies/s   p99"),
+    ],
+)
+def test_a_narrow_terminal_shows_fewer_columns_and_none_of_them_cut(display: Display, width: int, columns: str) -> None:
+    told(display)
+    assert columns in picture(display, width).splitlines()
+
+
+def test_no_line_is_wrapped_however_long_its_names_are(display: Display) -> None:
+    long = "word " * 60
+    display.began(Path("reports/x"), long, PLAN)
+    display.phase("recovery", None)
+    display.live(fleet(), {"server": RESOURCES["server"], long: RESOURCES["server"]})
+    display.fault(long, "confirmed", long)
+    display.guards([GuardNow(long, long, 0.5, long)], armed=True)
+    display.note(long)
+    lines = picture(display, 80).splitlines()
+    assert sum("word" in line for line in lines) == 5
+    assert len(lines) < 24
 
 
 def test_a_run_of_several_says_which_one_it_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chaosrun.guards.watch import GuardNow
 from chaosrun.load.live import FleetNow, GroupNow
 from chaosrun.load.wire import GroupLive
 from chaosrun.plan import FaultPlan, GroupPlan, Plan
@@ -79,3 +80,16 @@ def test_only_the_last_notes_are_kept() -> None:
         view.note(str(number))
     assert view.notes[-1] == "99"
     assert len(view.notes) < 10
+
+
+def test_the_guard_that_is_nearest_to_ending_the_run_comes_first_and_a_blind_one_before_a_calm_one() -> None:
+    view = View(Hands())
+    guards = [
+        GuardNow("calm", "users", 0.0, "100%"),
+        GuardNow("blind", "users", 0.0, "nothing was heard", blind=True),
+        GuardNow("warm", "users", 0.2, "70%"),
+        GuardNow("hot", "users", 0.9, "10%"),
+    ]
+    view.guards(guards, armed=True)
+    assert [guard.guard for guard in view.guards_now] == ["hot", "warm", "blind", "calm"]
+    assert view.guards_armed
