@@ -6,6 +6,7 @@ it: `chaosrun --help` answers within 150 ms.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from click.shell_completion import CompletionItem
 
 from chaosrun import __version__
 from chaosrun.commands._session import Session
-from chaosrun.errors import ChaosrunError, Exit, SpecError
+from chaosrun.errors import ChaosrunError, Exit, SpecError, Unwritable
 
 PROGRAM: Final = "chaosrun"
 DEFAULT: Final = "run"
@@ -134,6 +135,8 @@ def run_command_line(args: Sequence[str]) -> int:
 def _report(session: Session, error: BaseException) -> Exit:
     """Say what went wrong, to the user where they can mend it; the exit code for it."""
     code = Exit.DEFECT
+    if session.form == "github" and isinstance(error, ChaosrunError):
+        _annotate(session, error)
     match error:
         case click.Abort() | KeyboardInterrupt():
             code = Exit.ABORTED
@@ -153,6 +156,16 @@ def _report(session: Session, error: BaseException) -> Exit:
         case _:
             session.complain_of_defect(error)
     return code
+
+
+def _annotate(session: Session, error: ChaosrunError) -> None:
+    """The same for GitHub Actions, which shows it at the line of the file."""
+    from chaosrun.commands._output import workspace  # noqa: PLC0415 - only when asked
+    from chaosrun.reports._github import complaints  # noqa: PLC0415 - as above
+
+    with contextlib.suppress(Unwritable):  # which `error` may be itself
+        for line in complaints(error, workspace()):
+            session.write_line(line)
 
 
 def _usage_text(error: click.ClickException) -> str:

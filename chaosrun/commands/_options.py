@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 
 import click
 
+from chaosrun.commands._session import Session
 from chaosrun.errors import UsageError
 from chaosrun.reports._safe_text import clean
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 FORMAT = click.Choice(("text", "json"))
+RESULT_FORMAT = click.Choice(("text", "json", "github", "junit"))
 
 
 def spec_options(command: Decorated) -> Decorated:
@@ -35,15 +37,24 @@ def spec_options(command: Decorated) -> Decorated:
 
 
 def format_option(command: Decorated) -> Decorated:
-    """--format: a summary for people, or `result.json` alone on standard output."""
+    """--format: a summary for people, or what a program reads, on standard output."""
     return click.option(
         "--format",
         "form",
-        type=FORMAT,
+        type=RESULT_FORMAT,
         default="text",
         show_default=True,
-        help="What standard output gets: a summary, or result.json alone.",
+        callback=_remember_form,
+        help="What standard output gets: a summary, result.json or junit.xml alone, or a summary with the annotations "
+        "of GitHub Actions.",
     )(command)
+
+
+def _remember_form(context: click.Context, _param: click.Parameter, form: str) -> str:
+    """For errors, which are told when the command has ended."""
+    if isinstance(context.obj, Session):
+        context.obj.form = form
+    return form
 
 
 def duration(option: str, text: str) -> int:

@@ -43,7 +43,13 @@ def foreseen_of(
 
 
 def show_plan(session: Session, foreseen: Foreseen, form: str) -> int:
-    """Write it to standard output, and what would refuse the run to standard error; the exit code of the refusal."""
+    """Write it to standard output, and what would refuse the run to standard error; the exit code of the refusal.
+
+    Raises:
+        UsageError: a plan has no such form.
+    """
+    if form not in ("text", "json"):
+        raise UsageError(f"--dry-run has no --format {form}, for nothing is judged; say text or json")
     import msgspec  # noqa: PLC0415 - only when asked
 
     from chaosrun.commands._tables import width  # noqa: PLC0415 - as above

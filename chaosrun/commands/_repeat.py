@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from chaosrun.commands._metrics import together
 from chaosrun.commands._options import duration
 from chaosrun.commands._session import Session
 from chaosrun.errors import ChaosrunError, Exit, UsageError
 
 if TYPE_CHECKING:
-    from chaosrun.engine import Options
+    from chaosrun.engine import Options, Watcher
     from chaosrun.outcome import Outcome
     from chaosrun.series import Repetition
     from chaosrun.spec.loader import Loaded
@@ -71,10 +73,19 @@ def repetition(repeat: int, seed: int | None, cool_down: str | None) -> Repetiti
 
 
 def run_several(
-    session: Session, loaded: Loaded, options: Options, repetition: Repetition, *, live: bool
+    session: Session,
+    loaded: Loaded,
+    options: Options,
+    repetition: Repetition,
+    *,
+    live: bool,
+    also: Watcher | None = None,
 ) -> tuple[Outcome, Exit]:
     """Run the series, and tell what it broke off with. Its result, and the exit code: that of the result, unless what
     it broke off with weighs more and could not be recorded.
+
+    Args:
+        also: watches every run beside the display.
 
     Raises:
         Exception: the first run broke off, so that there is no result, or it cannot be kept.
@@ -85,8 +96,10 @@ def run_several(
     from chaosrun.scoring.repeats import worst  # noqa: PLC0415 - as above
     from chaosrun.series import run_series  # noqa: PLC0415 - as above
 
-    def watch(heading: str) -> Any:
-        return watching(live=live, secrets=session.secrets, heading=heading)
+    @contextmanager
+    def watch(heading: str) -> Iterator[Watcher]:
+        with watching(live=live, secrets=session.secrets, heading=heading) as view:
+            yield together(view, also)
 
     finished = asyncio.run(run_series(loaded, options, repetition, watch))
     if finished.outcome is None:

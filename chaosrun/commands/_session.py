@@ -19,6 +19,8 @@ class Session:
 
     def __init__(self) -> None:
         self.debug = False
+        self.form = "text"
+        """What `--format` says; of a command without it, text."""
         self.secrets: set[str] = set()
         """Texts that are masked in everything that is written."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chaosrun.commands._metrics import metrics_options, published, together
 from chaosrun.commands._options import duration, format_option, not_yet, one_experiment, spec_options
 from chaosrun.commands._plan import confirm, foreseen_of, show_plan
 from chaosrun.commands._repeat import repeat_options, repetition, run_several
@@ -14,7 +15,10 @@ from chaosrun.commands._session import Session
 from chaosrun.errors import ChaosrunError, Exit
 
 if TYPE_CHECKING:
+    from chaosrun.engine import Options, Watcher
     from chaosrun.foreseen import Foreseen
+    from chaosrun.outcome import Outcome
+    from chaosrun.spec.loader import Loaded
 
 
 class Interrupted(ChaosrunError):
@@ -37,6 +41,7 @@ class Interrupted(ChaosrunError):
 @click.option("--max-duration", metavar="TIME", help="The whole run, undo included, is over after this long, as in 5m.")
 @repeat_options
 @format_option
+@metrics_options
 @click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and to what; do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask, and run: for a target on another machine without a terminal.")
@@ -55,6 +60,8 @@ def command(
     seed: int | None,
     cool_down: str | None,
     form: str,
+    metrics_port: int | None,
+    metrics: str | None,
     no_live: bool,
     dry_run: bool,
     yes: bool,
@@ -67,14 +74,12 @@ def command(
     path = one_experiment(experiment)
     limit = None if max_duration is None else duration("--max-duration", max_duration)
     several = repetition(repeat, seed, cool_down)
-
-    import asyncio  # noqa: PLC0415 - as below
+    publishing = published(session, metrics_port, metrics)
 
     from chaosrun import engine  # noqa: PLC0415 - the whole of chaosrun, which --help has no use for
     from chaosrun.commands._last_words import tell_last_words_through  # noqa: PLC0415 - as above
     from chaosrun.commands._output import show  # noqa: PLC0415 - as above
     from chaosrun.reports._files import draw_reports  # noqa: PLC0415 - as above
-    from chaosrun.reports._progress import watching  # noqa: PLC0415 - as above
     from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
 
     loaded = load_experiment(path, profile=profile, sets=sets, target=target, revealed=session.secrets)
@@ -88,18 +93,33 @@ def command(
     if not yes:
         confirm(session, loaded, foreseen)
     options = engine.Options(report_dir=report_dir, max_duration_ns=limit, profile=profile, draw=draw_reports)
-    if several is not None:
-        outcome, code = run_several(session, loaded, options, several, live=not no_live)
-        show(session, outcome, form)
-        return code
+    with publishing as also:
+        if several is not None:
+            outcome, code = run_several(session, loaded, options, several, live=not no_live, also=also)
+        else:
+            outcome = _run_one(session, loaded, options, live=not no_live, also=also)
+            code = outcome.exit
+    show(session, outcome, form)
+    return code
+
+
+def _run_one(session: Session, loaded: Loaded, options: Options, *, live: bool, also: Watcher | None) -> Outcome:
+    """Run it, and tell where it was recorded if it broke off.
+
+    Raises:
+        ChaosrunError: it did.
+    """
+    import asyncio  # noqa: PLC0415 - the whole of chaosrun, which --help has no use for
+
+    from chaosrun import engine  # noqa: PLC0415 - as above
+    from chaosrun.reports._progress import watching  # noqa: PLC0415 - as above
+
     try:
-        with watching(live=not no_live, secrets=session.secrets) as watcher:
-            outcome = asyncio.run(engine.run(loaded, options, watcher))
+        with watching(live=live, secrets=session.secrets) as watcher:
+            return asyncio.run(engine.run(loaded, options, together(watcher, also)))
     except KeyboardInterrupt as error:  # while the run goes on the engine itself heeds SIGINT: this is the scoring
         raise Interrupted(f"interrupted while the run was scored; chaosrun score {watcher.folder}") from error
     except ChaosrunError:
         if watcher.folder is not None and watcher.folder.exists():
             session.tell(f"what was recorded is in {watcher.folder}")
         raise
-    show(session, outcome, form)
-    return outcome.exit

@@ -63,9 +63,13 @@ def test_the_dashboard_asks_for_nothing_that_the_bridge_does_not_count() -> None
             assert f"# TYPE {name} " in known, expression
 
 
-def test_prometheus_reads_the_bridge_and_grafana_reads_prometheus() -> None:
-    [job] = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
-    assert job["static_configs"][0]["targets"] == ["bridge:9101"]
+def test_prometheus_reads_the_bridge_and_a_run_and_grafana_reads_prometheus() -> None:
+    jobs = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
+    read = {job["job_name"]: job["static_configs"][0]["targets"] for job in jobs}
+    assert read == {"bridge": ["bridge:9101"], "chaosrun": ["chaosrun:9464"]}
+    [host] = shipped()["services"]["prometheus"]["extra_hosts"]
+    [pool] = shipped()["networks"]["default"]["ipam"]["config"]
+    assert host == "chaosrun:" + pool["subnet"].replace(".0/24", ".1")
     sources = MONITORING / "grafana" / "provisioning" / "datasources" / "prometheus.yaml"
     [source] = yaml.safe_load(sources.read_text())["datasources"]
     assert source["url"] == "http://prometheus:9090"
