@@ -21,12 +21,13 @@ from chaosrun.charts.waterfall import draw_attempts, draw_waterfalls
 from chaosrun.scoring.evidence import Evidence, GroupEvidence
 from chaosrun.scoring.result import Result
 
-_BINS = 600
-_ROWS = 1200
-"""Of the ribbons together."""
-_COLUMNS = 300
-"""Of a heat map."""
-_CELLS = 6000
+_BINS = 800
+"""Of all groups together, as the next three."""
+_ROWS = 1600
+"""Of the ribbons."""
+_COLUMNS = 400
+"""Of the heat maps."""
+_CELLS = 8000
 """Of the heat maps together."""
 _FALLS = 600
 """Lines of the waterfalls together."""

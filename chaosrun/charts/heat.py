@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from chaosrun.charts.bins import MS, Bins, seconds
 from chaosrun.charts.picture import Heat
@@ -25,14 +25,15 @@ def draw_heat(group: GroupEvidence, end: int, most_columns: int, most_cells: int
         return None
     slots = [outcome for outcome in group.timeline.requests.outcomes if outcome.kind is Kind.SLOT]
     limit = group.plan.latency_limit_ns
-    edges = list(_edges(slots, limit))
+    edges = _edges(slots, limit)
     while True:
-        heat = _Heat(Bins.over(end, most_columns), edges)
+        bins = Bins.over(end, most_columns)
+        heat = _Heat(bins, edges)
         for slot in slots:
             heat.count(slot)
-        if heat.cells <= most_cells or most_columns == 1:
+        if heat.cells <= most_cells or bins.count == 1:
             return heat.drawn(limit)
-        most_columns = max(1, most_columns // 2)
+        most_columns = bins.count - 1
 
 
 def _service(slot: Outcome) -> int | None:
@@ -40,19 +41,19 @@ def _service(slot: Outcome) -> int | None:
     return slot.got - slot.sent if slot.valid else None
 
 
-def _edges(slots: Iterable[Outcome], limit: int) -> Iterator[int]:
+def _edges(slots: Iterable[Outcome], limit: int) -> list[int]:
     """The lower edges (ns) of the rows that hold all waits and the limit."""
     waits = [limit]
     for slot in slots:
         if slot.good is not None:
             waits += [wait for wait in (slot.wait, _service(slot)) if wait is not None]
-    low, high = min(waits), max(waits)
+    low, high = max(0, min(waits)), max(waits)
     known = [0]
     power = MS // 100  # 0.1 ms is the first edge above 0
     while known[-1] <= high:
         known += [mantissa * power for mantissa in _MANTISSAS]
         power *= 10
-    return iter(known[bisect_right(known, low) - 1 : bisect_right(known, high)])
+    return known[bisect_right(known, low) - 1 : bisect_right(known, high)]
 
 
 class _Heat:

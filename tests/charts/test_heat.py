@@ -1,5 +1,7 @@
 """The heat map of waits: what is counted where, and that nothing falls out of it."""
 
+from dataclasses import replace
+
 from drawing import assessed, drawn
 from storybook import MS, S, Story, group, ms, strike
 
@@ -7,6 +9,7 @@ from chaosrun.charts.heat import draw_heat
 from chaosrun.charts.picture import Heat
 from chaosrun.plan import StreamPlan
 from chaosrun.scoring.evidence import GroupEvidence
+from chaosrun.scoring.requests import Requests
 
 
 def heat_of(story: Story) -> Heat:
@@ -80,6 +83,17 @@ def test_rows_begin_at_the_shortest_wait_and_end_with_the_longest_or_the_limit()
     assert heat.rows_ms[-1] == 500.0
     heat = heat_of(Story(group(clients=1), latency=1))
     assert heat.rows_ms[:3] == [0.0, 0.1, 0.15]
+
+
+def test_a_reply_before_its_request_was_sent_which_no_clock_should_tell_counts_as_at_once() -> None:
+    own = evidence_of(Story(group(clients=1)))
+    strange = [o._replace(sent=o.got + 5) if o.due == 20 * S else o for o in own.timeline.requests.outcomes]
+    timeline = replace(own.timeline, requests=Requests(tuple(strange)))
+    heat = draw_heat(GroupEvidence(own.history, 0, None, timeline), 43 * S, 300, 6000)
+    assert heat is not None
+    assert heat.rows_ms[0] == 0.0
+    assert at(heat, heat.uncorrected, 20) == {0.0: 1}
+    assert at(heat, heat.uncorrected, 21) == {1.0: 1}
 
 
 def test_columns_are_brought_together_until_the_cells_are_few_enough() -> None:
