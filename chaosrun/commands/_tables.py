@@ -11,6 +11,7 @@ from typing import Final
 
 from chaosrun.commands._session import Session
 from chaosrun.reports._safe_text import clean
+from chaosrun.spec.secret import mask
 
 PLAIN_WIDTH: Final = 100
 WIDEST: Final = 120
@@ -38,7 +39,9 @@ def table(session: Session, header: Sequence[str], rows: Iterable[Sequence[str]]
         grid.add_column()
     grid.add_row(*(Text(name, style="bold") for name in header))
     for row in rows:
-        grid.add_row(*(Text(clean(cell), style=_STYLES.get(cell, "")) for cell in row))
+        # Masked before it is laid out: a secret that is broken over lines loses its spaces.
+        shown = [clean(mask(cell, session.secrets)) for cell in row]
+        grid.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in shown))
     file = StringIO()
     colour = colourful()
     Console(

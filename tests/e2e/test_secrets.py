@@ -25,6 +25,7 @@ SECRETS = {
     "LEAKY_TOKEN": 't0k3n-"quoted"-währung',
     "LEAKY_ARGUMENT": "4rgum3nt/of+the-program",
 }
+PHRASE = "phr4se0f many words, which is broken over the lines of any table that it stands in as it is"
 KEY = "k3y-of~the+house/42"
 PASSWORDS = [f"pa55-w0rd+of/{number}" for number in range(8)]
 ARGUMENT = "4rgum3nt"
@@ -40,7 +41,7 @@ def forms(secret: str) -> Iterator[bytes]:
     yield secret[:8].encode()
 
 
-NEEDLES = {needle for secret in (*SECRETS.values(), KEY, *PASSWORDS) for needle in forms(secret)}
+NEEDLES = {needle for secret in (*SECRETS.values(), PHRASE, KEY, *PASSWORDS) for needle in forms(secret)}
 
 
 @dataclass
@@ -147,6 +148,25 @@ def test_secrets_are_in_nothing_that_is_told_without_a_run(planted: Planted, wor
 
 
 @SLOW
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("", "", b"needs 4 clients"),
+        ("title: Nothing", "nonsense: '${secret.key}'\ntitle: ${secret.token}", b"not valid (2 problems)"),
+        ('run: ["${python}"', 'run: ["/opt/${secret.token}"', b"lacks program /opt/***"),
+        ('command: ["${python}"', 'command: ["/opt/${secret.phrase}"', b"lacks program /opt/***"),
+    ],
+    ids=["valid", "wrong", "lacking", "broken over lines"],
+)
+def test_secrets_are_not_in_a_list_of_experiments(planted: Planted, old: str, new: str, told: bytes) -> None:
+    planted.file.write_text(planted.file.read_text().replace(old, new, 1))
+    planted.env["LEAKY_PHRASE"] = PHRASE
+    done = planted.command("list", planted.folder)
+    assert told in done.stdout, done.stdout
+    planted.nothing_is_out(done.stdout, done.stderr)
+
+
+@SLOW
 def test_secrets_are_not_in_what_a_killed_run_leaves(planted: Planted) -> None:
     run = planted.run("--format", "json")
     run.wait_for(type="phase", name="recovery")
@@ -176,6 +196,12 @@ def test_secrets_are_not_in_what_a_series_leaves(planted: Planted) -> None:
     finished = planted.run("--repeat", "2", "--cool-down", "0s").finish()
     assert finished.code in (0, 1, 3), finished.err
     planted.nothing_is_out(*said_of(finished))
+    assert finished.folder is not None
+    first, second = sorted(finished.folder.glob("*/journal.jsonl"))
+    for form in ("text", "json"):
+        done = planted.command("compare", first.parent, second.parent, "--format", form)
+        assert done.returncode in (0, 1, 3), done.stderr
+        planted.nothing_is_out(done.stdout, done.stderr)
 
 
 @SLOW
