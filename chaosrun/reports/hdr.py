@@ -33,8 +33,26 @@ _HOUR_NS: Final = 3_600_000_000_000
 _NO_TAG: Final = re.compile(r"[,\s]")
 """What a tag must not hold."""
 
-Intervals = Mapping[int, Counter[int]]
-"""By the number of the second, how often each value occurred, in ns."""
+_EXACT_BITS: Final = 11
+"""Of a value that an HdrHistogram of three digits tells apart from its neighbours: 2048 sub-buckets."""
+
+
+class Interval:
+    """The values of one second."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+        """By the lowest value of its bucket: what comes out is the same, and there are few of them."""
+        self.longest = 0
+
+    def add(self, value: int) -> None:
+        shift = max(0, value.bit_length() - _EXACT_BITS)
+        self.counts[value >> shift << shift] += 1
+        self.longest = max(self.longest, value)
+
+
+Intervals = Mapping[int, Interval]
+"""By the number of the second."""
 
 
 def render(run: ScoredRun) -> Mapping[str, bytes]:
@@ -68,7 +86,7 @@ def _intervals(run: ScoredRun) -> Iterator[str]:
         for group in run.evidence.groups
         for kind, values in (("response", _responses(group)), ("service", _services(group)))
     ]
-    longest = max((v for _, values in named for counts in values.values() for v in counts), default=0)
+    longest = max((found.longest for _, values in named for found in values.values()), default=0)
     seconds = sorted({second for _, values in named for second in values})
     for second in seconds:
         for name, values in named:
@@ -76,27 +94,27 @@ def _intervals(run: ScoredRun) -> Iterator[str]:
                 yield _line(name, second, values[second], longest)
 
 
-def _line(name: str, second: int, counts: Counter[int], longest: int) -> str:
+def _line(name: str, second: int, found: Interval, longest: int) -> str:
     histogram = HdrHistogram(1, max(longest, _HOUR_NS), DIGITS)
-    for value, count in sorted(counts.items()):
+    for value, count in sorted(found.counts.items()):
         histogram.record_value(value, count)
     start = second * INTERVAL_NS / 1e9
-    return f"Tag={name},{start:.3f},{INTERVAL_NS / 1e9:.3f},{max(counts) / 1e6:.3f},{histogram.encode().decode()}"
+    return f"Tag={name},{start:.3f},{INTERVAL_NS / 1e9:.3f},{found.longest / 1e6:.3f},{histogram.encode().decode()}"
 
 
 def _responses(group: GroupEvidence) -> Intervals:
-    values: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    values: defaultdict[int, Interval] = defaultdict(Interval)
     for outcome in group.timeline.requests.outcomes:
         if _counts(outcome.kind) and outcome.good is not None and outcome.wait is not None:
-            values[outcome.due // INTERVAL_NS][outcome.wait] += 1
+            values[outcome.due // INTERVAL_NS].add(outcome.wait)
     return values
 
 
 def _services(group: GroupEvidence) -> Intervals:
-    values: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    values: defaultdict[int, Interval] = defaultdict(Interval)
     for outcome in group.timeline.requests.outcomes:
         if _counts(outcome.kind) and outcome.good is not None and outcome.valid:
-            values[outcome.due // INTERVAL_NS][outcome.got - outcome.sent] += 1
+            values[outcome.due // INTERVAL_NS].add(outcome.got - outcome.sent)
     return values
 
 

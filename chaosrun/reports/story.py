@@ -1,6 +1,6 @@
 """`story.png`: a run as one picture of 1200 x 630, for chats: verdict, title, three figures, the ribbon of its clients.
 
-It is made where Pillow is (`pip install chaosrun[png]`) and left out where it is not; the page shows the same. Its font
+It is made where Pillow is (the extra `png`) and left out where it is not; the page shows the same. Its font
 is the one inside Pillow, so that it looks alike everywhere.
 """
 

@@ -80,6 +80,18 @@ def test_the_maximum_of_a_line_is_in_milliseconds(run: ScoredRun, tmp_path: Path
     assert max(told) == pytest.approx(run.result.latency_ms.response["all"].max, abs=0.001)
 
 
+def test_a_value_is_brought_to_the_bucket_that_the_histogram_would_put_it_in() -> None:
+    for value in (0, 1, 2047, 2048, 2049, 4097, 123_456_789, 3_599_999_999_999):
+        interval = hdr.Interval()
+        interval.add(value)
+        [lowest] = interval.counts
+        exact, brought = (HdrHistogram(1, 3_600_000_000_000, hdr.DIGITS) for _ in range(2))
+        exact.record_value(value)
+        brought.record_value(lowest)
+        assert brought.encode() == exact.encode()
+        assert interval.longest == value
+
+
 @pytest.mark.parametrize("name", ["a,b", "a b", "a\nTag=x", "#[StartTime: 1 (", "\u2028x"])
 def test_no_name_breaks_a_line(name: str) -> None:
     assert not set(hdr.tag(name, "response")) & set(", \n\r\t\u2028")

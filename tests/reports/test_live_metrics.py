@@ -26,7 +26,9 @@ from chaosrun.reports._metrics_server import Address, metrics_address, serving
 
 SECOND = 1_000_000_000
 PLAN = Plan(groups=(GroupPlan(name="users", clients=10),), faults=(FaultPlan(id="f", name="crash", kind="noop"),))
-DASHBOARDS = Path(__file__).parents[2] / "docs" / "monitoring" / "grafana" / "dashboards"
+DOCS = Path(__file__).parents[2] / "docs"
+DASHBOARDS = DOCS / "monitoring" / "grafana" / "dashboards"
+DOCUMENTATION = DOCS / "machine-formats.md"
 
 
 def fleet(t: int, name: str = "users", **counts: int) -> FleetNow:
@@ -199,6 +201,16 @@ def test_what_is_no_address_is_told_with_an_example(named: str) -> None:
 def test_two_ways_to_say_where_are_one_too_many() -> None:
     with pytest.raises(UsageError, match="give one of them"):
         metrics_address(1, "127.0.0.1:1")
+
+
+def test_every_metric_that_the_documentation_names_is_served() -> None:
+    metrics = LiveMetrics(())
+    going_on(metrics)
+    page = DOCUMENTATION.read_text()
+    live = page[page.index("## Live metrics") : page.index("## Grafana")]
+    named = set(re.findall(r"chaosrun_\w+", live))
+    assert len(named) > 15
+    assert named <= set(samples(metrics))
 
 
 # ---- the dashboard --------------------------------------------------------------------------------------------------

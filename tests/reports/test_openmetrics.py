@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hand_built import ABORTED, ABSORBED, DIRTY, FAILED, INCONCLUSIVE, NEVER_RECOVERED, PASSED, UNSOUND
 from hostile import EVIL, hostile
@@ -91,6 +94,17 @@ def test_names_of_others_stay_inside_their_labels() -> None:
     [group] = {labels["group"] for labels, _ in samples(hostile())["requests_due"]} - {"b"}
     assert group == clean(EVIL)
     assert exposition(hostile()).decode().count("\n# EOF") == 1
+
+
+def test_every_metric_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "machine-formats.md").read_text()
+    table = page[page.index("## `metrics.prom`") : page.index("## `latency.hlog`")]
+    names = {name for result in RESULTS for name in samples(result)}
+    of_one_row = r"_(count|sum)$", r"_(max_seconds|censored)$", r"_(value|limit)(_\w+)?$"
+    for ending in of_one_row:
+        names = {re.sub(ending, "", name) for name in names}
+    known = set(re.findall(r"`(\w+)`", table)) | {"response", "service", "push"}
+    assert names <= known
 
 
 def test_the_same_result_gives_the_same_bytes() -> None:

@@ -15,7 +15,7 @@ from scored_run import scored_run
 from chaosrun.reports import story
 from chaosrun.reports._base import ScoredRun
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow is not here (pip install chaosrun[png])")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not here (the extra png)")
 GREEN, RED, AMBER = (46, 168, 107), (229, 72, 77), (226, 163, 54)
 
 

@@ -96,5 +96,11 @@ def test_no_name_is_a_formula_or_a_second_row(name: str) -> None:
     cell.encode()
 
 
+def test_every_column_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "machine-formats.md").read_text()
+    own = [name for name in timeline.HEADER if not name.startswith(("requests_", "pushes_"))]
+    assert [name for name in own if f"`{name}`" not in page] == []
+
+
 def test_the_same_run_gives_the_same_bytes(run: ScoredRun) -> None:
     assert timeline.render(run) == timeline.render(run)
