@@ -1,11 +1,9 @@
-"""From what is known of a run to its picture, and from the picture to the bytes that a page carries.
+"""From what is known of a run to its picture.
 
 Everything is bounded: the more groups and roles there are, the coarser each is drawn.
 """
 
 from __future__ import annotations
-
-import msgspec
 
 from chaosrun.charts.bins import Bins, seconds
 from chaosrun.charts.heat import draw_heat
@@ -73,14 +71,3 @@ def _group(evidence: Evidence, group: GroupEvidence, feeds: Feeds, bins: Bins, p
         losses=draw_losses(group, feeds, bins),
         rates=draw_rates(group, feeds, bins),
     )
-
-
-_ESCAPES = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026"}
-
-
-def encode(picture: Picture) -> bytes:
-    """Compact JSON, of the same picture always the same bytes; nothing in it can end the element of a page it is in."""
-    data = msgspec.json.encode(picture)
-    for sign, escape in _ESCAPES.items():  # they stand in texts only
-        data = data.replace(sign, escape)
-    return data

@@ -1,17 +1,17 @@
-"""Any run has a picture, and its bytes can stand in a page."""
+"""Any run has a picture."""
 
 from dataclasses import replace
 
 import msgspec
 import pytest
-from drawing import assessed, disagreements, drawn
+from drawing import assessed, disagreements
 from msgspec import structs
-from storybook import S, Story, group, strike
+from storybook import MS, S, Story, group, strike
 
-from chaosrun.charts.draw import draw, encode
+from chaosrun.charts.draw import draw
 from chaosrun.charts.picture import Mark, Picture
 from chaosrun.plan import FaultPlan, GroupPlan, Plan, StreamPlan
-from chaosrun.records import Called, History, Phase, Removed, Stop
+from chaosrun.records import NONE, Called, History, Phase, Probe, Removed, Stop
 
 
 def valid(history: History) -> Picture:
@@ -19,7 +19,7 @@ def valid(history: History) -> Picture:
     run = assessed(history)
     picture = draw(run.evidence, run.result)
     assert disagreements(run, picture) == []
-    assert msgspec.json.decode(encode(picture), type=Picture) == picture
+    assert msgspec.json.decode(msgspec.json.encode(picture), type=Picture) == picture
     return picture
 
 
@@ -40,6 +40,17 @@ def test_a_run_that_recovered_has_all_its_marks_in_order() -> None:
     (band,) = picture.faults
     assert (band.name, band.kind, band.role, band.call, band.removed) == ("fault", "noop", None, 13.0, None)
     assert [(phase.name, phase.start) for phase in picture.phases][:3] == [("start", 0), ("ramp", 0), ("baseline", 3)]
+
+
+def test_the_server_is_ready_with_the_first_handshake_that_the_prober_got() -> None:
+    story = Story(group(clients=4), faults=[strike(13 * S)]).crash(13 * S, 15 * S)
+    tries = range(3 * S, 41 * S, 100 * MS)
+    story.probes = [Probe(t, NONE if 13 * S <= t < 15 * S else t + MS, t + S, connect=True) for t in tries]
+    run = assessed(story.history())
+    (ready,) = [mark for mark in draw(run.evidence, run.result).marks if mark.kind == "ready"]
+    assert run.result.recovery.server_ready_s is not None
+    assert ready.t == 13.0 + run.result.recovery.server_ready_s == 15.001
+    assert (ready.label, ready.episode) == ("server ready after fault", 0)
 
 
 def test_a_sustained_fault_is_a_band_with_an_end() -> None:
@@ -124,20 +135,3 @@ def test_a_run_of_which_next_to_nothing_is_known_is_drawn_empty(end: int, phases
 def test_a_fault_at_the_last_instant_is_none_of_the_observation() -> None:
     history = Story(group(clients=4), faults=[strike(13 * S)]).history()
     valid(replace(history, called=[*history.called, Called(t=history.end, id="fault")]))
-
-
-# ---- bytes ----------------------------------------------------------------------------------------------------------
-
-
-def test_no_name_can_end_the_script_that_the_data_stands_in() -> None:
-    hostile = "</script><!--<script>&\u2028"
-    history = Story(group(name=hostile, clients=1), faults=[strike(13 * S, id=hostile)]).crash(13 * S, 15 * S).history()
-    picture = drawn(history)
-    data = encode(picture)
-    assert not set(b"<>&") & set(data)
-    assert msgspec.json.decode(data, type=Picture) == picture
-    assert picture.groups[0].name == hostile
-
-
-def test_the_data_has_no_spaces_but_those_of_its_texts() -> None:
-    assert encode(drawn(Story(group(clients=1)).history())).count(b" ") == 0

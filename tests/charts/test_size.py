@@ -6,12 +6,13 @@ import random
 from dataclasses import replace
 from functools import cache
 
+import msgspec
 import pytest
 from drawing import assessed
 from msgspec import structs
 from storybook import MS, S, Story, group, strike
 
-from chaosrun.charts.draw import draw, encode
+from chaosrun.charts.draw import draw
 from chaosrun.judge import Assessed
 from chaosrun.plan import GroupPlan
 from chaosrun.records import Attempt, Closed, Kind, Lag, Opened, Refused, Resource
@@ -130,7 +131,7 @@ class World:
         )
         picture = draw(evidence, run.result)
         assert all(own.waterfalls[0].affected == self.clients for own in picture.groups)
-        return len(encode(picture))
+        return len(msgspec.json.encode(picture))
 
 
 @pytest.mark.slow

@@ -7,8 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from drawing import disagreements
 from e2e_running import TINY, Finished, conclusive, missing_copies
 
+from chaosrun.charts.draw import draw
+from chaosrun.judge import assess
 from chaosrun.recorded import Recording, read_run
 from chaosrun.records import NONE, Exited, Started
 
@@ -155,3 +158,15 @@ def test_no_canary_is_missing_and_none_counts_as_load(finished: Finished, record
 def test_the_prober_is_no_load(recording: Recording) -> None:
     assert any(probe.connect and probe.got != NONE for probe in recording.history.probes)
     assert {opened.c for opened in recording.history.opened} == set(range(10))
+
+
+def test_its_picture_tells_the_same_as_its_result(recording: Recording) -> None:
+    run = assess(recording.history, recording.began)
+    picture = draw(run.evidence, run.result)
+    assert disagreements(run, picture) == []
+    (own,) = picture.groups
+    assert [fall.cause in ("fin", "rst") for fall in own.waterfalls[0].falls] == [True] * 10
+    assert [kind for kind in ("fault", "impact", "removed", "ready", "recovered") if kind not in
+            {mark.kind for mark in picture.marks}] == []  # fmt: skip
+    assert {role.name for role in picture.roles} >= {"server", "terminal", "chaosrun"}
+    assert draw(run.evidence, run.result) == picture
