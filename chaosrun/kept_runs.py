@@ -62,6 +62,11 @@ def read_kept(place: Path) -> Run:
     return Run(str(place), result)
 
 
+def is_recorded(place: Path) -> bool:
+    """What was recorded of a run is still there, and not its result alone."""
+    return (place / JOURNAL).is_file()
+
+
 def read_assessed(folder: Path) -> Assessed:
     """A run with what was recorded of it, and its result as it was told then; where none was kept, as it is now.
 

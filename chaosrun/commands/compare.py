@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,7 @@ from chaosrun.errors import UsageError
 
 if TYPE_CHECKING:
     from chaosrun.scoring.comparable import Subject
-    from chaosrun.scoring.comparison import Run
+    from chaosrun.scoring.comparison import Comparison, Run
 
 _DEFAULT = "ttr"
 
@@ -36,8 +37,16 @@ _DEFAULT = "ttr"
     show_default=True,
     help="What standard output gets: a summary, or the comparison as JSON.",
 )
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a page that has both side by side, too.",
+)
 @click.pass_obj
-def command(session: Session, *, baseline: str, candidate: str, names: tuple[str, ...], form: str) -> int:
+def command(
+    session: Session, *, baseline: str, candidate: str, names: tuple[str, ...], form: str, page: Path | None
+) -> int:
     """Is B worse than A?
 
     A, the baseline, and B, the candidate, are each the folder of a run, of a series (--repeat), a folder that holds
@@ -62,12 +71,45 @@ def command(session: Session, *, baseline: str, candidate: str, names: tuple[str
     _refuse_without_fault(runs_a[0], names)
     groups = list(runs_a[0].result.groups)
     comparison = compare(runs_a, runs_b, decide=_subjects(names or (_DEFAULT,), groups), also=_subjects(SHOWN, groups))
+    if page is not None:
+        _write_page(session, page, comparison, (baseline, runs_a), (candidate, runs_b))
     if form == "json":
         session.write_bytes(to_json(comparison))
     else:
         title = runs_b[0].result.title
         session.write(render(comparison, baseline, candidate, title, width=width(), colour=colourful()))
     return comparison.exit_code
+
+
+def _write_page(
+    session: Session, page: Path, comparison: Comparison, a: tuple[str, Sequence[Run]], b: tuple[str, Sequence[Run]]
+) -> None:
+    """Both sides on a page of their own.
+
+    Raises:
+        Unwritable: it cannot be written.
+    """
+    from chaosrun.charts.draw import draw  # noqa: PLC0415 - only for a page
+    from chaosrun.errors import Unwritable  # noqa: PLC0415 - as above
+    from chaosrun.kept_runs import is_recorded, read_assessed  # noqa: PLC0415 - as above
+    from chaosrun.reports._compare_page import OneSide, Shown, render_page, representative  # noqa: PLC0415 - as above
+
+    sides = []
+    for letter, (named, runs), side in (("A", a, comparison.a), ("B", b, comparison.b)):
+        gone = {each.run for each in side.left_out}
+        kept = [run for run in runs if run.name not in gone] or list(runs)
+        run = representative(kept)
+        picture = None
+        if is_recorded(Path(run.name)):
+            assessed = read_assessed(Path(run.name))
+            picture = draw(assessed.evidence, assessed.result)
+        sides.append(OneSide(letter, named, side, [each.result for each in kept], Shown(run, picture)))
+    drawn = render_page(comparison, b[1][0].result.title, *sides)
+    try:
+        page.write_bytes(drawn)
+    except OSError as error:
+        raise Unwritable(f"{page}: cannot be written ({error.strerror}); name another file with --page") from error
+    session.tell(f"the page is {page}")
 
 
 def _subjects(names: Iterable[str], groups: list[str]) -> Sequence[Subject]:

@@ -20,7 +20,7 @@ from chaosrun.scoring.contrast import Contrast, Sample
 from chaosrun.scoring.repeats import FEWEST_FOR_INTERVAL
 from chaosrun.scoring.words import show
 
-_WORDS: Final = {"regression": "REGRESSION", "no_regression": "NO REGRESSION", "cannot_tell": "CANNOT TELL"}
+VERDICTS: Final = {"regression": "REGRESSION", "no_regression": "NO REGRESSION", "cannot_tell": "CANNOT TELL"}
 _SHORT: Final = {"regression": "worse", "no_regression": "not shown", "cannot_tell": "unknown"}
 _STYLES: Final = {"regression": "red", "no_regression": "green", "cannot_tell": "yellow"}
 _LABEL: Final = 10
@@ -72,7 +72,7 @@ def render(
 
 def _page(comparison: Comparison, baseline: str, candidate: str, title: str) -> RenderableType:
     style = _STYLES[comparison.verdict]
-    heading = Text.assemble((f" {_WORDS[comparison.verdict]} ", f"bold reverse {style}"), "  ", (title, "bold"))
+    heading = Text.assemble((f" {VERDICTS[comparison.verdict]} ", f"bold reverse {style}"), "  ", (title, "bold"))
     rows = [
         ("A", _side(baseline, len(comparison.a.runs), len(comparison.a.left_out))),
         ("B", _side(candidate, len(comparison.b.runs), len(comparison.b.left_out))),
@@ -124,7 +124,7 @@ def _numbers(comparison: Comparison) -> Table:
             Text(clean(number.name), style="bold" if number.decides else ""),
             _sample(number.a, number.unit),
             _sample(number.b, number.unit),
-            prose(_ratio(number)),
+            prose(ratio_of(number)),
             _p(number),
             _verdict(number),
         )
@@ -132,22 +132,28 @@ def _numbers(comparison: Comparison) -> Table:
 
 
 def _sample(sample: Sample, unit: str) -> Text:
+    return Text("no value", style="dim") if sample.median is None else prose(sample_text(sample, unit))
+
+
+def sample_text(sample: Sample, unit: str) -> str:
+    """The median, and its interval."""
     if sample.median is None or sample.low is None or sample.high is None:
-        return Text("no value", style="dim")
+        return "no value"
     told = [_value(value, unit) for value in (sample.median, sample.low, sample.high)]
     if sample.low == sample.high:
-        return prose(told[0])
+        return told[0]
     units = {text.partition(" ")[2] for text in told}
     # One unit for all three need not be said three times.
     low, high = (text.partition(" ")[0] for text in told[1:]) if len(units) == 1 else told[1:]
-    return prose(f"{told[0]} [{low}, {high}]")
+    return f"{told[0]} [{low}, {high}]"
 
 
 def _value(value: float, unit: str) -> str:
     return "never" if value == inf else show(value, unit)
 
 
-def _ratio(contrast: Contrast) -> str:
+def ratio_of(contrast: Contrast) -> str:
+    """How many times as much in B, and at least."""
     if contrast.ratio is None:
         return ""
     at_least = "" if contrast.ratio_at_least is None else f" ({_times(contrast.ratio_at_least)})"
@@ -164,9 +170,14 @@ def _p(contrast: Contrast) -> Text:
 
 
 def _verdict(contrast: Contrast) -> Text:
+    return Text(verdict_text(contrast), style=f"bold {_STYLES[contrast.verdict]}" if contrast.decides else "yellow")
+
+
+def verdict_text(contrast: Contrast) -> str:
+    """In a word; empty where a number that does not decide says nothing."""
     if contrast.decides:
-        return Text(_SHORT[contrast.verdict], style=f"bold {_STYLES[contrast.verdict]}")
-    return Text("worse?", style="yellow") if contrast.verdict == "regression" else Text()
+        return _SHORT[contrast.verdict]
+    return "worse?" if contrast.verdict == "regression" else ""
 
 
 def _notes(comparison: Comparison) -> list[RenderableType]:

@@ -134,6 +134,25 @@ def test_the_json_has_all_of_it_and_says_infinite_in_words(compare: Any, tmp_pat
     assert (back["ratio"], back["shift"]) == (0.0, "-infinite")
 
 
+def test_a_page_has_both_side_by_side_and_says_what_cannot_be_drawn(compare: Any, tmp_path: Path) -> None:
+    keep_all(tmp_path / "v1", [2.0, 2.1, 2.2])
+    keep_all(tmp_path / "v2", [4.0, 4.1, 4.4], RELEASE_2)
+    done = compare("v1", "v2", "--page", "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert done.code == Exit.FAILED
+    assert "the page is page.html" in done.err
+    assert "Regression" in page
+    assert page.count("What was recorded of this run is not there any more, so it cannot be drawn.") == 2
+
+
+def test_a_page_that_cannot_be_written_is_told(compare: Any, tmp_path: Path) -> None:
+    keep_all(tmp_path / "v1", [2.0])
+    keep_all(tmp_path / "v2", [4.0], RELEASE_2)
+    done = compare("v1", "v2", "--page", "gone/page.html")
+    assert done.code == Exit.UNWRITABLE
+    assert "gone/page.html: cannot be written (No such file or directory); name another file with --page" in done.err
+
+
 def test_it_works_as_a_process_of_its_own(tmp_path: Path) -> None:
     keep_all(tmp_path / "v1", [2.0, 2.1, 2.2])
     keep_all(tmp_path / "v2", [4.0, 4.1, 4.4])
