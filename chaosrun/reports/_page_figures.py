@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from chaosrun.charts.picture import GroupPicture, Picture
@@ -16,11 +17,19 @@ _TOOLS: Final = (("zoom-in", "+", "Zoom in"), ("zoom-out", "\N{MINUS SIGN}", "Zo
 def charts(picture: Picture) -> Markup:
     """The section of all charts, a part for each group and one for what they share."""
     several = len(picture.groups) > 1
+    level = "h4" if several else "h3"  # of the headings of charts: below that of the group, where it has one
     parts = [
-        tag("section", _heading(group) if several else Markup(""), *_of_group(g, group, picture.end), class_="group")
+        tag(
+            "section",
+            _heading(group) if several else Markup(""),
+            *_of_group(g, group, picture.end, level),
+            class_="group",
+        )
         for g, group in enumerate(picture.groups)
     ]
-    shared = tag("section", tag("h3", "The machine") if several else Markup(""), *_shared(picture), class_="group")
+    shared = tag(
+        "section", tag("h3", "The machine") if several else Markup(""), *_shared(picture, level), class_="group"
+    )
     return tag("section", tag("h2", "What happened, second by second"), _bar(), *parts, shared, id="charts")
 
 
@@ -53,9 +62,10 @@ def _bar() -> Markup:
     return join(bar, help_, without, live)
 
 
-def _of_group(g: int, group: GroupPicture, end: float) -> Iterator[Markup]:
+def _of_group(g: int, group: GroupPicture, end: float, level: str) -> Iterator[Markup]:
+    figure = partial(_figure, level)
     clients = tag("p", "How many of the planned clients could be served at each instant.")
-    yield _figure(
+    yield figure(
         "ribbon", g, "Clients", clients, words.of_ribbon(group.ribbon), tables.ribbon_table(group.ribbon, end)
     )
     if group.heat is not None:
@@ -66,7 +76,7 @@ def _of_group(g: int, group: GroupPicture, end: float) -> Iterator[Markup]:
             "services are usually measured.",
         )
         table = tables.heat_table(group.heat)
-        yield _figure("heat", g, "How long users waited", told, words.of_heat(group.heat), table)
+        yield figure("heat", g, "How long users waited", told, words.of_heat(group.heat), table)
     if group.waterfalls:
         told = tag(
             "p",
@@ -75,33 +85,34 @@ def _of_group(g: int, group: GroupPicture, end: float) -> Iterator[Markup]:
         )
         said = f"{words.of_waterfalls(group.waterfalls)} {words.of_attempts(group.attempts)}"
         table = join(tables.waterfall_table(group.waterfalls), tables.attempts_table(group.attempts))
-        yield _figure("waterfall", g, "How clients came back", told, said, table)
+        yield figure("waterfall", g, "How clients came back", told, said, table)
     elif sum(group.attempts.begun):
         said, table = words.of_attempts(group.attempts), tables.attempts_table(group.attempts)
-        yield _figure("attempts", g, "Connection attempts", tag("p", "Begun, opened and failed."), said, table)
+        yield figure("attempts", g, "Connection attempts", tag("p", "Begun, opened and failed."), said, table)
     told = tag(
         "p", "Requests by when they were due, pushed messages by when they were published. Even a single one is drawn."
     )
-    yield _figure("losses", g, "What was lost", told, words.of_losses(group.losses), tables.losses_table(group.losses))
+    yield figure("losses", g, "What was lost", told, words.of_losses(group.losses), tables.losses_table(group.losses))
     told = tag("p", "Requests due and answered well, and messages pushed, a second.")
-    yield _figure("rates", g, "Throughput", told, words.of_rates(group.rates), tables.rates_table(group.rates))
+    yield figure("rates", g, "Throughput", told, words.of_rates(group.rates), tables.rates_table(group.rates))
 
 
-def _shared(picture: Picture) -> Iterator[Markup]:
+def _shared(picture: Picture, level: str) -> Iterator[Markup]:
+    figure = partial(_figure, level)
     if any(role.t for role in picture.roles):
         told = tag("p", "A sample a second of each role with its children; 100% is one core.")
         said, table = words.of_roles(picture.roles), tables.roles_table(picture.roles)
-        yield _figure("roles", None, "CPU and memory", told, said, table)
+        yield figure("roles", None, "CPU and memory", told, said, table)
     told = tag("p", "How late chaosrun's own load was: what it measures while it is late is not to be trusted.")
     said, table = words.of_observer(picture.observer), tables.observer_table(picture.observer, picture.end)
-    yield _figure("observer", None, "The observer", told, said, table)
+    yield figure("observer", None, "The observer", told, said, table)
 
 
-def _figure(kind: str, group: int | None, title: str, caption: Markup, said: str, table: Markup) -> Markup:
+def _figure(level: str, kind: str, group: int | None, title: str, caption: Markup, said: str, table: Markup) -> Markup:
     name = f"{kind}-{group}" if group is not None else kind
     return tag(
         "figure",
-        tag("figcaption", tag("h4", title, id=f"{name}-title"), caption),
+        tag("figcaption", tag(level, title, id=f"{name}-title", class_="chart-title"), caption),
         tag("div", class_="plots"),
         tag("p", said, id=f"{name}-said", class_="said"),
         table,

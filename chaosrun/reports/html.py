@@ -1,16 +1,9 @@
-"""`report.html`: the run on one page that needs nothing else: no server, no network, no second file.
-
-Its content policy lets nothing run but the scripts and styles that are in it, by their hashes, and fetch nothing.
-uPlot is taken from where the package `uplot-python` installed it.
-"""
+"""`report.html`: the run on one page that needs nothing else. uPlot is taken from where `uplot-python` installed it."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
-from hashlib import sha256
 from importlib.metadata import version
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +16,7 @@ from chaosrun.reports._markup import Markup, join, tag
 from chaosrun.reports._page_data import data_block
 from chaosrun.reports._page_figures import charts
 from chaosrun.reports._page_more import details
+from chaosrun.reports._page_shell import asset, document
 from chaosrun.reports._page_top import first_screen, title
 from chaosrun.reports._safe_text import clean
 from chaosrun.reports._terminal import cleaned
@@ -33,6 +27,7 @@ SCRIPTS: Final = (
     "theme.js",
     "timeline.js",
     "marks.js",
+    "pen.js",
     "plot.js",
     "ribbon.js",
     "heat.js",
@@ -45,6 +40,7 @@ SCRIPTS: Final = (
     "main.js",
 )
 """In the order in which they are put together: one script, whose parts know each other."""
+STYLES: Final = ("colours.css", "style.css")
 _OPENING: Final = "(() => {\n'use strict';\n"
 _CLOSING: Final = "\n})();\n"
 
@@ -52,43 +48,19 @@ _CLOSING: Final = "\n})();\n"
 def render(run: ScoredRun) -> Mapping[str, bytes]:
     """The page of a run."""
     result, picture = cleaned(run.result), _cleaned(run.picture)
-    uplot, charting = _uplot("uPlot.iife.js"), _OPENING + "\n".join(map(_asset, SCRIPTS)) + _CLOSING
-    style, base = _asset("style.css"), _uplot("uPlot.min.css")
-    scripts, styles = (uplot, charting), (base, style)
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy(scripts, styles)),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", title(result)),
-        *(tag("style", Markup(text)) for text in styles),
-    )
-    body = tag(
-        "body",
+    body = join(
         tag("main", first_screen(result, picture), charts(picture), details(result)),
         _foot(result),
         tag("script", data_block(result, picture), type="application/json", id="data"),
-        *(tag("script", Markup(text)) for text in scripts),
     )
-    page = join(Markup("<!doctype html>\n"), tag("html", head, body, lang="en"), Markup("\n"))
-    return {"report.html": page.encode()}
-
-
-def _policy(scripts: tuple[str, ...], styles: tuple[str, ...]) -> str:
-    """Nothing but what is in the page, by its hashes."""
-    return (
-        f"default-src 'none'; script-src {_hashes(scripts)}; style-src {_hashes(styles)}; "
-        "base-uri 'none'; form-action 'none'"
+    charting = _OPENING + "\n".join(map(asset, SCRIPTS)) + _CLOSING
+    page = document(
+        title(result),
+        body,
+        styles=[_uplot("uPlot.min.css"), *map(asset, STYLES)],
+        scripts=[_uplot("uPlot.iife.js"), charting],
     )
-
-
-def _hashes(texts: tuple[str, ...]) -> str:
-    return " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in texts)
-
-
-def _asset(name: str) -> str:
-    return (files("chaosrun.reports") / "page" / name).read_text("utf-8")
+    return {"report.html": page}
 
 
 def _uplot(name: str) -> str:

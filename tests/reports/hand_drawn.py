@@ -81,7 +81,7 @@ def picture(*, clients: int = 300, seconds: float = 300.0, lines: int = 800, **c
             Mark(kind="recovered", t=back + seconds / 60, label="recovered from crash", episode=0),
         ],
         "groups": [GroupPicture(**(group | of_group))],
-        "roles": [_role(name, seconds, fault, back) for name in ("server", "terminal", "chaosrun")],
+        "roles": [_role(i, name, seconds, fault, back) for i, name in enumerate(("server", "terminal", "chaosrun"))],
         "observer": _observer(seconds),
     }
     return Picture(**(whole | changes))
@@ -169,14 +169,14 @@ def _losses(clients: int, step: float, fault: float, back: float) -> Losses:
     )
 
 
-def _role(name: str, seconds: float, fault: float, back: float) -> RolePicture:
+def _role(place: int, name: str, seconds: float, fault: float, back: float) -> RolePicture:
     t = [round(i * seconds / SAMPLES, 3) for i in range(SAMPLES)]
     down = [name == "server" and fault <= at < back for at in t]
     return RolePicture(
         name=name,
         t=t,
-        cpu_percent=[None if gone else 12.5 + i % 17 for i, gone in enumerate(down)],
-        memory_bytes=[None if gone else 61_234_567 + i * 1024 for i, gone in enumerate(down)],
+        cpu_percent=[None if gone else 10.0 * place + sample // 60 for sample, gone in enumerate(down)],
+        memory_bytes=[None if gone else 31_234_567 * place + sample * 1024 for sample, gone in enumerate(down)],
     )
 
 

@@ -16,10 +16,10 @@ from chaosrun.plan import CriterionPlan, FaultPlan, GroupPlan, RecoveryPlan
 from chaosrun.records import Began, Clock, History, Resource
 from chaosrun.reports._base import ScoredRun
 
-TITLE = "300 users are served again within 10 s of a server crash"
+TITLE = "60 users are served again within 10 s of a server crash"
 
 
-def accounts(clients: int = 300, name: str = "accounts") -> GroupPlan:
+def accounts(clients: int = 60, name: str = "accounts") -> GroupPlan:
     return GroupPlan(
         name=name,
         clients=clients,
@@ -51,10 +51,10 @@ CRITERIA = (
 )
 
 
-def world(*outages: Outage, end: int = 50 * S, clients: int = 300) -> World:
+def world(*outages: Outage, end: int = 50 * S) -> World:
     """A crash at 20 s, and what the service does after it."""
     strike = Strike(20 * S, 20 * S + 4 * MS)
-    groups = (accounts(clients),)
+    groups = (accounts(),)
     return World(groups=groups, strikes=(strike,), outages=outages, end=end, verify=4 * S, trip=MS, lag=4 * MS)
 
 
@@ -107,15 +107,14 @@ def passed() -> ScoredRun:
 
 @cache
 def failed() -> ScoredRun:
-    """Back too late, after half an hour of nothing for some of the requests before it."""
-    dropped = Outage(19 * S, 20 * S, "dropped", (frozenset(range(0, 300, 40)),))
-    return scored(simulate(world(dropped, Outage(20 * S, 33 * S, "crash")))[0])
+    """Back too late."""
+    return scored(simulate(world(Outage(20 * S, 33 * S, "crash")))[0])
 
 
 @cache
 def never_recovered() -> ScoredRun:
     """Most of the clients come back, and every third never does."""
-    lost = frozenset(range(0, 300, 3))
+    lost = frozenset(range(0, 60, 3))
     return scored(simulate(world(Outage(20 * S, 22 * S, "crash"), Outage(22 * S, 90 * S, "crash", (lost,))))[0])
 
 
@@ -133,22 +132,16 @@ def load_test() -> ScoredRun:
     plan = msgspec.structs.replace(history.plan, faults=())
     history = replace(history, plan=plan, called=[], confirmed=[], phases=phases)
     asked = tuple(msgspec.structs.replace(each, window="baseline") for each in (CRITERIA[0], CRITERIA[2]))
-    return scored(history, "300 users for a minute", criteria=asked)
+    return scored(history, "60 users for a minute", criteria=asked)
 
 
 @cache
 def several() -> ScoredRun:
     """Two groups and two episodes."""
-    groups = (accounts(60), accounts(40, "watchers"))
+    groups = (accounts(40), accounts(20, "watchers"))
     strikes = (Strike(12 * S, 12 * S + MS), Strike(30 * S, 30 * S + MS))
-    outages = (Outage(12 * S, 14 * S, "crash"), Outage(30 * S, 33 * S, "crash", (None, frozenset(range(20)))))
+    outages = (Outage(12 * S, 14 * S, "crash"), Outage(30 * S, 33 * S, "crash", (None, frozenset(range(10)))))
     return scored(
         simulate(World(groups=groups, strikes=strikes, outages=outages, end=50 * S, trip=MS, lag=4 * MS))[0],
         "Two crashes in a row",
     )
-
-
-@cache
-def five_minutes() -> ScoredRun:
-    """300 clients, five minutes: what the page's size is promised for."""
-    return scored(simulate(world(Outage(20 * S, 24 * S, "crash"), end=296 * S))[0])

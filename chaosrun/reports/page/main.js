@@ -16,7 +16,7 @@ function announce(text) {
 
 for (const figure of document.querySelectorAll("figure[data-chart]")) {
   const group = page.groups[Number(figure.dataset.group)];
-  const title = figure.querySelector("h4").textContent;
+  const title = figure.querySelector(".chart-title").textContent;
   const named = page.groups.length > 1 && figure.dataset.group ? `${title} of ${group.name}` : title;
   for (const spec of Charts[figure.dataset.chart]({ page, group })) {
     const plot = new Plot(figure.querySelector(".plots"), named, spec, timeline, marks);

@@ -29,10 +29,10 @@ class Marks {
     for (const band of this.excluded) pen.hatch(band.start, band.end, "left-out");
   }
 
-  bands(pen) {
+  bands(pen, high) {
     for (const fault of this.faults) {
       const until = fault.removed ?? this.recoveryAfter(fault.call);
-      pen.rect(fault.call, Math.max(until, fault.call), "band");
+      pen.rect(fault.call, Math.max(until, fault.call), high ? "mark-fault" : "band", high);
     }
   }
 

@@ -58,7 +58,7 @@ Charts.ribbon = ({ page, group }) => {
       last: true,
       labels: true,
       lane: true,
-      covered: true, // the data hides the bands below it
+      covered: true,
       y: { min: 0, max: most, tick: Words.count },
       draw(pen) {
         layer(pen, planned.map(() => 0), usable, "usable");
