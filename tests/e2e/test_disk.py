@@ -30,6 +30,23 @@ def small_disk(folder: Path, options: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+@contextlib.contextmanager
+def failing_disk(folder: Path) -> Iterator[Path]:
+    """One that its kernel can be told to take for broken: from then on it can only be read, by whoever has it open."""
+    image, disk = folder / "image", folder / "disk"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
+    mounted = subprocess.run(["mount", "-o", "loop", str(image), str(disk)], check=False, capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"no file can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
 def fill(disk: Path) -> None:
     """To the last byte, and the last file."""
     with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
@@ -113,6 +130,28 @@ def test_a_disk_that_can_only_be_read_is_told_before_anything_starts(served: Ser
         finished = start(served, disk / "reports").finish()
         well_ended(finished, served, "Read-only file system")
         assert "phase" not in finished.err
+
+
+@pytest.mark.parametrize(
+    ("line", "had_faults"),
+    [
+        pytest.param({"type": "phase", "name": "baseline"}, False, marks=SLOW),
+        pytest.param({"type": "confirmed"}, True, marks=SLOW),
+        pytest.param({"type": "phase", "name": "recovery"}, True, marks=SLOW),
+    ],
+    ids=["baseline", "fault", "recovery"],
+)
+@needs_root
+@pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="mkfs.ext4 makes the disk")
+def test_a_disk_that_breaks_and_can_only_be_read_from_then_on_ends_the_run_with_all_undone(
+    served: Served, tmp_path: Path, line: dict[str, object], had_faults: bool
+) -> None:
+    with failing_disk(tmp_path) as disk:
+        run = start(served, disk / "reports")
+        run.wait_for(**line)
+        subprocess.run(["mount", "-o", "remount,abort", str(disk)], check=True)
+        finished = run.finish()
+        well_ended(finished, served, "Read-only file system", *(["every fault was undone"] if had_faults else []))
 
 
 @pytest.mark.slow
