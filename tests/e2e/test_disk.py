@@ -38,7 +38,9 @@ def failing_disk(folder: Path) -> Iterator[Path]:
     with image.open("wb") as file:
         file.truncate(16 << 20)
     subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
-    mounted = subprocess.run(["mount", "-o", "loop", str(image), str(disk)], check=False, capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-o", "loop", str(image), str(disk)], check=False, capture_output=True, text=True
+    )
     if mounted.returncode != 0:
         pytest.skip(f"no file can be mounted here: {mounted.stderr.strip()}")
     try:
