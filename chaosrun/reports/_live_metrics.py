@@ -48,7 +48,7 @@ class LiveMetrics(View):
     def collect(self) -> Iterator[Metric]:
         """All families that have a sample."""
         groups = [(self._safe(group.now.counts.name), group) for group in self.groups]
-        families = [*self._run(), *_counts(groups), *_last_second(groups), *self._resources()]
+        families = [*self._run(), *self._guards(), *_counts(groups), *_last_second(groups), *self._resources()]
         return (family.metric for family in families if family.metric.samples)
 
     def _safe(self, text: str) -> str:
@@ -68,6 +68,16 @@ class LiveMetrics(View):
         for name, count in self._standing.items():
             standing.add(float(count > 0), fault=self._safe(name))
         yield from (info, elapsed, now, standing)
+
+    def _guards(self) -> Iterator[Family]:
+        """Two that are written alike are one here: the further burnt, which stands first."""
+        burnt = Family("guard_burnt", "How far a guard of stop_when has burnt; at 1 it ends the run.", "ratio")
+        blind = Family("guard_blind", "1 while a guard of stop_when cannot be read.")
+        told = {(guard.guard, guard.of): guard for guard in reversed(self.guards_now)} if self.guards_armed else {}
+        for guard in told.values():
+            burnt.add(guard.burnt, guard=self._safe(guard.guard), of=self._safe(guard.of))
+            blind.add(float(guard.blind), guard=self._safe(guard.guard), of=self._safe(guard.of))
+        yield from (burnt, blind)
 
     def _resources(self) -> Iterator[Family]:
         lag = Family("event_loop_lag", "Worst lag of chaosrun's own load processes in the last second.", "seconds")

@@ -108,12 +108,13 @@ def figures(result: Result) -> tuple[Figure, Figure, Figure]:
 
 def _recovered(result: Result) -> Figure:
     worst = result.recovery
+    label = "time to recover" + (f", worst of {len(worst.episodes)}" if len(worst.episodes) > 1 else "")
     if worst.absorbed:
-        return Figure("time to recover", "no impact", f"none longer than {seconds(worst.blind_s)}")
+        return Figure(label, "no impact", f"none longer than {seconds(worst.blind_s)}")
     if worst.ttr_s is None:
-        return Figure("time to recover", f"> {seconds(worst.ttr_above_s)}", "not recovered while observed")
+        return Figure(label, f"> {seconds(worst.ttr_above_s)}", "not recovered while observed")
     error = with_error(worst.ttr_s, worst.error_s).partition(" ± ")[2]
-    return Figure("time to recover", seconds(worst.ttr_s), f"± {error}" if error else "")
+    return Figure(label, seconds(worst.ttr_s), f"± {error}" if error else "")
 
 
 # ---- the ribbon -----------------------------------------------------------------------------------------------------

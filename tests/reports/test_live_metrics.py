@@ -17,12 +17,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
 from chaosrun.errors import Unavailable, UsageError
+from chaosrun.guards.watch import GuardNow
 from chaosrun.load.live import FleetNow, GroupNow
 from chaosrun.load.wire import GroupLive
 from chaosrun.plan import FaultPlan, GroupPlan, Plan
 from chaosrun.records import Resource
 from chaosrun.reports._live_metrics import PHASES, LiveMetrics
 from chaosrun.reports._metrics_server import Address, metrics_address, serving
+from chaosrun.reports.openmetrics import exposed
 
 SECOND = 1_000_000_000
 PLAN = Plan(groups=(GroupPlan(name="users", clients=10),), faults=(FaultPlan(id="f", name="crash", kind="noop"),))
@@ -47,6 +49,7 @@ def going_on(metrics: LiveMetrics, name: str = "users") -> None:
             ),
             {"server": Resource(t=0, role="server", cpu=0.5, memory=1000)},
         )
+    metrics.guards([GuardNow("bad above 5%", name, 0.75, "3.7%")], True)
     metrics.phase("fault", None)
     metrics.fault("crash", "called", "")
 
@@ -113,6 +116,24 @@ def test_a_fault_stands_from_its_call_until_it_is_undone() -> None:
     metrics.fault("crash", "called", "")
     metrics.fault("crash", "failed", "it could not be undone")
     assert standing() == 1
+
+
+def test_a_guard_tells_how_far_it_has_burnt_while_it_is_armed() -> None:
+    metrics = LiveMetrics(())
+    going_on(metrics)
+    found = samples(metrics)
+    assert found["chaosrun_guard_burnt_ratio"] == {"bad above 5%/users": 0.75}
+    assert found["chaosrun_guard_blind"] == {"bad above 5%/users": 0}
+    metrics.guards((), False)
+    assert "chaosrun_guard_burnt_ratio" not in samples(metrics)
+
+
+def test_two_guards_that_are_written_alike_are_one_sample_the_further_burnt() -> None:
+    metrics = LiveMetrics(())
+    metrics.guards([GuardNow("usable", "users", burnt, "") for burnt in (0.2, 0.9, 0.4)], True)
+    assert samples(metrics)["chaosrun_guard_burnt_ratio"] == {"usable/users": 0.9}
+    text = exposed(metrics.collect()).decode()
+    assert text.count("chaosrun_guard_burnt_ratio{") == 1
 
 
 def test_what_is_not_known_yet_has_no_sample() -> None:

@@ -80,6 +80,8 @@ def test_the_figures_are_those_of_the_result() -> None:
     assert story.figures(NEVER_RECOVERED)[0].value == "> 60 s"
     assert story.figures(NEVER_RECOVERED)[1].more == "112 never came back"
     assert story.figures(ABSORBED)[0].value == "no impact"
+    twice = replace(FAILED.recovery, episodes=[FAILED.recovery.episodes[0]] * 2)
+    assert story.figures(replace(FAILED, recovery=twice))[0].label == "time to recover, worst of 2"
     assert story.figures(INCONCLUSIVE)[0].label == "most clients served at a time"
 
 
