@@ -17,6 +17,9 @@ from compose_project import Project, project
 from docker_stage import stage_of_its_own, until
 
 from chaosrun.containers import Docker, Engine, Sought
+from chaosrun.identity import wait_gone
+from chaosrun.processes import GUARDIAN_TAG, environment
+from chaosrun.tagged import tagged
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
@@ -71,6 +74,27 @@ def test_a_run_that_is_stopped_puts_the_container_back_into_its_network(tmp_path
     assert network.fixed.ipv4 == f"{running.env['CHAOSRUN_NETWORK']}.10"
     assert "terminal" in (network.aliases or ())
     assert finished.left_behind() == []
+
+
+def test_with_the_run_killed_its_guardian_puts_the_container_back_into_its_network(
+    tmp_path: Path, running: Project
+) -> None:
+    """By the engine that the run was told of, though what the guardian was started with does not name it."""
+    experiment = ROOT / "experiments" / "network-partition.yaml"
+    longer = ("--set", "method.cut the terminal off.for=60s")
+    run = come_to(
+        {"type": "confirmed"}, experiment, "--profile", "smoke", *longer, reports=tmp_path, env=dict(running.env)
+    )
+    [guardian] = tagged({GUARDIAN_TAG: str(run.folder)})
+    assert "DOCKER_HOST" not in environment(guardian.pid)
+    run.process.kill()
+    run.finish()
+    with Docker(Engine(running.env["DOCKER_HOST"])) as docker:
+        terminal = docker.find(Sought(service="terminal", project=running.name))
+        until(lambda: bool(docker.inspect(terminal.id).networks), "the terminal is in its network again")
+        [network] = docker.inspect(terminal.id).networks.values()
+    assert network.fixed.ipv4 == f"{running.env['CHAOSRUN_NETWORK']}.10"
+    assert wait_gone(guardian, 60)
 
 
 def test_what_cannot_be_cut_off_is_refused_before_any_load(tmp_path: Path, running: Project) -> None:
