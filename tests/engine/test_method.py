@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import types
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -76,11 +75,9 @@ def _undo(record: Undo) -> None:
 
 @pytest.fixture(autouse=True)
 def lamp() -> Iterator[None]:
-    module = types.ModuleType("lamp")
-    module.undo, module.verify = _undo, lambda record: record.identity["name"] not in LIT  # type: ignore[attr-defined]
     LIT.clear()
     LOG.clear()
-    with plugged_in("lamp", module):
+    with plugged_in("lamp", _undo, lambda record: record.identity["name"] not in LIT):
         yield
 
 

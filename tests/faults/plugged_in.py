@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from types import ModuleType
 from unittest.mock import patch
 
 from chaosrun import registry
+from chaosrun.records import Undo
 
 
 @contextmanager
-def plugged_in(kind: str, module: ModuleType) -> Iterator[None]:
-    """`fault: KIND` is this module, by an entry point."""
+def plugged_in(kind: str, undo: Callable[[Undo], None], verify: Callable[[Undo], bool]) -> Iterator[None]:
+    """`fault: KIND` is a module with these two functions, by an entry point."""
+    module = ModuleType(kind)
+    module.undo, module.verify = undo, verify  # type: ignore[attr-defined]
     point = EntryPoint(kind, f"somebodys_{kind}", "chaosrun.faults")
     real = registry.entry_points
 

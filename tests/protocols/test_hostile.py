@@ -98,6 +98,15 @@ def declared(**changes: Any) -> YamlProtocol:
     return YamlProtocol(Model.model_validate({key: value for key, value in written.items() if value is not None}))
 
 
+def binary(seq: dict[str, Any], **changes: Any) -> YamlProtocol:
+    """A stream of bytes, numbered by some of them, and nothing else."""
+    nothing_else = dict.fromkeys(("open", "answer", "high_water", "error"))
+    stream = {"match": "", "seq": seq}
+    return declared(
+        encoding="binary", request={"send": "ping", "reply": "pong"}, stream=stream, **nothing_else, **changes
+    )
+
+
 def opened(**changes: Any) -> tuple[Conversation, Checked]:
     conversation, sink = begin(declared(**changes))
     conversation.receive(b'{"type":"auth_ok","session":"s"}', False, 1)
@@ -210,16 +219,7 @@ def test_whatever_is_said_in_text_can_be_recorded(texts: list[str]) -> None:
 @FEW
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_whatever_bytes_come_can_be_recorded(frames: list[bytes]) -> None:
-    protocol = declared(
-        encoding="binary",
-        open=None,
-        request={"send": "ping", "reply": "pong"},
-        stream={"match": "", "seq": {"at": 1, "size": 8, "endian": "big"}},
-        answer=None,
-        high_water=None,
-        error=None,
-    )
-    conversation, _ = begin(protocol)
+    conversation, _ = begin(binary({"at": 1, "size": 8, "endian": "big"}))
     for data in frames:
         conversation.receive(data, True, 1)
 
@@ -227,16 +227,7 @@ def test_whatever_bytes_come_can_be_recorded(frames: list[bytes]) -> None:
 @FEW
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))
 def test_messages_are_the_same_however_frames_cut_them(stream: bytes, cuts: list[int]) -> None:
-    protocol = declared(
-        encoding="binary",
-        split="\r\n",
-        open=None,
-        request={"send": "ping", "reply": "pong"},
-        stream={"match": "", "seq": {"at": 0, "size": 1, "endian": "big"}},
-        answer=None,
-        high_water=None,
-        error=None,
-    )
+    protocol = binary({"at": 0, "size": 1, "endian": "big"}, split="\r\n")
     whole, at_once = begin(protocol)
     whole.receive(stream, True, 1)
     pieces, in_pieces = begin(protocol)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from chaosrun.foreseen import Fault, Foreseen, Load, Machine, Need, Phase, Role
 from chaosrun.reports._foreseen import render_foreseen
@@ -22,7 +23,8 @@ KILL = Fault(
     confirmed="the kernel reports the end of each process",
     undone="start role 'server' again if it is not running",
 )
-FREEZE = Fault(
+FREEZE = replace(
+    KILL,
     id="fault-2",
     name="process_pause",
     kind="process_pause",
@@ -31,8 +33,6 @@ FREEZE = Fault(
     begins_s=90.0,
     is_sustained=True,
     for_s=3.0,
-    times=1,
-    every_s=0.0,
     hits=(),
     confirmed="the kernel reports every thread of each process stopped",
     undone=None,
@@ -114,8 +114,6 @@ def test_no_line_is_wider_than_it_may_be(width: int) -> None:
 
 
 def test_what_keeps_it_from_running_is_said_where_it_is_and_in_the_end() -> None:
-    from msgspec.structs import replace
-
     fault = replace(KILL, hits=(), undone=None, refused="role server: no process matches\n  12: nothing")
     role = replace(PLAN.roles[0], found=(), refused=fault.refused)
     page = render_foreseen(replace(PLAN, faults=(fault,), roles=(role,), refused=(str(fault.refused),), exit_code=69))
@@ -126,8 +124,6 @@ def test_what_keeps_it_from_running_is_said_where_it_is_and_in_the_end() -> None
 
 
 def test_what_comes_from_others_moves_no_cursor() -> None:
-    from msgspec.structs import replace
-
     page = render_foreseen(replace(PLAN, title="\x1b[2J", roles=(replace(PLAN.roles[0], found=("1: \x07\n2: x",)),)))
     assert "\x1b" not in page
     assert "\x07" not in page

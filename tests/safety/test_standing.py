@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,11 +66,9 @@ def _verify(record: Undo) -> bool:
 
 @pytest.fixture(autouse=True)
 def pretended() -> Iterator[None]:
-    module = types.ModuleType("pretended")
-    module.undo, module.verify = _undo, _verify  # type: ignore[attr-defined]
     STATE.clear()
     LOG.clear()
-    with plugged_in("pretended", module):
+    with plugged_in("pretended", _undo, _verify):
         yield
 
 

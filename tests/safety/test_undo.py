@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import types
 from collections.abc import Iterator
 
 import pytest
@@ -35,11 +34,9 @@ def _verify(record: Undo) -> bool:
 @pytest.fixture(autouse=True)
 def pretended() -> Iterator[None]:
     """Differs from a real fault in that there is nothing to undo."""
-    module = types.ModuleType("pretended")
-    module.undo, module.verify = _undo, _verify  # type: ignore[attr-defined]
     TRIED.clear()
     RELEASE.clear()
-    with plugged_in("pretended", module):
+    with plugged_in("pretended", _undo, _verify):
         yield
     RELEASE.set()
 
