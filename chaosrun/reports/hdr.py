@@ -2,8 +2,7 @@
 
 Format: that of HdrHistogram's `HistogramLogWriter`, version 1.3: comments, `#[StartTime: ...]`, `#[BaseTime: ...]`, a
 legend, then lines of `Tag=...,start,length,max,histogram`. Values are nanoseconds, `Interval_Max` is milliseconds. The
-histograms are encoded by the package `hdrhistogram` (V2, deflated, base64). The lines are written here, for the writer
-of that package (0.10) knows no tags, fails at a start time, and cuts the maximum to whole milliseconds.
+histograms are those of `_hdr_encoding`, with three digits.
 
 Two tags for each group: `GROUP:response` (corrected: from the instant at which a request was due, user waits included)
 and `GROUP:service` (uncorrected: from the send to the valid reply). A value stands in the second in which its request
@@ -18,23 +17,17 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from hdrh.histogram import HdrHistogram
-
 from chaosrun.foreign import brief
 from chaosrun.records import Kind
 from chaosrun.reports._base import ScoredRun
+from chaosrun.reports._hdr_encoding import encoded, index_of
 from chaosrun.scoring.evidence import GroupEvidence
 
 INTERVAL_NS: Final = 1_000_000_000
-DIGITS: Final = 3
-"""Significant decimal digits of every value."""
 _HOUR_NS: Final = 3_600_000_000_000
 """The range of every histogram goes at least so far: readers add those of one range fastest."""
 _NO_TAG: Final = re.compile(r"[,\s]")
 """What a tag must not hold."""
-
-_EXACT_BITS: Final = 11
-"""Of a value that an HdrHistogram of three digits tells apart from its neighbours: 2048 sub-buckets."""
 
 
 class Interval:
@@ -42,12 +35,12 @@ class Interval:
 
     def __init__(self) -> None:
         self.counts: Counter[int] = Counter()
-        """By the lowest value of its bucket: what comes out is the same, and there are few of them."""
+        """By their places in a histogram."""
         self.longest = 0
 
     def add(self, value: int) -> None:
-        shift = max(0, value.bit_length() - _EXACT_BITS)
-        self.counts[value >> shift << shift] += 1
+        value = max(value, 0)  # below it goes a stepped clock only, as in `scoring.histogram`
+        self.counts[index_of(value)] += 1
         self.longest = max(self.longest, value)
 
 
@@ -95,11 +88,9 @@ def _intervals(run: ScoredRun) -> Iterator[str]:
 
 
 def _line(name: str, second: int, found: Interval, longest: int) -> str:
-    histogram = HdrHistogram(1, max(longest, _HOUR_NS), DIGITS)
-    for value, count in sorted(found.counts.items()):
-        histogram.record_value(value, count)
+    histogram = encoded(found.counts, max(longest, _HOUR_NS))
     start = second * INTERVAL_NS / 1e9
-    return f"Tag={name},{start:.3f},{INTERVAL_NS / 1e9:.3f},{found.longest / 1e6:.3f},{histogram.encode().decode()}"
+    return f"Tag={name},{start:.3f},{INTERVAL_NS / 1e9:.3f},{found.longest / 1e6:.3f},{histogram}"
 
 
 def _responses(group: GroupEvidence) -> Intervals:
