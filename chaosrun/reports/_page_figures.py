@@ -65,9 +65,7 @@ def _bar() -> Markup:
 def _of_group(g: int, group: GroupPicture, end: float, level: str) -> Iterator[Markup]:
     figure = partial(_figure, level)
     clients = tag("p", "How many of the planned clients could be served at each instant.")
-    yield figure(
-        "ribbon", g, "Clients", clients, words.of_ribbon(group.ribbon), tables.ribbon_table(group.ribbon, end)
-    )
+    yield figure("ribbon", g, "Clients", clients, words.of_ribbon(group.ribbon), tables.ribbon_table(group.ribbon, end))
     if group.heat is not None:
         told = tag(
             "p",

@@ -16,6 +16,7 @@ _HIGH: Final = 100
 _LEAST: Final = 2
 """What is there is at least that wide and high."""
 _SHOWN: Final = {"fault": "fault", "impact": "impact", "ready": "ready", "recovered": "recovered", "stopped": "stopped"}
+_KEY: Final = {"usable": "usable", "degraded": "connected, not usable", "down": "no session"}
 _NEAR_THE_END: Final = 0.8
 _LABELLED: Final = 1
 """With more faults than that the marks stand too close for words."""
@@ -52,7 +53,7 @@ def strip(result: Result, picture: Picture) -> Markup:
         height=74,
         aria_label=f"Clients over the run. {of_ribbon(total)}",
     )
-    key = [tag("span", name, class_=f"key {name}") for name in ("usable", "degraded", "down")]
+    key = [tag("span", name, class_=f"key {kind}") for kind, name in _KEY.items()]
     caption = tag("p", "Clients over the run: ", *key, class_="strip-key")
     return tag("section", drawing, caption, class_="overview", aria_label="Clients over the run")
 

@@ -141,7 +141,7 @@ def _of_faults(result: Result) -> list[Figure]:
         Figure(
             "Lost client-seconds",
             "unknown" if worst.lost_client_seconds is None else show(worst.lost_client_seconds, "count"),
-            "" if share is None else f"{seconds(share)} for each planned client",
+            "" if share is None else f"{seconds(share)} for each client, while it was observed",
         ),
     ]
 

@@ -65,7 +65,7 @@ def of_ribbon(ribbon: Ribbon) -> str:
     most = max(ribbon.planned)
     whole = [i for i, planned in enumerate(ribbon.planned) if planned == most]
     worst = min(whole, key=lambda i: ribbon.usable[i])
-    lost = f"{show(ribbon.lost_client_seconds, 'count')} client-seconds were lost"
+    lost = f"{show(ribbon.lost_client_seconds, 'count')} client-seconds were lost in the whole run"
     if ribbon.usable[worst] == most:
         return f"All {counted(most, 'planned client')} stayed usable; {lost}."
     return (

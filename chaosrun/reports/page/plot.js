@@ -122,10 +122,11 @@ class Plot {
 
   /** The legend is the read-out: its values are those at the cursor. */
   legend(box) {
-    const head = box.appendChild(element("div", "legend"));
+    const head = box.appendChild(element("div", "legend idle"));
+    this.head = head;
     if (this.spec.name) head.appendChild(element("span", "plot-name", this.spec.name));
     this.items = this.spec.legend.map((item) => {
-      const one = head.appendChild(element("span", "item"));
+      const one = head.appendChild(element("span", item.colour ? "item" : "item reading"));
       if (item.colour) {
         const swatch = one.appendChild(element("span", `swatch ${item.shape || "area"}`));
         swatch.style.setProperty("--swatch", `var(--${item.colour})`);
@@ -138,6 +139,7 @@ class Plot {
   point(t) {
     const shown = t != null && t >= this.timeline.min && t <= this.timeline.max;
     this.line.hidden = !shown;
+    this.head.classList.toggle("idle", t == null);
     if (shown) this.line.style.transform = `translateX(${this.u.valToPos(t, "x")}px)`;
     for (const item of this.items) {
       if (item.value) item.value.textContent = t == null ? "" : item.read(t);

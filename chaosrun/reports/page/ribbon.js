@@ -41,7 +41,7 @@ Charts.ribbon = ({ page, group }) => {
       }
     }
     if (!gap) return;
-    const text = `${Words.digits(lost)} client-seconds lost`;
+    const text = `${Words.digits(lost)} client-seconds lost in the whole run`;
     const [a, b] = [pen.x(gap.from), pen.x(gap.to)].map((x) => x / pen.ratio);
     const y = pen.bottom - (pen.bottom - pen.top) * 0.42;
     const wide = pen.width(text, 12);
@@ -49,7 +49,8 @@ Charts.ribbon = ({ page, group }) => {
     const style = { size: 12, weight: 600, halo: true };
     if (b - a > wide + 12) pen.text(text, (a + b) / 2, y, { ...style, align: "center" });
     else if (b + wide + 14 < pen.right) pen.text(`◂ ${text}`, b + 6, y, style);
-    else pen.text(`${text} ▸`, a - 6, y, { ...style, align: "right" });
+    else if (a - wide - 14 > pen.left) pen.text(`${text} ▸`, a - 6, y, { ...style, align: "right" });
+    else pen.text(text, pen.left + 6, pen.bottom - 8, style);
   };
 
   return [
