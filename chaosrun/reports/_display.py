@@ -111,12 +111,13 @@ class Display(View):
 
     def _time_left(self, phase: PhaseView) -> RenderableType:
         left = phase.left(self.now)
-        spent = self.now - phase.began
+        whole = phase.planned_s or phase.at_most_s
         name = f" {self._safe(phase.name):<10}"
-        if left is None or not phase.planned_s:
-            return _line((name, "bold cyan"), (f"for {spent:.0f} s, until it is over", "dim"))
-        done = round(_BAR * (1 - left / phase.planned_s))
-        told = f" {left:.0f} s left" if left > 0 else " ending"
+        if left is None or not whole:
+            return _line((name, "bold cyan"), (f"{self.now - phase.began:.0f} s so far", "dim"))
+        done = round(_BAR * (1 - left / whole))
+        most = "" if phase.planned_s else "at most "
+        told = f" {most}{left:.0f} s left" if left > 0 else " ending"
         return _line((name, "bold cyan"), ("█" * done, "cyan"), ("░" * (_BAR - done), "dim"), (told, "dim"))
 
     def _fault_banner(self) -> RenderableType:
@@ -172,12 +173,13 @@ class Display(View):
         lines: list[RenderableType] = []
         for guard in self.guards_now[:_GUARDS]:
             of = "" if guard.of in guard.guard else f" ({self._safe(guard.of)})"
+            reads = f": {'' if guard.blind else 'reads '}{self._safe(guard.reading)}" if guard.reading else ""
             lines.append(
                 _line(
                     ("guard   ", "dim"),
                     (f"{_state(guard, self.guards_armed)} ", _guard_style(guard, self.guards_armed)),
                     f"{self._safe(guard.guard)}{of}",
-                    (f": reads {self._safe(guard.reading)}" if guard.reading and self.guards_armed else "", "dim"),
+                    (reads if self.guards_armed else "", "dim"),
                 )
             )
         if len(self.guards_now) > _GUARDS:
@@ -198,7 +200,7 @@ def _state(guard: GuardNow, armed: bool) -> str:
     if not armed:
         return "off"
     if guard.blind:
-        return "BLIND"
+        return "blind"
     return f"BURNING {guard.burnt:.0%}" if guard.burnt else "calm"
 
 

@@ -136,7 +136,15 @@ class Lines(View):
         if self.now - self._status_at >= STATUS_EVERY_S:
             self._status_at = self.now
             for group in self.groups:
-                self._log.info("load", **status(group), **_cpu(resources))
+                self._log.info("load", **status(group), **_cpu(resources), **self._guard())
+
+    def _guard(self) -> dict[str, str]:
+        """The guard that is nearest to ending the run, if any has begun to burn or is blind."""
+        nearest = next((guard for guard in self.guards_now if guard.burnt or guard.blind), None)
+        if nearest is None or not self.guards_armed:
+            return {}
+        state = "blind" if nearest.blind else f"burning {nearest.burnt:.0%}"
+        return {"guard": f"{nearest.guard} ({nearest.of}): {state}, reads {nearest.reading}"}
 
     def _run_time(self, _logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         return {"timestamp": f"{self.elapsed:6.1f} s", **event}

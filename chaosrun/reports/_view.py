@@ -29,10 +29,13 @@ class PhaseView:
     began: float
     """On the view's clock, in seconds."""
     planned_s: float | None
+    at_most_s: float | None = None
+    """It ends when something has happened, but not later than this; None: as planned, or with no such bound."""
 
     def left(self, now: float) -> float | None:
-        """Seconds until its planned end, not below 0; None: it ends when something has happened."""
-        return None if self.planned_s is None else max(0.0, self.began + self.planned_s - now)
+        """Seconds until its planned end, or its latest, not below 0; None: nobody can tell."""
+        whole = self.at_most_s if self.planned_s is None else self.planned_s
+        return None if whole is None else max(0.0, self.began + whole - now)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class View:
         self.notes: tuple[str, ...] = ()
         self.served: tuple[float, ...] = ()
         """Usable clients as a share of the planned ones, one value a second, over the last minute."""
+        self._at_most_ns: Mapping[str, int] = {}
         self._earlier: tuple[FleetNow, ...] = ()
         self._served_second = -1
 
@@ -93,9 +97,11 @@ class View:
     def began(self, folder: Path, title: str, plan: Plan) -> None:
         self.began_at = self._clock()
         self.title, self.folder, self.faults_planned = title, folder, len(plan.faults)
+        self._at_most_ns = plan.phases_ns
 
     def phase(self, name: str, planned_ns: int | None) -> None:
-        self.phase_now = PhaseView(name, self._clock(), None if planned_ns is None else planned_ns / 1e9)
+        longest = self._at_most_ns.get(name) if planned_ns is None else None
+        self.phase_now = PhaseView(name, self._clock(), _seconds(planned_ns), _seconds(longest))
 
     def fault(self, name: str, event: str, detail: str) -> None:
         self.last_fault = FaultView(name, event, detail, self._clock())
@@ -125,6 +131,10 @@ class View:
             share = sum(group.counts.usable for group in live.groups) / planned
             self.served = (*self.served, min(1.0, share))[-_MINUTE:]
             self._served_second = second
+
+
+def _seconds(ns: int | None) -> float | None:
+    return None if ns is None else ns / 1e9
 
 
 def _group(group: GroupNow, before: GroupNow | None, live: FleetNow, then: FleetNow | None) -> GroupView:

@@ -72,6 +72,22 @@ def test_without_a_terminal_each_event_is_one_line(lines: list[str]) -> None:
     assert "stopped by SIGINT verdict: passed" in note
 
 
+def test_a_guard_that_burns_is_on_the_line_of_the_load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(_progress, "STATUS_EVERY_S", 0.0)
+    file = tmp_path / "stderr"
+    with file.open("w") as stream, watching(live=False, secrets=["tok3n-secret"], stream=stream) as view:
+        view.guards([CALM], armed=True)
+        view.live(fleet(), RESOURCES)
+        view.guards([CALM, BURNING], armed=True)
+        view.live(fleet(2 * SECOND), RESOURCES)
+        view.guards([CALM, BURNING], armed=False)
+        view.live(fleet(3 * SECOND), RESOURCES)
+    calm, burning, off = file.read_text().splitlines()
+    assert "guard=" not in calm
+    assert "guard='usable below 80% for 30s *** (users): burning 40%, reads 70%'" in burning
+    assert "guard=" not in off
+
+
 def test_lines_hold_no_secret_and_no_escape(lines: list[str]) -> None:
     text = "\n".join(lines)
     assert "tok3n-secret" not in text
@@ -187,7 +203,7 @@ def test_the_guards_are_told_the_one_nearest_to_ending_the_run_first(display: Di
     display.guards([CALM] * 5, armed=True)
     assert "and 2 more guards" in picture(display, 80)
     display.guards([GuardNow("g", "users", 0.0, "nothing was heard of the load yet", blind=True)], armed=True)
-    assert "BLIND g (users): reads nothing was heard of the load yet" in picture(display, 80)
+    assert "blind g (users): nothing was heard of the load yet" in picture(display, 80)
     display.guards([BURNING], armed=False)
     assert "guard   off usable" in picture(display, 80)
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from chaosrun.guards.watch import GuardNow
 from chaosrun.load.live import FleetNow, GroupNow
 from chaosrun.load.wire import GroupLive
@@ -59,6 +61,17 @@ def test_an_open_ended_phase_has_no_time_left() -> None:
     view.phase("recovery", None)
     assert view.phase_now is not None
     assert view.phase_now.left(view.now) is None
+
+
+def test_a_phase_that_may_end_sooner_says_what_is_left_of_its_longest() -> None:
+    clock = Hands()
+    view = View(clock)
+    view.began(Path("r"), "t", replace(PLAN, phases_ns={"recovery": 20 * SECOND}))
+    view.phase("recovery", None)
+    clock.now += 5
+    assert view.phase_now is not None
+    assert (view.phase_now.planned_s, view.phase_now.at_most_s) == (None, 20)
+    assert view.phase_now.left(view.now) == 15
 
 
 def test_the_service_is_remembered_second_by_second_for_a_minute() -> None:
