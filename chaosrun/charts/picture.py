@@ -109,9 +109,13 @@ class Fall(Part, frozen=True, kw_only=True):
     lost: Seconds
     """When it was unusable first, at or after the impact."""
     reconnecting: Seconds | None
-    """When its first attempt to come back began; None: it kept its connection, or made none."""
+    """When its first attempt to come back began; None: it kept its connection, or made none.
+
+    It may be before `lost`: the impact is when too many were lost, not the first of them.
+    """
     connected: Seconds | None
-    """When its opening conversation was complete; None: it kept its connection, or never was."""
+    """When the opening conversation was complete of the connection that it came back on, or of its last; None: it kept
+    its connection, or never had another."""
     usable: Seconds | None
     """When it was back, by the definition of back(q); None: it never was."""
     cause: str
