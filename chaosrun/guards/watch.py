@@ -75,7 +75,13 @@ class _Watch:
         read = self._reading.blind or self._reading.note
         if value is not None and self.guard.unit:
             read = show(value, self.guard.unit) if isfinite(value) else "not answered at all"
-        return GuardNow(self.guard.written, self._of, self._fuse.burnt, read, blind)
+        return GuardNow(self.guard.written, self._of, self._burnt_so_far(), read, blind)
+
+    def _burnt_so_far(self) -> float:
+        how, value = self.guard.how, self._reading.value
+        if isinstance(how, For) and how.failures > 1:
+            return min(self._fuse.burnt, (value or 0) / how.failures)
+        return self._fuse.burnt
 
     def see(self, now: int) -> Burnt | None:
         reading = self._reading = self._read()

@@ -269,6 +269,14 @@ def test_a_guard_of_an_endpoint_says_what_it_saw() -> None:
     assert guards.now == (GuardNow("http://h/ not answering 2xx for 2s", "http://h/", 0.0, "answered 503"),)
 
 
+def test_a_guard_that_counts_failures_has_burnt_as_far_as_they_go() -> None:
+    three = Guard("http://h/ not answering 3 times", Endpoint("http://h/", shown="http://h/"), For(0, failures=3))
+    guards = Guards([three], [USERS])
+    guards.asking[0].reading = Reading(1.0, note="answered 503")
+    ends(guards, live(10))
+    assert guards.now[0].burnt == pytest.approx(1 / 3)
+
+
 def test_a_share_of_a_window_says_how_far_it_has_burnt() -> None:
     half = Guard("bad", OfLoad("usable"), Burn(0.5, 10 * S, 2 * S), Limit(below=0.5), "ratio")
     guards = Guards([half], [USERS])

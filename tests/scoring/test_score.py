@@ -208,7 +208,7 @@ def test_clients_that_were_turned_away_are_a_finding_with_why_and_how_often() ->
     assert by_title["Clients of accounts were turned away (conversation)"].evidence == (
         "3 attempts of 2 clients: auth refused (3 times)"
     )
-    assert by_title["Clients of accounts were turned away (http)"].evidence.endswith("http(403) (1 times)")
+    assert by_title["Clients of accounts were turned away (http)"].evidence.endswith("http(403) (1 time)")
     assert result.clients.refused_by == {"conversation": 3, "http(403)": 1, "refused": len(history.refused)}
     assert result.clients.refused == sum(result.clients.refused_by.values())
 

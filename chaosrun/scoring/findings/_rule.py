@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeVar, cast
 
 from chaosrun.records import History
 from chaosrun.scoring.checks import Need
@@ -13,6 +13,7 @@ from chaosrun.scoring.recovery import Episode
 from chaosrun.scoring.score import Judgement
 from chaosrun.scoring.words import show
 
+Made = TypeVar("Made")
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 """Gravest first."""
@@ -36,6 +37,13 @@ class Seen:
 
     evidence: Evidence
     judgement: Judgement
+    _made: dict[object, object] = field(default_factory=dict, repr=False)
+
+    def once(self, key: object, make: Callable[[], Made]) -> Made:
+        """What `make` gives, made once for all rules that ask for it by this key."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(Made, self._made[key])
 
     @property
     def history(self) -> History:

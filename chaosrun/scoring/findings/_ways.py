@@ -6,8 +6,9 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from chaosrun.records import Closed, Opened
+from chaosrun.records import Closed, History, Opened
 from chaosrun.scoring.evidence import GroupEvidence
 from chaosrun.scoring.findings._rule import Seen
 from chaosrun.scoring.recovery import Episode
@@ -63,29 +64,39 @@ def ways(seen: Seen, episode: Episode) -> list[Way]:
     """Of the affected clients of all groups that hold connections; none without an impact."""
     if episode.impact is None:
         return []
+    return seen.once(("ways", episode.fault_start), partial(_ways, seen, episode, episode.impact))
+
+
+def _ways(seen: Seen, episode: Episode, impact: int) -> list[Way]:
     groups = [group for group in seen.evidence.groups if group.plan.kind == "websocket"]
-    return [way for group in groups for way in _of_group(seen, episode, group, episode.impact)]
+    return [way for group in groups for way in _of_group(seen, episode, group, impact)]
+
+
+class _Lines:
+    """What was recorded of a group's connections, by client and in order of time."""
+
+    def __init__(self, history: History, g: int) -> None:
+        self.closes: defaultdict[int, list[Closed]] = defaultdict(list)
+        self.opens: defaultdict[int, list[Opened]] = defaultdict(list)
+        self.attempts: defaultdict[int, list[int]] = defaultdict(list)
+        self.refusals: defaultdict[int, list[int]] = defaultdict(list)
+        for closed in history.closed:
+            if closed.g == g:
+                self.closes[closed.c].append(closed)
+        for opened in history.opened:
+            if opened.g == g:
+                self.opens[opened.c].append(opened)
+        for attempt in history.attempts:
+            if attempt.g == g:
+                self.attempts[attempt.c].append(attempt.t)
+        for refused in history.refused:
+            if refused.g == g:
+                self.refusals[refused.c].append(refused.t)
 
 
 def _of_group(seen: Seen, episode: Episode, group: GroupEvidence, impact: int) -> Iterator[Way]:
     until = episode.end if episode.recovered is None else episode.recovered
-    history = seen.history
-    closes: defaultdict[int, list[Closed]] = defaultdict(list)
-    opens: defaultdict[int, list[Opened]] = defaultdict(list)
-    attempts: defaultdict[int, list[int]] = defaultdict(list)
-    refusals: defaultdict[int, list[int]] = defaultdict(list)
-    for closed in history.closed:
-        if closed.g == group.g:
-            closes[closed.c].append(closed)
-    for opened in history.opened:
-        if opened.g == group.g:
-            opens[opened.c].append(opened)
-    for attempt in history.attempts:
-        if attempt.g == group.g:
-            attempts[attempt.c].append(attempt.t)
-    for refused in history.refused:
-        if refused.g == group.g:
-            refusals[refused.c].append(refused.t)
+    lines = seen.once(("lines", group.g), partial(_Lines, seen.history, group.g))
     for client in group.timeline.clients:
         was_usable = bool(client.usable) and client.usable[0][0] < impact
         away = client.unusable(impact, until) if was_usable else []
@@ -95,11 +106,12 @@ def _of_group(seen: Seen, episode: Episode, group: GroupEvidence, impact: int) -
         back = next((t for a, b in client.usable if b > last and (t := max(a, last)) < episode.end), None)
         end = episode.end if back is None else back
         away[-1] = (away[-1][0], end)
-        broken = next((each for each in closes[c] if lost <= each.t <= end), None)
-        came = [each for each in opens[c] if broken is not None and broken.t < each.t <= end]
+        broken = next((each for each in lines.closes[c] if lost <= each.t <= end), None)
+        came = [each for each in lines.opens[c] if broken is not None and broken.t < each.t <= end]
         on = came[-1] if came and back is not None else None
-        before = [] if on is None else [each.t for each in closes[c] if each.t <= on.began]
-        before += [] if on is None else refusals[c][: bisect_right(refusals[c], on.began)]
+        before = [] if on is None else [each.t for each in lines.closes[c] if each.t <= on.began]
+        before += [] if on is None else lines.refusals[c][: bisect_right(lines.refusals[c], on.began)]
+        attempts = lines.attempts[c]
         yield Way(
             group=group,
             client=c,
@@ -107,6 +119,6 @@ def _of_group(seen: Seen, episode: Episode, group: GroupEvidence, impact: int) -
             back=back,
             closed=broken,
             opened=on,
-            attempts=bisect_right(attempts[c], end) - bisect_left(attempts[c], lost),
+            attempts=bisect_right(attempts, end) - bisect_left(attempts, lost),
             ended=max(before, default=None),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from statistics import median
 from typing import Final
 
@@ -61,6 +62,10 @@ def _in_peace(seen: Seen, g: int) -> list[Refused]:
 
 def _beginnings(seen: Seen, g: int) -> dict[tuple[int, int], int]:
     """By client and end, when each attempt that failed had begun."""
+    return seen.once(("beginnings", g), partial(_find_beginnings, seen, g))
+
+
+def _find_beginnings(seen: Seen, g: int) -> dict[tuple[int, int], int]:
     last: dict[int, int] = {}
     found: dict[tuple[int, int], int] = {}
     lines: list[Attempt | Opened | Refused] = [line for line in seen.history.attempts if line.g == g]
@@ -129,7 +134,7 @@ def _is_shed(line: Refused) -> bool:
 
 def _said(lines: list[Refused]) -> str:
     said = Counter(line.detail or refusal(line) for line in lines)
-    return ", ".join(f"{text} ({count} times)" for text, count in said.most_common(3))
+    return ", ".join(f"{text} ({several(count, 'time')})" for text, count in said.most_common(3))
 
 
 # ---- let in too slowly ----------------------------------------------------------------------------------------------
@@ -177,6 +182,10 @@ class _Crush:
     @classmethod
     def of(cls, seen: Seen, episode: Episode) -> _Crush | None:
         """None: there was none, or nobody can tell."""
+        return seen.once(("crush", episode.fault_start), partial(cls._find, seen, episode))
+
+    @classmethod
+    def _find(cls, seen: Seen, episode: Episode) -> _Crush | None:
         if episode.impact is None or episode.server_ready is None or episode.reference is None:
             return None
         ready, end = ready_after(episode) + (episode.server_ready_error or 0), until(episode)

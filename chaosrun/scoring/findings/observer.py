@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from chaosrun.scoring.checks import Check
 from chaosrun.scoring.findings._rule import Rule, Seen, Told
+from chaosrun.scoring.words import show
 
 
 def _unsound(seen: Seen) -> Iterator[Told]:
@@ -56,7 +58,14 @@ def _unsteady(seen: Seen) -> Iterator[Told]:
 
 def _invalid(seen: Seen, subject: str) -> str:
     checks = seen.judgement.checks
-    return "; ".join(check.told() for check in checks if check.grade == "invalid" and check.subject == subject)
+    return "; ".join(_told(check) for check in checks if check.grade == "invalid" and check.subject == subject)
+
+
+def _told(check: Check) -> str:
+    """With its value, where its reason does not say it."""
+    if check.why or check.value is None or check.limit is None:
+        return check.told()
+    return f"{check.name}: {show(check.value, check.unit)} (at most {show(check.limit, check.unit)})"
 
 
 RULES: Final = (

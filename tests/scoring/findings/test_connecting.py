@@ -20,7 +20,7 @@ def test_clients_that_were_turned_away_are_told_with_why_and_how_often() -> None
     assert told is not None
     assert told.title == "Clients of accounts were turned away (conversation)"
     assert told.evidence == "3 attempts of 2 clients: auth refused (3 times)"
-    assert "1 attempt of 1 client: http(403) (1 times)" in str(
+    assert "1 attempt of 1 client: http(403) (1 time)" in str(
         of(with_refusals(Refused(t=s(2), g=0, c=3, why="http", status=403)), "turned-away")
     )
 

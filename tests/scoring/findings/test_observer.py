@@ -35,7 +35,7 @@ def test_an_observer_that_is_not_sound_is_told_first() -> None:
 def test_a_machine_that_was_slowed_is_told() -> None:
     told = of(stolen(0.2), "machine-slowed")
     assert told is not None
-    assert told.severity == "warning"
+    assert (told.severity, told.evidence) == ("warning", "CPU stolen by the hypervisor: 20% (at most 5%)")
     assert of(stolen(0.03), "machine-slowed") is None
 
 
