@@ -12,7 +12,7 @@ from chaosrun.charts.losses import draw_losses
 from chaosrun.charts.picture import Losses
 from chaosrun.charts.publishing import read_feeds
 from chaosrun.plan import StreamPlan
-from chaosrun.records import History, Published
+from chaosrun.records import History, Published, Push
 from chaosrun.scoring.evidence import GroupEvidence
 
 S = 1_000_000_000
@@ -48,6 +48,12 @@ def test_a_request_is_placed_where_it_was_due() -> None:
         "skipped_disconnected", "replied_late", "replied_error", "lost_connected",
     }  # fmt: skip
     assert (strip.channel, strip.not_placed, set(strip.sequence)) == (None, 0, {None})
+
+
+def test_what_was_in_flight_when_a_fault_struck_is_placed_where_it_was_due_though_the_fault_is_blamed() -> None:
+    """A reply takes 400 ms; due at 12.75 s, cut off at 13 s."""
+    story = Story(group(clients=4), faults=[strike(13 * S)], latency=ms(400)).crash(13 * S, 15 * S)
+    assert placed(losses(story.history()), "lost_at_break", "requests") == {12: 1}
 
 
 def test_a_run_without_losses_has_no_classes() -> None:
@@ -138,11 +144,37 @@ def test_numbers_of_a_clients_own_are_placed_by_what_it_received_itself() -> Non
 
 
 def test_the_strip_shows_the_numbers_of_the_busiest_channel() -> None:
-    script = Script().joins(0, 1, head=0, channel="quiet").subscribes(0, 1, 0, channel="busy")
-    script.gets(0, 2, 1, channel="quiet").gets(0, 3, 1, 2, channel="busy")
+    script = Script().joins(0, 1, head=0, channel="news").subscribes(0, 1, 0, channel="ticks")
+    script.gets(0, 2, 1, channel="news").gets(0, 3, 1, 2, channel="ticks")
     strip = losses(script.history())
-    assert strip.channel == "busy"
+    assert strip.channel == "ticks"
     assert strip.sequence[3] == (1, 2)
+
+
+def test_where_two_epochs_meet_in_a_second_the_later_ones_numbers_are_shown() -> None:
+    script = Script().joins(0, 1, head=0, epoch="F").gets(0, 10.1, 7, 8, epoch="F")
+    script.subscribes(0, 10, None, epoch="E").gets(0, 10.7, 1, 2, epoch="E")
+    strip = losses(script.history())
+    assert [(i, told) for i, told in enumerate(strip.sequence) if told] == [(10, (1, 2))]
+
+
+def test_of_a_message_with_many_numbers_all_were_out_when_it_came() -> None:
+    """One message with 2 to 5 at 20 s, and one with 6 at 30 s; the other client gets nothing between 1 and 6."""
+    script = Script().joins(0, 1, head=0).joins(1, 1, head=0)
+    for c in (0, 1):
+        script.gets(c, 10, 1).gets(c, 30, 6)
+    history = script.marks(100, 6).history()
+    together = replace(history, pushes=[*history.pushes, Push(20 * S, 2, 5, None, 0)])
+    strip = losses(replace(together, pushes=sorted(together.pushes)))
+    assert placed(strip, "lost_connected") == {20: 4}
+    assert strip.sequence[20] == (2, 5)
+
+
+def test_a_log_may_be_out_of_order_within_a_bin() -> None:
+    script = Script().joins(0, 1, head=0).gets(0, 60, 1, 4).logs(10, 1, 1).logs(40, 3, 3).logs(40, 2, 2).logs(41, 4, 4)
+    strip = losses(script.history())
+    assert placed(strip, "lost_connected") == {40: 2}
+    assert strip.sequence[40] == (2, 3)
 
 
 def test_messages_without_numbers_are_placed_nowhere_and_lose_nothing() -> None:
