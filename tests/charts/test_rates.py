@@ -34,6 +34,11 @@ def test_counts_are_divided_by_the_length_of_their_bin() -> None:
     assert set(found.pushes) == {0.0}
 
 
+def test_what_the_observer_missed_was_due_and_is_not_good() -> None:
+    found = rates(Story(group(clients=1)).skip(0, 5 * S).history(), S)
+    assert (found.due[4:7], found.good[4:7]) == ([1.0, 1.0, 1.0], [1.0, 0.0, 1.0])
+
+
 def test_pushes_count_when_they_are_received_replays_and_doubles_too() -> None:
     script = Script().joins(0, 1, head=0).gets(0, 10, 1, 2, 2).gets(0, 11, 1)
     found = rates(script.history(), 2 * S)

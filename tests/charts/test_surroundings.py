@@ -84,14 +84,16 @@ def test_brought_together_the_longest_lag_survives() -> None:
 
 
 def test_stolen_time_is_in_percent_and_where_nobody_knows_it_is_none() -> None:
-    clocks = [Clock(t=t * S, wall_offset_ns=0, suspended_ns=0, steal=steal) for t, steal in ((1, 0.02), (2, None))]
+    told = ((1.0, 0.02), (1.9, 0.01), (2.9, None))
+    clocks = [Clock(t=int(t * S), wall_offset_ns=0, suspended_ns=0, steal=steal) for t, steal in told]
     assert observed(history(10 * S, clocks=clocks)).stolen_percent[:3] == [None, 2.0, None]
 
 
 def test_the_latest_send_is_shown_where_it_was_due() -> None:
-    story = Story(group(clients=2)).late(1, 7 * S + S // 2, ms(30)).late(0, 7 * S, ms(12))
+    story = Story(group(clients=2)).late(0, 7 * S, ms(30)).late(1, 7 * S + S // 2, ms(12))
+    story.skip(0, 9 * S).skip(1, 9 * S + S // 2)
     found = observed(story.history())
-    assert found.lateness_max_ms[6:9] == [0.0, 30.0, 0.0]
+    assert found.lateness_max_ms[6:11] == [0.0, 30.0, 0.0, None, 0.0]
     assert found.lateness_max_ms[-1] is None
 
 
