@@ -121,7 +121,10 @@ def _of_faults(result: Result) -> list[Figure]:
     worst = result.recovery
     back = worst.back_s
     times = [("50%", back.p50), ("90%", back.p90), ("99%", back.p99)]
-    returns = " · ".join(f"{name} {seconds(value)}" for name, value in times if value is not None)
+    # No line is broken within one of them.
+    returns = " · ".join(
+        f"{name} {seconds(value)}".replace(" ", "\N{NO-BREAK SPACE}") for name, value in times if value is not None
+    )
     affected = worst.affected_clients
     hurt = "unknown" if affected is None else f"{affected:,} of {result.clients.planned:,}"
     after = "all came back" if affected else "nobody went unanswered"

@@ -211,7 +211,7 @@ def test_the_button_goes_from_the_systems_theme_to_light_to_dark(opened: Open) -
     assert grounds[0] == grounds[1] != grounds[2]
 
 
-@pytest.mark.parametrize("width", [360, 390, 768])
+@pytest.mark.parametrize("width", [360, 390, 660, 800])
 def test_no_page_is_wider_than_a_phone(opened: Open, width: int) -> None:
     page = opened(drawn(FAILED, picture()), viewport={"width": width, "height": 844})
     page.evaluate(OPEN_ALL)

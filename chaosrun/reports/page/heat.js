@@ -55,12 +55,12 @@ Charts.heat = ({ group }) => {
     draw: (pen) => cells(pen, list, never),
     after: (pen) => limit != null && pen.horizontal(Math.log10(limit), "limit", `limit ${Words.ms(limit)}`),
     legend: [
-      { name: "due", read: binReader(heat, heat.due, Words.count) },
-      { name: "longest", read: binReader(heat, longest, Words.ms) },
       { name: "above the limit", colour: "late-3", read: binReader(heat, counts(list), Words.count) },
       { name: neverName, colour: "never-4", read: binReader(heat, never, Words.count) },
       { name: "few", colour: "heat-1" },
       { name: `many (${Words.count(most)})`, colour: "heat-5" },
+      { name: "due", read: binReader(heat, heat.due, Words.count) },
+      { name: "longest", read: binReader(heat, longest, Words.ms) },
     ],
   });
 

@@ -47,7 +47,7 @@ class Marks {
     const taken = [];
     for (const mark of this.marks) {
       const kind = MARKS[mark.kind];
-      pen.vertical(mark.t, "halo", [], kind.wide + 2);
+      pen.vertical(mark.t, "halo", [], kind.wide + 1);
     }
     for (const mark of this.marks) {
       const kind = MARKS[mark.kind];
