@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 from fleet_stage import MS, Run, play
-from hostile import NONSENSE, Hostile
+from hostile_service import NONSENSE, Hostile
 
 from chaosrun.journal import JOURNAL
 from chaosrun.load.client import MAX_MALFORMED

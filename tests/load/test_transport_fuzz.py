@@ -9,8 +9,8 @@ import struct
 from typing import Any
 
 import pytest
-from hostile import Client as Peer
-from hostile import frame
+from hostile_service import Client as Peer
+from hostile_service import frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recording_handler import Recorder
