@@ -38,9 +38,10 @@ def show(session: Session, outcome: Outcome, form: str) -> None:
 
 def _summary(outcome: Outcome) -> str:
     height = shutil.get_terminal_size().lines if sys.stdout.isatty() else None
-    here = Path.cwd()
-    folder = outcome.folder.relative_to(here) if outcome.folder.is_relative_to(here) else outcome.folder
-    return render(outcome.result, folder, width=width(), height=height, colour=colourful())
+    here, page = Path.cwd(), outcome.folder / "report.html"
+    place = page if page.is_file() else outcome.folder
+    shown = place.relative_to(here) if place.is_relative_to(here) else place
+    return render(outcome.result, shown, width=width(), height=height, colour=colourful())
 
 
 def workspace() -> Path | None:

@@ -93,6 +93,8 @@ def losses_table(losses: Losses) -> Markup:
     columns = [(f"{told(each.name)} ({each.of})", _sum(each.counts)) for each in losses.classes]
     if losses.channel is not None:
         columns.append((f"numbers of {losses.channel}", numbers))
+    if not columns:
+        return Markup("")  # nothing was lost, and nothing numbered
     return _binned(losses.start, losses.step, len(losses.sequence), columns)
 
 

@@ -46,30 +46,30 @@ class Detail(IntEnum):
     FULL = 3
 
 
-def render(result: Result, folder: Path, *, width: int = 100, height: int | None = None, colour: bool = False) -> str:
+def render(result: Result, place: Path, *, width: int = 100, height: int | None = None, colour: bool = False) -> str:
     """The summary as text.
 
     Args:
-        folder: where the run is kept, for the last line.
+        place: the page of the run, or the folder where it is kept, for the last line.
         height: lines of the terminal, the next prompt's included: detail is left out until it fits. None: all of it.
         colour: with ANSI colours, for a terminal.
     """
     result = cleaned(result)
     if result.repeats is not None:
-        return _series(result, result.repeats, folder, width, height, colour)
-    page = _draw(_page(result, folder, Detail.FULL), width, colour)
+        return _series(result, result.repeats, place, width, height, colour)
+    page = _draw(_page(result, place, Detail.FULL), width, colour)
     for detail in (Detail.NAMES, Detail.BRIEF, Detail.COUNTS):
         if height is None or page.count("\n") < height:
             break
-        page = _draw(_page(result, folder, detail), width, colour)
+        page = _draw(_page(result, place, detail), width, colour)
     return page
 
 
-def _series(result: Result, repeats: Repeats, folder: Path, width: int, height: int | None, colour: bool) -> str:
+def _series(result: Result, repeats: Repeats, place: Path, width: int, height: int | None, colour: bool) -> str:
     """Fewer runs have a line until it fits."""
 
     def drawn(most: int | None) -> str:
-        rows = [*series_rows(result, repeats, width=width, most=most), _report(folder)]
+        rows = [*series_rows(result, repeats, width=width, most=most), _report(place)]
         return _draw(Group(*_heading(result), Text(), _grid(rows)), width, colour)
 
     page = drawn(None)
@@ -111,7 +111,7 @@ def _draw(page: RenderableType, width: int, colour: bool) -> str:
     return unglued(file.getvalue())
 
 
-def _page(result: Result, folder: Path, detail: Detail) -> RenderableType:
+def _page(result: Result, place: Path, detail: Detail) -> RenderableType:
     rows = [
         *_recovery(result, detail),
         *messages(result),
@@ -122,14 +122,14 @@ def _page(result: Result, folder: Path, detail: Detail) -> RenderableType:
         *_findings(result),
         *((*_resources(result), *_tolerance(result)) if detail > Detail.BRIEF else ()),
         ("Proves", prose(ONE_RUN)),
-        _report(folder),
+        _report(place),
     ]
     blank = [Text()] if detail > Detail.BRIEF else []
     return Group(*_heading(result), *blank, prose(" ".join(story(result))), *blank, _grid(rows))
 
 
-def _report(folder: Path) -> Row:
-    return "Report", Text(clean(str(folder)), overflow="fold")
+def _report(place: Path) -> Row:
+    return "Report", Text(clean(str(place)), overflow="fold")
 
 
 def _grid(rows: Sequence[Row]) -> RenderableType:

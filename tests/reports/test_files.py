@@ -8,12 +8,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from small_run import record
+from small_run import GROUP, record
 
 from chaosrun import registry
 from chaosrun.errors import Exit, UsageError
+from chaosrun.journal import Journal
 from chaosrun.kept_runs import read_assessed
 from chaosrun.outcome import score
+from chaosrun.plan import Plan
+from chaosrun.recorded import ENGINE
+from chaosrun.records import Began
 from chaosrun.reports._base import ScoredRun
 from chaosrun.reports._files import draw_reports
 
@@ -102,3 +106,13 @@ def test_a_report_that_is_drawn_again_tells_the_result_that_was_kept(folder: Pat
     kept = (folder / "result.json").read_bytes()
     (folder / "result.json").write_bytes(kept.replace(b'"title": "t"', b'"title": "as it was told then"'))
     assert read_assessed(folder).result.title == "as it was told then"
+
+
+def test_a_run_that_was_cut_off_before_its_first_phase_has_every_report(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, ENGINE)
+    journal.append(Began(t=0, run="r", chaosrun_version="0", title="t", plan=Plan(groups=(GROUP,))))
+    journal.close()
+    outcome = score(tmp_path, draw_reports)
+    assert outcome.undrawn == []
+    assert outcome.result.verdict == "inconclusive"
+    assert "Inconclusive" in (tmp_path / "report.html").read_text(encoding="utf-8")

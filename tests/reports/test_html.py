@@ -126,6 +126,14 @@ def test_a_single_client_that_was_down_for_an_instant_is_in_the_strip() -> None:
     assert paths["degraded"] == ""
 
 
+def test_a_run_that_lost_nothing_and_has_no_numbers_has_a_page() -> None:
+    whole = picture(clients=3)
+    (group,) = whole.groups
+    nothing = replace(group.losses, classes=[], channel=None)
+    text = render(drawn(PASSED, replace(whole, groups=[replace(group, losses=nothing)])))["report.html"].decode()
+    assert 'id="losses-0"' in text
+
+
 def test_tables_are_bounded() -> None:
     small, large = (page(clients=n, seconds=t).count("<tr>") for n, t in ((300, 300.0), (10_000, 36_000.0)))
     assert small < 400 and large < 400
