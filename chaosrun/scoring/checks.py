@@ -90,7 +90,7 @@ class Stretch:
 
 def judged(history: History) -> list[Stretch]:
     """The phases that criteria look at; a busy ramp says nothing about the numbers after it."""
-    ends = [phase.t for phase in history.phases][1:] + [history.end]
+    ends = [*(phase.t for phase in history.phases[1:]), history.end]
     return [
         Stretch(phase.name, phase.t, end)
         for phase, end in zip(history.phases, ends, strict=False)  # a run that was cut off early has no phase at all

@@ -88,7 +88,7 @@ def compose(evidence: Evidence, began: Began, judgement: Judgement, findings: Se
 
 
 def phases(history: History) -> list[PhaseSpan]:
-    ends = [phase.t for phase in history.phases][1:] + [history.end]
+    ends = [*(phase.t for phase in history.phases[1:]), history.end]
     return [
         PhaseSpan(name=phase.name, start_s=_s(phase.t), end_s=_s(end))
         for phase, end in zip(history.phases, ends, strict=False)  # a run that was cut off early has no phase at all
