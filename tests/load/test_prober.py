@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from itertools import count, dropwhile
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -140,8 +140,9 @@ def test_an_outage_is_seen_at_once_probed_densely_and_its_end_is_a_fresh_echo(tm
     meanwhile = sorted(row for row in rows if times["down"] < row.sent < times["up"] - 300 * MS)
     assert len(meanwhile) >= 10
     assert all(row.got == NONE for row in meanwhile)
-    # An echo may still be sent before the reset of the standing connection is read; from then on there is none.
-    assert all(row.connect for row in dropwhile(lambda row: not row.connect, meanwhile))
+    # What stood may be asked once more before its reset is read, and so may what was opened in that instant; an echo
+    # every 50 ms would be some twenty.
+    assert sum(not row.connect for row in meanwhile) <= 2
     assert any(row.connect for row in meanwhile)
     back = [row for row in rows if row.connect and row.got > times["up"]]
     assert back
