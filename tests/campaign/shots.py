@@ -118,7 +118,11 @@ def _shoot(stage: Stage, run: WatchedRun, tag: str, instant: Instant, victim: Vi
         return None
     phase = run.last
     if guardian is not None:
-        os.kill(guardian.pid, signal.SIGKILL)
+        try:
+            os.kill(guardian.pid, signal.SIGKILL)
+        except ProcessLookupError:  # the run has come so far that it has sent its guardian home
+            run.process.wait(PATIENCE_S)
+            return None
     if victim != "guardian":
         run.process.kill()
     killed = time.monotonic()
