@@ -96,7 +96,7 @@ def _side(side: OneSide) -> Markup:
     left = [tag("li", clean(f"left out: {each.run}: {each.why}")) for each in side.side.left_out]
     mixed = [tag("li", clean(f"mixed in {each.name}: {each.a} and {each.b}")) for each in side.side.mixed]
     drawn = (
-        strip(run.result, picture)
+        strip(run.result, picture, f"Clients over the run of {side.letter}")
         if picture is not None
         else tag("p", "What was recorded of this run is not there any more, so it cannot be drawn.", class_="note")
     )

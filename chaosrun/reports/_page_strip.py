@@ -22,8 +22,12 @@ _LABELLED: Final = 1
 """With more faults than that the marks stand too close for words."""
 
 
-def strip(result: Result, picture: Picture) -> Markup:
-    """Usable, degraded and down clients, stacked, with the instants that matter."""
+def strip(result: Result, picture: Picture, label: str = "Clients over the run") -> Markup:
+    """Usable, degraded and down clients, stacked, with the instants that matter.
+
+    Args:
+        label: what it is called where nothing is seen; another one for each on a page.
+    """
     total = summed([group.ribbon for group in picture.groups])
     if not total.t or not max(total.planned):
         return Markup("")
@@ -51,11 +55,11 @@ def strip(result: Result, picture: Picture) -> Markup:
         role="img",
         width="100%",
         height=74,
-        aria_label=f"Clients over the run. {of_ribbon(total)}",
+        aria_label=f"{label}. {of_ribbon(total)}",
     )
     key = [tag("span", name, class_=f"key {kind}") for kind, name in _KEY.items()]
     caption = tag("p", "Clients over the run: ", *key, class_="strip-key")
-    return tag("section", drawing, caption, class_="overview", aria_label="Clients over the run")
+    return tag("section", drawing, caption, class_="overview", aria_label=label)
 
 
 def summed(ribbons: Sequence[Ribbon]) -> Ribbon:

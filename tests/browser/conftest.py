@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).parents[1]
-for folder in ("reports", "scoring", "browser"):
+for folder in ("reports", "scoring", "compare", "browser"):
     sys.path.insert(0, str(TESTS / folder))
 
 AXE = "4.14.1"
@@ -35,14 +35,27 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def opened(chromium: Any, tmp_path: Path) -> Iterator[Any]:
+def opened(shown: Any) -> Any:
+    """Opens the page of a run, once its charts are drawn."""
     from chaosrun.reports.html import render
 
+    def open_(run: Any, **options: Any) -> Any:
+        page = shown(render(run)["report.html"], **options)
+        if options.get("java_script_enabled", True):
+            page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+        return page
+
+    return open_
+
+
+@pytest.fixture
+def shown(chromium: Any, tmp_path: Path) -> Iterator[Any]:
+    """Opens a page, given its bytes."""
     contexts, troubles, asked = [], [], []
 
-    def open_(run: Any, **options: Any) -> Any:
-        file = tmp_path / f"report-{len(contexts)}.html"
-        file.write_bytes(render(run)["report.html"])
+    def show(data: bytes, **options: Any) -> Any:
+        file = tmp_path / f"page-{len(contexts)}.html"
+        file.write_bytes(data)
         context = chromium.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
         contexts.append(context)
         context.add_init_script(_WATCH)
@@ -51,11 +64,9 @@ def opened(chromium: Any, tmp_path: Path) -> Iterator[Any]:
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(file.as_uri())
-        if options.get("java_script_enabled", True):
-            page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
         return page
 
-    yield open_
+    yield show
     refused = [page.evaluate("window.refused ?? []") for context in contexts for page in context.pages]
     for context in contexts:
         context.close()
