@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import StringIO
 from math import inf, isinf
 from typing import Any, Final
 
 import msgspec
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from chaosrun.conditions import Difference
-from chaosrun.reports._prose import prose, unglued
+from chaosrun.reports._prose import draw, prose
 from chaosrun.reports._safe_text import clean
 from chaosrun.scoring.comparison import Comparison, LeftOut
 from chaosrun.scoring.contrast import Contrast, Sample
@@ -55,19 +54,7 @@ def render(
         baseline, candidate: A and B as they were named.
         title: that of the experiment.
     """
-    file = StringIO()
-    console = Console(
-        file=file,
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        legacy_windows=False,
-        markup=False,
-        emoji=False,
-        highlight=False,
-    )
-    console.print(_page(comparison, baseline, candidate, clean(title)))
-    return unglued(file.getvalue())
+    return draw(_page(comparison, baseline, candidate, clean(title)), width, colour)
 
 
 def _page(comparison: Comparison, baseline: str, candidate: str, title: str) -> RenderableType:

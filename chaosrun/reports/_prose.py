@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from io import StringIO
 from typing import Final
 
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 _GLUE: Final = "\ue000"
@@ -16,6 +18,23 @@ _IN_A_QUANTITY: Final = re.compile(r"(?<=\d) (?=(?:ns|us|ms|s|[kMGT]?B)\b)|(?<=[
 def prose(text: str, style: str = "") -> Text:
     """Text to be drawn by rich and then given to `unglued`."""
     return Text(_IN_A_QUANTITY.sub(_GLUE, text), style=style)
+
+
+def draw(page: RenderableType, width: int, colour: bool) -> str:
+    """What rich makes of it, with ANSI colours or as plain text, whatever terminal there is."""
+    file = StringIO()
+    console = Console(
+        file=file,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        legacy_windows=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+    console.print(page)
+    return unglued(file.getvalue())
 
 
 def unglued(drawn: str) -> str:

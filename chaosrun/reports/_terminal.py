@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from chaosrun.reports._cleaned import cleaned
 from chaosrun.reports._criteria import criteria
-from chaosrun.reports._prose import prose, unglued
+from chaosrun.reports._prose import draw, prose
 from chaosrun.reports._proxy import proxy_line
 from chaosrun.reports._safe_text import clean
 from chaosrun.reports._series import ONE_RUN, series_headline, series_rows
@@ -57,11 +56,11 @@ def render(result: Result, place: Path, *, width: int = 100, height: int | None 
     result = cleaned(result)
     if result.repeats is not None:
         return _series(result, result.repeats, place, width, height, colour)
-    page = _draw(_page(result, place, Detail.FULL), width, colour)
+    page = draw(_page(result, place, Detail.FULL), width, colour)
     for detail in (Detail.NAMES, Detail.BRIEF, Detail.COUNTS):
         if height is None or page.count("\n") < height:
             break
-        page = _draw(_page(result, place, detail), width, colour)
+        page = draw(_page(result, place, detail), width, colour)
     return page
 
 
@@ -70,45 +69,12 @@ def _series(result: Result, repeats: Repeats, place: Path, width: int, height: i
 
     def drawn(most: int | None) -> str:
         rows = [*series_rows(result, repeats, width=width, most=most), _report(place)]
-        return _draw(Group(*_heading(result), Text(), _grid(rows)), width, colour)
+        return draw(Group(*_heading(result), Text(), _grid(rows)), width, colour)
 
     page = drawn(None)
     if height is None or (over := page.count("\n") - height + 1) <= 0:
         return page
     return drawn(max(1, repeats.n - over))
-
-
-def cleaned(result: Result) -> Result:
-    """The result with every text in it fit for a terminal, names and reasons of others included."""
-    return msgspec.convert(_cleaned(msgspec.to_builtins(result)), Result)
-
-
-def _cleaned(value: Any) -> Any:
-    match value:
-        case str():
-            return clean(value)
-        case dict():
-            return {clean(key): _cleaned(item) for key, item in value.items()}
-        case list():
-            return [_cleaned(item) for item in value]
-        case _:
-            return value
-
-
-def _draw(page: RenderableType, width: int, colour: bool) -> str:
-    file = StringIO()
-    console = Console(
-        file=file,
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        legacy_windows=False,
-        markup=False,
-        emoji=False,
-        highlight=False,
-    )
-    console.print(page)
-    return unglued(file.getvalue())
 
 
 def _page(result: Result, place: Path, detail: Detail) -> RenderableType:

@@ -6,20 +6,16 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from chaosrun.charts.picture import Picture
 from chaosrun.reports._base import ScoredRun
+from chaosrun.reports._cleaned import cleaned
 from chaosrun.reports._markup import Markup, join, tag
 from chaosrun.reports._page_data import data_block
 from chaosrun.reports._page_figures import charts
 from chaosrun.reports._page_more import details
 from chaosrun.reports._page_shell import asset, document
 from chaosrun.reports._page_top import first_screen, title
-from chaosrun.reports._safe_text import clean
-from chaosrun.reports._terminal import cleaned
 from chaosrun.scoring.result import Result
 
 SCRIPTS: Final = (
@@ -47,7 +43,7 @@ _CLOSING: Final = "\n})();\n"
 
 def render(run: ScoredRun) -> Mapping[str, bytes]:
     """The page of a run."""
-    result, picture = cleaned(run.result), _cleaned(run.picture)
+    result, picture = cleaned(run.result), cleaned(run.picture)
     body = join(
         tag("main", first_screen(result, picture), charts(picture), details(result)),
         _foot(result),
@@ -79,20 +75,3 @@ def _foot(result: Result) -> Markup:
         f"Charts by uPlot, copyright Leon Sorokin, MIT licence, as packaged by uplot-python {version('uplot-python')}."
     )
     return tag("footer", tag("p", one), tag("p", made, drawn))
-
-
-def _cleaned(picture: Picture) -> Picture:
-    """The picture with every name in it fit to be read."""
-    return msgspec.convert(_clean_texts(msgspec.to_builtins(picture)), Picture)
-
-
-def _clean_texts(value: Any) -> Any:
-    match value:
-        case str():
-            return clean(value)
-        case dict():
-            return {name: _clean_texts(item) for name, item in value.items()}
-        case list() | tuple():
-            return [_clean_texts(item) for item in value]
-        case _:
-            return value
