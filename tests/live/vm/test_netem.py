@@ -41,10 +41,16 @@ def history_of(results: Path) -> History:
     return read_run(results / "run").history
 
 
-def test_the_smoke_profile_passes_delays_its_port_by_what_was_asked_and_no_other_and_leaves_nothing(
+@pytest.mark.proof  # up to a quarter of an hour
+def test_the_smoke_profile_passes(vm: Machine, tmp_path: Path) -> None:
+    facts = told(vm, "passed", tmp_path)
+    assert facts["code"] == 0, facts["err"] + facts["out"]
+
+
+def test_the_smoke_profile_delays_its_port_by_what_was_asked_and_no_other_and_leaves_nothing(
     vm: Machine, tmp_path: Path
 ) -> None:
-    facts = told(vm, "success", tmp_path)
+    facts = told(vm, "ended", tmp_path)
     assert facts["code"] in (0, INCONCLUSIVE), facts["err"] + facts["out"]
     assert OURS not in facts["before"]
     assert f"{OURS} root" in facts["during"]
@@ -63,10 +69,10 @@ def test_the_smoke_profile_passes_delays_its_port_by_what_was_asked_and_no_other
     print(f"median of requests: {statistics.median(before):.4f} s before, {statistics.median(during):.4f} s during")
     assert min(during) >= 2 * DELAY_S * 0.99
     assert min(before) < DELAY_S
+    reasons = json.loads((tmp_path / "run" / "result.json").read_bytes())["reasons"]
     if facts["code"] == INCONCLUSIVE:
-        reasons = json.loads((tmp_path / "run" / "result.json").read_bytes())["reasons"]
+        print(f"the run proves nothing by itself: {reasons[0]}")
         assert any(reason.startswith("observer not sound") for reason in reasons), reasons
-        pytest.skip(f"all is so, but the host let this machine starve, so that its run proves nothing: {reasons[0]}")
 
 
 def round_trips(history: History) -> tuple[list[float], list[float]]:
