@@ -208,7 +208,8 @@ class Attempt(Record, frozen=True, kw_only=True):
 
 
 class Refused(Record, frozen=True, kw_only=True):
-    """The attempt failed: `why`: refused, timeout, http, reset, dns, tls, conversation, descriptors, ports, other."""
+    """The attempt failed: `why`: refused, timeout, http, reset, dns, tls, proxy, conversation, descriptors, ports,
+    other."""
 
     g: int
     c: int

@@ -17,8 +17,9 @@ from chaosrun.errors import Unwritable
 from chaosrun.foreign import brief, clean
 from chaosrun.load.backoff import delay_ns
 from chaosrun.load.requests import Requests
+from chaosrun.load.route import Refusal
 from chaosrun.load.severing import Severed
-from chaosrun.load.transport import Connection, Refusal
+from chaosrun.load.transport import Connection
 from chaosrun.protocols._base import ClientIdentity, Conversation
 from chaosrun.protocols._values import LARGEST, LONGEST_NAME
 from chaosrun.records import (

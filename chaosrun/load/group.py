@@ -15,9 +15,10 @@ from chaosrun.load.client import Client, State
 from chaosrun.load.config import GroupLoad
 from chaosrun.load.gate import Gate
 from chaosrun.load.recorder import PendingSlot, Recorder
+from chaosrun.load.route import Refusal
 from chaosrun.load.schedule import SentinelCursor, SlotCursor
 from chaosrun.load.severing import Severed
-from chaosrun.load.transport import Connection, Options, Refusal, transport
+from chaosrun.load.transport import Connection, Options, transport
 from chaosrun.load.wire import GroupLive
 from chaosrun.protocols import find
 from chaosrun.protocols._base import ClientIdentity, Clocks, Handshake

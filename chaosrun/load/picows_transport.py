@@ -17,7 +17,8 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stub l
 
 from chaosrun.load.dialling import Address, address_of, dial, refusal_of
 from chaosrun.load.link import NO_CODE, Link
-from chaosrun.load.transport import Handler, Options, Refusal
+from chaosrun.load.route import Refusal
+from chaosrun.load.transport import Handler, Options
 
 TEXT, BINARY, CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 PING, PONG, CLOSE = WSMsgType.PING, WSMsgType.PONG, WSMsgType.CLOSE

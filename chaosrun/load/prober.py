@@ -22,7 +22,8 @@ import msgspec
 from chaosrun.errors import ChaosrunError, Unwritable
 from chaosrun.journal import Journal, ProbeRows
 from chaosrun.load.probe_line import Broken, ProbeLine
-from chaosrun.load.transport import Options, Refusal
+from chaosrun.load.route import Refusal
+from chaosrun.load.transport import Options
 from chaosrun.protocols import find
 from chaosrun.protocols._base import ClientIdentity, Clocks
 from chaosrun.records import Ended

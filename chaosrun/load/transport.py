@@ -6,12 +6,12 @@ compression. Both pass one conformance suite (tests/load/test_transport_*.py).
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
+from chaosrun.load.route import Route
 from chaosrun.sockets import Name, Passed
 
 NAMES = ("picows", "websockets")
@@ -19,18 +19,17 @@ NAMES = ("picows", "websockets")
 CAUSES = frozenset(
     {"rst", "fin", "close", "ping_timeout", "deadline", "protocol", "unread", "ours", "injected", "other"}
 )
-REFUSALS = frozenset({"refused", "timeout", "http", "reset", "dns", "tls", "descriptors", "ports", "other"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to connect. Nothing is taken from the environment, no redirect is followed, nothing is retried."""
+class Options(Route):
+    """How to connect. No redirect is followed, nothing is retried."""
 
     headers: tuple[tuple[str, str], ...] = ()
     """Added to the handshake; a `Host` here replaces the one of the URL."""
     subprotocols: tuple[str, ...] = ()
     open_timeout_s: float = 10.0
-    """From the call to the end of the handshake: name look-up, TCP, TLS and HTTP together."""
+    """From the call to the end of the handshake: name look-up, TCP, proxy, TLS and HTTP together."""
     close_timeout_s: float = 1.0
     """How long a closing connection may wait for the peer's part before it is aborted."""
     max_size: int = 1 << 20
@@ -39,12 +38,6 @@ class Options:
     """A protocol-level ping so often, whatever else is received; None: none."""
     heartbeat_timeout_s: float = 10.0
     """A ping not answered by then ends the connection: `ping_timeout`."""
-    tls: ssl.SSLContext | None = None
-    """For wss; None: the system's trust store."""
-    via: str | None = None
-    """HOST:PORT of a TCP proxy to connect to in place of the URL's own; what is said there stays the URL's."""
-    source_address: str | None = None
-    """Local address to connect from, e.g. 127.0.0.2, to go beyond 28,232 ports per destination."""
     read_buffer: int = 2048
     """Bytes of receive buffer that a connection starts with."""
     compression: bool = False
@@ -113,21 +106,6 @@ class Connection(Protocol):
 
     def unsilence(self) -> None:
         """Read and write again; everything that waited passes. A connection that was given up meanwhile is reset."""
-
-
-class Refusal(Exception):
-    """An attempt to connect failed.
-
-    `why` is one of `REFUSALS`: `refused` (nobody listens), `timeout` (`open_timeout_s`), `http` (an answer other than
-    101, with its `status`, or no valid handshake), `reset` (dropped during the handshake), `dns`, `tls`,
-    `descriptors` (raise RLIMIT_NOFILE), `ports` (no free local port: use more source addresses), `other`.
-    """
-
-    def __init__(self, why: str, status: int | None = None, detail: str = "") -> None:
-        self.why = why
-        self.status = status
-        self.detail = detail
-        super().__init__(" ".join(str(part) for part in (why, status, detail) if part not in (None, "")))
 
 
 Connect = Callable[[str, Handler, Options], Awaitable[Connection]]

@@ -20,7 +20,8 @@ from websockets.uri import parse_uri
 
 from chaosrun.load.dialling import address_of, dial, refusal_of
 from chaosrun.load.link import NO_CODE, Link
-from chaosrun.load.transport import Handler, Options, Refusal
+from chaosrun.load.route import Refusal
+from chaosrun.load.transport import Handler, Options
 
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
 

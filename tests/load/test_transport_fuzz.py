@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from recording_handler import Recorder
 from transports_under_test import Client, every_client
 
-from chaosrun.load.transport import CAUSES, Refusal
+from chaosrun.load.route import Refusal
+from chaosrun.load.transport import CAUSES
 
 MAX_SIZE = 300
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from chaosrun.load.transport import Connection, Handler, Options, Refusal, transport
+from chaosrun.load.route import Refusal
+from chaosrun.load.transport import Connection, Handler, Options, transport
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ _TURNED_AWAY: Final = {
     "http": "Check path, headers and credentials, and the service's limit of connections: it refused the handshake.",
     "tls": "Check the certificate of the service, and that its port speaks TLS.",
     "dns": "Check the host's name in the target's `url`.",
+    "proxy": "Look at the HTTP proxy, not at the service: does it know the user (407), may it connect to that host and "
+    "port (403), and can it (502, 503, 504)?",
     "timeout": "Look for a full accept queue or a blocked loop in the service: its handshake came too late.",
 }
 """Refusals that no outage explains, and what to do about each."""
@@ -129,7 +131,7 @@ def _shed(seen: Seen) -> Iterator[Told]:
 
 
 def _is_shed(line: Refused) -> bool:
-    return line.status in _SHED or (line.why == "conversation" and "1013" in line.detail)
+    return (line.why == "http" and line.status in _SHED) or (line.why == "conversation" and "1013" in line.detail)
 
 
 def _said(lines: list[Refused]) -> str:

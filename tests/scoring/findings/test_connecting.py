@@ -45,6 +45,15 @@ def test_load_that_is_shed_is_told_unless_a_fault_is_in_force() -> None:
     assert of(with_refusals(Refused(t=s(20), g=0, c=1, why="http", status=403)), "load-shed") is None
 
 
+def test_what_a_proxy_refuses_is_not_held_against_the_service() -> None:
+    refused = with_refusals(*(Refused(t=s(20) + c, g=0, c=c, why="proxy", status=503) for c in range(3)))
+    assert of(refused, "load-shed") is None
+    told = of(refused, "turned-away")
+    assert told is not None
+    assert told.title == "Clients of accounts were turned away (proxy)"
+    assert "not at the service" in told.action
+
+
 def test_open_connections_that_are_closed_with_1013_are_load_that_is_shed() -> None:
     story = crashed(plan=group(clients=8)).crash(s(20), s(20.01), [1])
     story.closes[0, 1, 1] = Closed(t=s(20), g=0, c=1, conn=1, cause="close", code=1013)
