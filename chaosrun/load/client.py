@@ -38,7 +38,7 @@ from chaosrun.records import (
 )
 
 if TYPE_CHECKING:
-    from chaosrun.load.group import Group
+    from chaosrun.load.websocket_group import WebSocketGroup
 
 MAX_MALFORMED: Final = 20
 """Lines about malformed messages per connection: what a hostile server makes us write is bounded."""
@@ -92,7 +92,7 @@ class Client:
         "state",
     )
 
-    def __init__(self, group: Group, c: int, identity: ClientIdentity) -> None:
+    def __init__(self, group: WebSocketGroup, c: int, identity: ClientIdentity) -> None:
         self.c = c
         self.state = State.AWAY
         self.conn = -1
@@ -120,6 +120,14 @@ class Client:
         self._shaken = 0
         self._wakes_at: int | None = None
         """The earliest call of `_wake` on the agenda."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is State.OPEN
+
+    @property
+    def is_connected(self) -> bool:
+        return self.connection is not None
 
     # ---- its group speaks
 

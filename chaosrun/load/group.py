@@ -1,34 +1,26 @@
-"""The clients of one group that one worker plays: their slots, their connections, and how they look right now."""
+"""The clients of one group that one worker plays, whatever they speak: their slots, and how they look right now."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from chaosrun.cutting import How
-from chaosrun.errors import UsageError
 from chaosrun.load.agenda import Agenda
-from chaosrun.load.client import Client, State
 from chaosrun.load.config import GroupLoad
-from chaosrun.load.gate import Gate
 from chaosrun.load.recorder import PendingSlot, Recorder
-from chaosrun.load.route import Refusal
+from chaosrun.load.requests import Requests
 from chaosrun.load.schedule import SentinelCursor, SlotCursor
 from chaosrun.load.severing import Severed
-from chaosrun.load.transport import Connection, Options, transport
 from chaosrun.load.wire import GroupLive
-from chaosrun.protocols import find
-from chaosrun.protocols._base import ClientIdentity, Clocks, Handshake
 from chaosrun.records import Kind
 from chaosrun.scoring.pacing import late_after, planned_start
 from chaosrun.spec import units
-from chaosrun.spec.userinfo import authorized
 
-STALE_AFTER_NS: Final = 5_000_000_000
-"""For the live display, where the plan leaves it to the longest gap of the baseline: that is not known yet."""
 LEAVE_AT_ONCE: Final = 20
 
 
@@ -51,30 +43,40 @@ class Counts:
     latency: Counter[int] = field(default_factory=Counter)
 
 
-class Group:
-    def __init__(
-        self,
-        load: GroupLoad,
-        *,
-        shard: int,
-        shards: int,
-        clocks: Clocks,
-        agenda: Agenda,
-        gate: Gate,
-        recorder: Recorder,
-    ) -> None:
-        """Raises UsageError if the protocol cannot be found, or has no requests where the plan wants some."""
+class Member(Protocol):
+    """One client of a group."""
+
+    c: int
+    requests: Requests
+
+    @property
+    def is_open(self) -> bool:
+        """Its requests can be sent."""
+
+    @property
+    def is_connected(self) -> bool:
+        """It holds a connection, or tries to get one that it would have to give up."""
+
+    def slot(self, due: int, kind: Kind, k: int) -> None:
+        """A slot or sentinel is due, or has been for a while: send it, or record why not."""
+
+    def leave(self) -> None:
+        """The run is over: take leave, as politely as its protocol has it."""
+
+    def cut(self) -> None:
+        """Close now, whatever the protocol thinks of it."""
+
+    def sever(self, how: How, code: int | None, due: int) -> Severed | None:
+        """A fault cuts it off; None: there is nothing to cut."""
+
+
+class Group(ABC):
+    def __init__(self, load: GroupLoad, *, shard: int, shards: int, agenda: Agenda, recorder: Recorder) -> None:
         plan = load.plan
         self.index = load.index
-        self.clocks = clocks
         self.agenda = agenda
-        self.gate = gate
         self.recorder = recorder
-        self.reconnect = load.reconnect
-        self.protocol = find(load.protocol)
-        self.pick = self.protocol.pick
         self.now = agenda.now
-        self.push = recorder.push
         self.counts = Counts()
         self.period_ns = plan.period_ns
         self.latency_limit_ns = plan.latency_limit_ns
@@ -82,38 +84,28 @@ class Group:
         limit = units.format_size(load.max_size)
         self.too_large = f"a message of more than {limit}; if it is right, raise `max_message` of group {plan.name!r}"
         self.asks = (plan.period_ns or plan.sentinel_period_ns) is not None
-        if self.asks and not self.protocol.requests:
-            raise UsageError(
-                f"group {plan.name!r} should send requests, and its protocol has none; leave `requests` out"
-            )
-        self.heads_are_own = any(stream.scope != "channel" for stream in self.protocol.streams)
-        self.connecting = True
-        """Clients without a connection go on trying to get one."""
         self._load = load
         self._plan = plan
         self._shard = shard
         self._shards = shards
-        self._connect = transport(load.transport)
-        self._last_address: tuple[Handshake, str, Options] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._cursors: list[tuple[SlotCursor | SentinelCursor, Kind]] = []
         self._t0: int | None = None
         self._stop_at: int | None = None
         self._served_until = 0
         """No slot due at or after this time was served."""
-        self._asked_head: set[int] = set()
-        self._stale_after_ns = max((stream.stale_after_ns or STALE_AFTER_NS for stream in plan.streams), default=None)
-        self.clients = [Client(self, c, load.identity(c)) for c in range(shard, plan.clients, shards)]
-        self._excused = set(self.clients)
+        self._excused: set[Member] = set()
         """Those that were never usable and still have time to connect."""
+
+    @property
+    @abstractmethod
+    def clients(self) -> Sequence[Member]:
+        """Those of this worker, in order of their number."""
 
     # ---- orders of the engine
 
     def ramp(self, t0: int) -> None:
-        """The phase `ramp` starts at `t0`: clients connect by the plan, slots are due by the plan."""
+        """The phase `ramp` starts at `t0`: clients begin by the plan, slots are due by the plan."""
         self._t0 = t0
-        for client in self.clients:
-            self.agenda.at(t0 + planned_start(client.c, self._plan), client.retry, None)
         if self.asks and self._plan.period_ns is not None and self.clients:
             self._follow(SlotCursor(self._plan, t0, self._shard, self._shards), Kind.SLOT)
 
@@ -122,13 +114,12 @@ class Group:
             self._follow(SentinelCursor(self._plan, begin, self._shard, self._shards), Kind.SENTINEL)
 
     def stop(self, at: int) -> int:
-        """No slot is due at or after `at`; from then on nobody connects any more.
+        """No slot is due at or after `at`.
 
         Returns the end that can be kept: it is later than `at` where slots due after it have been served already.
         Called again, with a later end, what is due until then is served.
         """
         self._stop_at = max(at, self._served_until)
-        self.agenda.at(self._stop_at, self._stop_connecting, None)
         self.settle_slots()
         return self._stop_at
 
@@ -141,20 +132,8 @@ class Group:
         for cursor, kind in self._cursors:
             self._serve(cursor, kind)
 
-    def ask_heads(self) -> None:
-        """Ask for the newest numbers: once per channel, or every client where each has numbers of its own."""
-        if not self.protocol.has_heads:
-            return
-        covered: set[str] = set()
-        for client in self.clients:
-            channels = set(self._load.identity(client.c).channels) or {""}
-            if client.state is State.OPEN and (self.heads_are_own or not channels <= covered):
-                covered |= channels
-                self._asked_head.add(client.c)
-                client.ask_head()
-
-    def heard_head(self, c: int) -> None:
-        self._asked_head.discard(c)
+    def ask_heads(self) -> None:  # noqa: B027 - most groups have none
+        """Ask for the newest numbers."""
 
     async def leave(self) -> None:
         """Have all clients take leave, a few at a time: the loop must go on hearing the others."""
@@ -165,15 +144,15 @@ class Group:
 
     def cut(self) -> None:
         """Close whatever is left, and abandon attempts that are under way."""
-        self.connecting = False
-        for task in self._tasks:
-            task.cancel()
         for client in self.clients:
             client.cut()
 
     def decide_rest(self) -> None:
         for client in self.clients:
             client.requests.give_up()
+
+    def flush(self) -> None:  # noqa: B027 - most groups write every line at once
+        """Hand what is counted in memory to the recorder."""
 
     def pending(self) -> Iterator[PendingSlot]:
         for client in self.clients:
@@ -185,32 +164,12 @@ class Group:
 
     @property
     def heads_owed(self) -> int:
-        return len(self._asked_head)
+        """Answers to `ask_heads` that are still to come."""
+        return 0
 
     @property
     def connected(self) -> int:
-        return sum(client.connection is not None for client in self.clients)
-
-    # ---- what a client needs of its group
-
-    async def dial(self, client: Client, identity: ClientIdentity) -> Connection:
-        """Connect `client`.
-
-        Raises:
-            Refusal: whatever went wrong.
-        """
-        try:
-            url, options = self._address(self.protocol.handshake(identity))
-            return await self._connect(url, client, options)
-        except (Refusal, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            raise Refusal("other", None, f"{type(error).__name__}: {error}") from error
-
-    def background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        return sum(client.is_connected for client in self.clients)
 
     # ---- live
 
@@ -218,16 +177,14 @@ class Group:
         now = self.agenda.now()
         counts = self.counts
         overdue_before = now - self.latency_limit_ns
-        silent_before = None if self._stale_after_ns is None else now - self._stale_after_ns
-        in_flight = usable = stale = overdue = 0
+        in_flight = usable = overdue = 0
         for client in self.clients:
-            if client.state is State.OPEN:
+            if client.is_open:
                 in_flight += client.requests.in_flight
                 overdue += client.requests.overdue(overdue_before)
                 if not self.asks or client.requests.usable(overdue_before):
                     usable += 1
                     self._excused.discard(client)
-                stale += silent_before is not None and client.pushed_at < silent_before
         self._excuse(now)
         latency, counts.latency = counts.latency, Counter()
         return GroupLive(
@@ -235,9 +192,9 @@ class Group:
             clients=len(self.clients),
             planned=self._planned(now),
             counted=len(self.clients) - len(self._excused),
-            open=counts.open,
+            open=self._open,
             usable=usable,
-            stale=stale,
+            stale=self._stale(now),
             in_flight=in_flight,
             due=counts.due,
             bad=counts.bad,
@@ -253,6 +210,15 @@ class Group:
             errors=dict(counts.errors),
             latency=dict(latency),
         )
+
+    @property
+    @abstractmethod
+    def _open(self) -> int:
+        """Clients whose connection is open."""
+
+    def _stale(self, now: int) -> int:  # noqa: ARG002 - most groups have no feeds
+        """Clients whose feeds stand still."""
+        return 0
 
     # ---- inside
 
@@ -277,10 +243,6 @@ class Group:
             self._served_until = max(self._served_until, due + 1)
             client.slot(due, kind, k)
 
-    def _stop_connecting(self, _: None) -> None:
-        self.connecting = False
-        self.gate.clear()
-
     def _planned(self, now: int) -> int:
         if self._t0 is None:
             return 0
@@ -294,26 +256,3 @@ class Group:
         if self._t0 is not None and self._excused:
             started_by = now - self._t0 - self._plan.connect_within_ns
             self._excused = {each for each in self._excused if planned_start(each.c, self._plan) > started_by}
-
-    def _address(self, shake: Handshake) -> tuple[str, Options]:
-        """Where and how to connect: worked out anew only for a handshake unlike the one before; most are alike."""
-        if self._last_address is None or shake != self._last_address[0]:
-            load = self._load
-            url, headers = authorized(shake.url(load.url), (*load.headers.items(), *shake.headers.items()))
-            options = Options(
-                headers=headers,
-                subprotocols=shake.subprotocols,
-                via=load.via,
-                open_timeout_s=load.open_timeout_s,
-                max_size=load.max_size,
-                heartbeat_every_s=load.heartbeat_every_s,
-                heartbeat_timeout_s=load.heartbeat_timeout_s,
-            )
-            self._last_address = shake, url, options
-        return self._last_address[1:]
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            context = {"message": "a connection attempt failed in our own code", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)

@@ -72,12 +72,16 @@ class Requests:
         self._overdue_before = before
         return self._overdue
 
+    def put_down(self, due: int, now: int, kind: Kind, which: int, conn: int) -> int:
+        """A request is about to be sent; its token. Down before it is: nothing that happens meanwhile may find it
+        unknown."""
+        self._token += 1
+        self._asked[self._token] = (due, now, kind, which, conn)
+        return self._token
+
     def ask(self, conversation: Conversation, due: int, now: int, kind: Kind, which: int, conn: int) -> bool:
         """Send a request; False: it could not be sent. What the conversation raises is passed on."""
-        self._token += 1
-        token = self._token
-        # Down before it is sent: nothing that happens during the call may find the request unknown.
-        self._asked[token] = (due, now, kind, which, conn)
+        token = self.put_down(due, now, kind, which, conn)
         sent = False
         try:
             sent = conversation.request(token, which, now)
@@ -92,12 +96,15 @@ class Requests:
 
     def replied(self, token: int, got: int, ok: bool) -> bool:
         """A reply came; False: to nothing that is asked."""
-        asked = self._asked.pop(token, None)
-        if asked is None:
-            return False
-        self._overdue -= asked[1] < self._overdue_before and asked[2] is Kind.SLOT
-        self._decide(asked, got, Status.SENT if ok else Status.ERROR)
-        return True
+        return self._answered(token, got, Status.SENT if ok else Status.ERROR)
+
+    def broken(self, token: int) -> bool:
+        """The exchange broke or was refused before a reply was whole; False: it is not asked."""
+        return self._answered(token, NONE, Status.ERROR)
+
+    def unanswered(self, token: int) -> bool:
+        """No reply came in time, and none is waited for any more; False: it is not asked."""
+        return self._answered(token, NONE, Status.SENT)
 
     def give_up(self) -> None:
         """The connection is gone, or the run is over: whatever has no reply by now gets none."""
@@ -110,6 +117,14 @@ class Requests:
         """What was sent and is not yet decided."""
         for due, sent, kind, which, conn in self._asked.values():
             yield self._group.index, self._c, due, sent, kind, conn, which
+
+    def _answered(self, token: int, got: int, status: Status) -> bool:
+        asked = self._asked.pop(token, None)
+        if asked is None:
+            return False
+        self._overdue -= asked[1] < self._overdue_before and asked[2] is Kind.SLOT
+        self._decide(asked, got, status)
+        return True
 
     def _decide(self, asked: _Asked, got: int, status: Status) -> None:
         due, sent, kind, which, conn = asked

@@ -21,11 +21,11 @@ import uvloop
 from chaosrun.errors import ChaosrunError
 from chaosrun.load.agenda import Agenda
 from chaosrun.load.gate import Gate
-from chaosrun.load.group import Group
 from chaosrun.load.lag import LagTicker
 from chaosrun.load.limits import shortage
 from chaosrun.load.recorder import Recorder
 from chaosrun.load.severing import Severing
+from chaosrun.load.websocket_group import WebSocketGroup
 from chaosrun.load.wire import (
     MAX_LINE,
     Account,
@@ -72,7 +72,7 @@ class Worker:
         self._accounts = [account for load in setup.groups for account in load.accounts] or [{}]
         gate = Gate(self._agenda)
         self._groups = [
-            Group(
+            WebSocketGroup(
                 load,
                 shard=setup.shard,
                 shards=setup.shards,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-from math import gcd
 from typing import Any
 
 from chaosrun.plan import StreamPlan
@@ -12,6 +10,7 @@ from chaosrun.protocols._declared import Declared
 from chaosrun.protocols._dialogue import Dialogue
 from chaosrun.protocols._speech import fixed_value
 from chaosrun.protocols._template import Template
+from chaosrun.protocols._turns import Turns
 from chaosrun.spec.protocol import Protocol as Model
 from chaosrun.spec.secret import reveal
 
@@ -44,7 +43,7 @@ class YamlProtocol(Protocol):
             for name, stream in model.all_streams().items()
         )
         self.has_heads = model.high_water is not None
-        self._turns = turns([ask.weight for ask in self._declared.asks])
+        self._turns = Turns([ask.weight for ask in self._declared.asks])
 
     def handshake(self, identity: ClientIdentity) -> Handshake:
         def lookup(name: str) -> Any:
@@ -64,26 +63,9 @@ class YamlProtocol(Protocol):
         return Dialogue(self._declared, identity, sink, clocks, before)
 
     def pick(self, client: int, k: int) -> int:
-        return self._turns[(client + k) % len(self._turns)] if self._turns else 0
+        return self._turns.pick(client, k)
 
 
 def from_json(text: str) -> Protocol:
     """The protocol in the form in which the engine passes it on: the JSON of `spec.model`'s `wire()`."""
     return YamlProtocol(Model.from_wire(text))
-
-
-def turns(weights: list[int]) -> tuple[int, ...]:
-    """A round in which number `i` has `weights[i]` turns, spread evenly (nginx's smooth weighted round-robin)."""
-    if not weights:
-        return ()
-    shared = gcd(*weights)
-    weights = [weight // shared for weight in weights]
-    total = list(accumulate(weights))[-1]
-    credit = [0] * len(weights)
-    order = []
-    for _ in range(total):
-        credit = [have + weight for have, weight in zip(credit, weights, strict=True)]
-        best = max(range(len(weights)), key=lambda i: (credit[i], -i))
-        credit[best] -= total
-        order.append(best)
-    return tuple(order)
