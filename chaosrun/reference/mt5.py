@@ -8,8 +8,8 @@ from pathlib import Path
 
 from chaosrun.errors import UsageError
 from chaosrun.records import Published
+from chaosrun.reference._misbehaviour import Misbehaviour
 from chaosrun.reference._service import Service, admin_port
-from chaosrun.reference.mt5_misbehaviour import Misbehaviour
 
 _LOG = "terminal.published"
 """Everything that the terminal published, in the directory of its logs."""

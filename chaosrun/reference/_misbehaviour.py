@@ -1,4 +1,4 @@
-"""The ways in which the bridge can be told to be bad, so that tests see them caught. None is on unasked."""
+"""The ways in which a service can be told to be bad, so that tests see them caught. None is on unasked."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, Self
 import msgspec
 
 if TYPE_CHECKING:
-    # What chaosrun imports of this service needs no WebSocket server.
-    from websockets.asyncio.server import ServerConnection
+    # What chaosrun imports of the services needs no WebSocket server.
+    from chaosrun.reference._connection import Connection
 
-    Broadcast = Callable[[Iterable[ServerConnection], str], None]
+    Deliver = Callable[[Iterable[Connection], bytes], None]
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,26 @@ class Misbehaviour:
     """What is asked for. Zero is off."""
 
     drop: int = 0
-    """Ticks whose number this divides reach no client."""
+    """Publications whose number this divides reach no client."""
     duplicate: int = 0
-    """Ticks whose number this divides are sent twice."""
+    """Publications whose number this divides are sent twice."""
     delay_ms: float = 0
     """All that is sent is sent so much later."""
     refuse: bool = False
     """Every handshake is answered with 503."""
     stall_after_s: float = 0
-    """So long after its start the bridge stops sending; connections stay, and are read."""
+    """So long after its start the service stops sending; connections stay, and are read."""
     start_delay_s: float = 0
     """It does not listen for so long."""
 
     @staticmethod
     def add_options(parser: argparse.ArgumentParser) -> None:
         group = parser.add_argument_group("misbehaviour, for tests")
-        group.add_argument("--drop", type=int, default=0, metavar="N", help="withhold ticks whose number N divides")
         group.add_argument(
-            "--duplicate", type=int, default=0, metavar="N", help="send ticks twice whose number N divides"
+            "--drop", type=int, default=0, metavar="N", help="withhold publications whose number N divides"
+        )
+        group.add_argument(
+            "--duplicate", type=int, default=0, metavar="N", help="send publications twice whose number N divides"
         )
         group.add_argument("--delay-ms", type=float, default=0, help="send everything so much later")
         group.add_argument("--refuse", action="store_true", help="answer every handshake with 503")
@@ -53,7 +55,7 @@ class Misbehaviour:
 
 
 class Switches(msgspec.Struct, forbid_unknown_fields=True):
-    """What can be turned while the bridge runs. Nothing is on unless it was turned."""
+    """What can be turned while the service runs. Nothing is on unless it was turned."""
 
     refuse: Literal[503, 1013] | None = None
     """Handshakes are answered with 503, or let in and closed with 1013, "try again later". Who is in stays in."""
@@ -74,28 +76,28 @@ class Switches(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Sending:
-    """How the bridge sends: at once and in order, unless it was told to misbehave."""
+    """How a service sends: at once and in order, unless it was told to misbehave."""
 
-    def __init__(self, misbehaviour: Misbehaviour, switches: Switches, broadcast: Broadcast) -> None:
+    def __init__(self, misbehaviour: Misbehaviour, switches: Switches, deliver: Deliver) -> None:
         self._asked = misbehaviour
         self._switches = switches
-        self._broadcast = broadcast
+        self._deliver = deliver
         self._began = time.monotonic()
 
-    def send(self, sockets: Iterable[ServerConnection], text: str) -> None:
-        """Writes one message to each of `sockets` that is open."""
+    def send(self, connections: Iterable[Connection], frame: bytes) -> None:
+        """Writes one message to each of `connections` that is open."""
         if self._switches.stall:
             return
         if self._asked.stall_after_s and time.monotonic() - self._began > self._asked.stall_after_s:
             return
         if self._asked.delay_ms:
             # Who is subscribed now gets it, not who is then. Equal delays keep the order.
-            asyncio.get_running_loop().call_later(self._asked.delay_ms / 1000, self._broadcast, list(sockets), text)
+            asyncio.get_running_loop().call_later(self._asked.delay_ms / 1000, self._deliver, list(connections), frame)
         else:
-            self._broadcast(sockets, text)
+            self._deliver(connections, frame)
 
     def copies(self, seq: int) -> int:
-        """How often the tick with this number is to be sent."""
+        """How often the publication with this number is to be sent."""
         if self._asked.drop and seq % self._asked.drop == 0:
             return 0
         return 2 if self._asked.duplicate and seq % self._asked.duplicate == 0 else 1
