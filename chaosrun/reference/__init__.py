@@ -5,10 +5,11 @@ from __future__ import annotations
 from chaosrun.errors import UsageError
 from chaosrun.reference._service import PORT_TAKEN, READY, Service, admin_port
 from chaosrun.reference.mt5 import Mt5Bridge
+from chaosrun.reference.services import Agents, StockTracker, StrategyStream
 
 __all__ = ["PORT_TAKEN", "READY", "Service", "admin_port", "names", "service"]
 
-_SERVICES: dict[str, Service] = {each.name: each for each in (Mt5Bridge(),)}
+_SERVICES: dict[str, Service] = {each.name: each for each in (Mt5Bridge(), StockTracker(), Agents(), StrategyStream())}
 
 
 def names() -> list[str]:

@@ -7,6 +7,7 @@ a frame once and written to each of them as it is.
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol, cast
@@ -57,8 +58,8 @@ class Host(Protocol):
     def made(self, connection: Connection) -> None:
         """It is there; nothing was asked yet."""
 
-    def page(self, request: Request) -> Page:
-        """The answer to a plain request."""
+    def page(self, request: Request) -> Page | None:
+        """The answer to a plain request; None: there will be none."""
 
     def refusal(self, request: Request, connection: Connection) -> Page | None:
         """The answer to a handshake that is not let in; None lets it in."""
@@ -126,6 +127,12 @@ class Connection(asyncio.Protocol):
         """As in RFC 6455: 1006 where no close came."""
         return self._wire.close_code
 
+    def hold_little(self, send_buffer: int) -> None:
+        """From now on writing pauses as soon as the kernel, which holds `send_buffer` bytes, takes no more."""
+        sock: socket.socket = self._transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        self._transport.set_write_buffer_limits(high=0)
+
     def ping(self) -> None:
         if self.is_open:
             self._wire.send_ping(b"")
@@ -187,7 +194,9 @@ class Connection(asyncio.Protocol):
     def _asked(self, request: Request) -> None:
         if "Upgrade" not in request.headers:
             keep = request.protocol == "HTTP/1.1" and request.headers.get("Connection", "").lower() != "close"
-            self._answer(self._host.page(request), keep=keep)
+            page = self._host.page(request)
+            if page is not None:
+                self._answer(page, keep=keep)
             self._wire = ServerProtocol(max_size=LONGEST_MESSAGE)  # for the next request
             return
         refusal = self._host.refusal(request, self)

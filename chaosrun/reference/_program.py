@@ -49,6 +49,17 @@ def symbols(text: str) -> tuple[str, ...]:
     return names
 
 
+def rate(text: str) -> float:
+    """A number per second; for `type=` of an option."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate between 0 and 100000 per second")
+    return number
+
+
 def address(text: str) -> tuple[str, int]:
     """`HOST:PORT` as a pair; for `type=` of an option."""
     host, _, port = text.rpartition(":")

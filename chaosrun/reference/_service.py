@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from chaosrun.errors import UsageError
 from chaosrun.records import Published
+from chaosrun.reference._misbehaviour import Misbehaviour
+from chaosrun.reference._published import read_published
 
 PORT_TAKEN = errno.EADDRINUSE
 """Exit code of a service whose port is in use."""
@@ -33,12 +37,17 @@ class Service(ABC):
     """Of its WebSocket."""
     switched: tuple[str, ...] = ()
     """Those of its parts that offer switches, at a port of their own: `admin_port(role)` among the ports."""
-    prober_account: str
+    prober_account: str | None = None
     """An account that the prober may use, apart from those of the load."""
+    known: tuple[str, ...]
+    """Its options."""
 
-    @abstractmethod
     def options(self, given: Mapping[str, object]) -> Mapping[str, str]:
         """The experiment's `options`, checked, as texts for the command line. Raises `UsageError`."""
+        unknown = sorted(given.keys() - set(self.known))
+        if unknown:
+            raise UsageError(f"{self.name} has no option {unknown[0]!r}; known: {', '.join(sorted(self.known))}")
+        return {key: _text(value) for key, value in given.items()}
 
     @abstractmethod
     def argv(self, role: str, ports: Mapping[str, int], directory: Path, options: Mapping[str, str]) -> Sequence[str]:
@@ -47,3 +56,51 @@ class Service(ABC):
     @abstractmethod
     def read_published(self, directory: Path, origin_ns: int) -> Iterator[Published]:
         """What its own log says it published, in run time: nanoseconds after `origin_ns`, possibly negative."""
+
+
+class Alone(Service):
+    """A service of one program, `server`, which publishes by itself."""
+
+    roles = ("server",)
+    entry = "server"
+    switched = ("server",)
+    module: str
+
+    def argv(self, role: str, ports: Mapping[str, int], directory: Path, options: Mapping[str, str]) -> Sequence[str]:
+        logs = ["--log", str(directory / _LOG), "--events", str(directory / _EVENTS)]
+        return [*program(self.module, role, ports), *logs, *switches(self.known, options)]
+
+    def read_published(self, directory: Path, origin_ns: int) -> Iterator[Published]:
+        return read_published(directory / _LOG, origin_ns)
+
+
+MISBEHAVIOUR: tuple[str, ...] = tuple(Misbehaviour.__dataclass_fields__)
+"""Options that every service has."""
+
+_LOG = "server.published"
+_EVENTS = "server.events.jsonl"
+
+
+def program(module: str, role: str, ports: Mapping[str, int]) -> list[str]:
+    """The command line of a part, but for its options."""
+    admin = ["--admin-port", str(ports[admin_port(role)])] if admin_port(role) in ports else []
+    command = [sys.executable, "-m", f"chaosrun.reference.{module}", "--port", str(ports[role])]
+    return [*command, "--die-with-stdin", *admin]
+
+
+def switches(known: Sequence[str], options: Mapping[str, str]) -> list[str]:
+    """Those of the `options` that a program knows, as it knows them."""
+    return [word for key in known if key in options for word in _switch(key, options[key])]
+
+
+def _switch(key: str, value: str) -> list[str]:
+    flag = f"--{key.replace('_', '-')}"
+    if value in ("true", "false"):
+        return [flag] if value == "true" else []
+    return [flag, value]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -37,6 +37,8 @@ _LOOK_EVERY_S: Final = 0.5
 _LOOKS_PER_PING: Final = 40
 """A client is pinged every 20 s; one that was not heard of since the last ping is gone."""
 
+_REFUSING: Final = Page(HTTPStatus.SERVICE_UNAVAILABLE, b"refusing, as told\n")
+
 
 class Site(ABC):
     """A service: its clients, and what it sends them."""
@@ -74,7 +76,7 @@ class Site(ABC):
     def farewell(self, connection: Connection) -> None:  # noqa: B027 - as above
         """A client is gone."""
 
-    def about(self, connection: Connection) -> Mapping[str, str | None]:  # noqa: ARG002 - as above
+    def about(self, connection: Connection) -> Mapping[str, str | int | None]:  # noqa: ARG002 - as above
         """What the events of a client tell of it."""
         return {}
 
@@ -119,7 +121,7 @@ class Site(ABC):
         self.switches.turn(body)
         self.events.write("switched", **msgspec.to_builtins(self.switches))
         if self.switches.drop:
-            for connection in self.clients:
+            for connection in self._all:
                 connection.abort()
 
     # ---- as the host of its connections
@@ -135,7 +137,7 @@ class Site(ABC):
         if not self._all:
             self._nobody.set()
 
-    def page(self, request: Request) -> Page:
+    def page(self, request: Request) -> Page | None:
         path = request.path.partition("?")[0]
         if request.method != "GET":
             return Page(HTTPStatus.METHOD_NOT_ALLOWED, b"only GET is answered here\n")
@@ -144,13 +146,17 @@ class Site(ABC):
         if path == "/metrics":
             text = exposition(self.name, (*common(self.counts, len(self.clients)), *self.families()))
             return Page(HTTPStatus.OK, text.encode(), "text/plain; version=0.0.4; charset=utf-8")
+        if self.switches.stall:
+            return None
+        if self.switches.refuse == 503:
+            return _REFUSING
         return self.page_at(path, request) or self._nowhere()
 
     def refusal(self, request: Request, connection: Connection) -> Page | None:
         if request.path.partition("?")[0] not in self.paths:
             return self._nowhere()
         if self.switches.refuse == 503:
-            return Page(HTTPStatus.SERVICE_UNAVAILABLE, b"refusing, as told\n")
+            return _REFUSING
         return self.admit(request, connection)
 
     def opened(self, connection: Connection, request: Request) -> None:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import msgspec
 
+from chaosrun.reference._wire import Error, Mark, Ping, Pong
+
+__all__ = ["Error", "Mark", "Ping", "Pong"]
+
 DEFAULT_SYMBOLS = ("EURUSD", "XAUUSD")
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """The newest number of a symbol and the boot of the terminal that gave it."""
-
-    seq: int
-    boot_id: str
 
 
 Heads = dict[str, Mark]
@@ -58,11 +55,6 @@ class Subscribe(msgspec.Struct, frozen=True, tag="subscribe"):
     channels: tuple[str, ...]
 
 
-class Ping(msgspec.Struct, frozen=True, tag="ping"):
-    id: int | str
-    sent: float | int | None = None
-
-
 class HeadQuery(msgspec.Struct, frozen=True, tag="head"):
     pass
 
@@ -81,11 +73,6 @@ class Subscribed(msgspec.Struct, frozen=True, tag="subscribed"):
     heads: Heads
 
 
-class Pong(msgspec.Struct, frozen=True, tag="pong"):
-    id: int | str
-    sent: float | int | None = None
-
-
 class HeadReply(msgspec.Struct, frozen=True, tag="head"):
     heads: Heads
 
@@ -93,10 +80,3 @@ class HeadReply(msgspec.Struct, frozen=True, tag="head"):
 class FeedStatus(msgspec.Struct, frozen=True, tag="status"):
     feed: str
     """`live` or `stale`."""
-
-
-class Error(msgspec.Struct, frozen=True, omit_defaults=True, tag="error"):
-    """Bad input; the connection stays open. `id` is that of a ping that was refused."""
-
-    error: str
-    id: int | str | None = None

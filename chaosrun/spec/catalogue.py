@@ -10,7 +10,12 @@ from typing import Any, Literal, Protocol
 
 from chaosrun.plan import StreamPlan
 
-REFERENCES: dict[str, tuple[str, ...]] = {"mt5-bridge": ("server", "terminal")}
+REFERENCES: dict[str, tuple[str, ...]] = {
+    "agents": ("server",),
+    "mt5-bridge": ("server", "terminal"),
+    "stock-tracker": ("server",),
+    "strategy-stream": ("server",),
+}
 """The embedded reference services and the roles that each brings."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mt5_programs import Launch, Service, eventually, talk, whole_lines
 
-from chaosrun.reference.mt5 import read_published
+from chaosrun.reference._published import read_published
 
 
 def test_a_client_gets_every_number_after_its_head_and_the_terminal_logged_each_of_them(service: Service) -> None:
