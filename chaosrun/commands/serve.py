@@ -23,8 +23,8 @@ _PROXY_PORT = 8474
 @click.option("--log-dir", type=click.Path(path_type=Path), metavar="DIR", help="Keep its logs here.")
 @click.pass_obj
 def command(session: Session, *, reference: str, port: int | None, given: tuple[str, ...], log_dir: Path | None) -> int:
-    """Run a reference service (agents, mt5-bridge, stock-tracker, strategy-stream) until Ctrl-C, and show how to point an experiment at it; or run the
-    embedded proxy (proxy), which has the HTTP API of Toxiproxy 2."""
+    """Run a reference service until Ctrl-C, and show how to point an experiment at it: mt5-bridge, stock-tracker,
+    agents or strategy-stream. Or run the embedded proxy (proxy), which has the HTTP API of Toxiproxy 2."""
     if reference == _PROXY:
         return _serve_proxy(session, port or _PROXY_PORT, dict(_pair(text) for text in given))
     import asyncio  # noqa: PLC0415 - only when called

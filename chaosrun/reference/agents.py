@@ -93,7 +93,7 @@ class Platform(Publisher):
             for channel in turns.due(now):
                 mark = channel.next()
                 self.publish([Publication(channel, mark, self._event(channel, mark))], now)
-            await asyncio.sleep(max(0, turns.next_ns - time.monotonic_ns()) / 1e9)
+            await asyncio.sleep(turns.wait_s(time.monotonic_ns()))
 
     def _event(self, channel: Channel, mark: Mark) -> agents_wire.Event:
         data: dict[str, str | int]

@@ -63,7 +63,7 @@ class Terminal:
             ticks = [self._next_tick(symbol) for symbol in turns.due(now)]
             if ticks:
                 self._send_ticks(ticks, now)
-            await asyncio.sleep(max(0, turns.next_ns - time.monotonic_ns()) / 1e9)
+            await asyncio.sleep(turns.wait_s(time.monotonic_ns()))
 
     async def beat(self) -> None:
         """Tells the bridges, for ever, that the terminal lives."""

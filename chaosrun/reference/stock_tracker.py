@@ -169,7 +169,7 @@ class StockTracker(Publisher):
                     if name not in self._due:
                         self._due.add(name)
                         loop.call_later(self._throttle_s, self._publish, name)
-            await asyncio.sleep(max(0, turns.next_ns - time.monotonic_ns()) / 1e9)
+            await asyncio.sleep(turns.wait_s(time.monotonic_ns()))
 
     async def tell_status(self) -> None:
         """Tells every client, for ever, that the market is open."""

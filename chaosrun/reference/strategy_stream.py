@@ -109,7 +109,7 @@ class Lab(Publisher):
             ticks = [self._tick(channel, unix_ms) for channel in turns.due(now)]
             if ticks:
                 self.publish(ticks, now)
-            await asyncio.sleep(max(0, turns.next_ns - time.monotonic_ns()) / 1e9)
+            await asyncio.sleep(turns.wait_s(time.monotonic_ns()))
 
     async def progress(self) -> None:
         turns = Turns(self._backtests, round(1e9 / self._feeds.step_rate), time.monotonic_ns())
@@ -119,7 +119,7 @@ class Lab(Publisher):
             for backtest in turns.due(now):
                 told = backtest.step(now, unix_ms)
                 self.publish([Publication(backtest.channel, Mark(told.step, told.boot_id), told)], now)
-            await asyncio.sleep(max(0, turns.next_ns - time.monotonic_ns()) / 1e9)
+            await asyncio.sleep(turns.wait_s(time.monotonic_ns()))
 
     async def measure(self) -> None:
         channel = self.channels[SYSTEM]

@@ -31,3 +31,11 @@ def test_what_was_slept_through_for_long_is_not_made_up_for() -> None:
     turns = Turns("ab", period_ns=20, start_ns=0)
     assert "".join(turns.due(FORGIVEN_LAG_NS + 7)) == "a"
     assert turns.next_ns == FORGIVEN_LAG_NS + 17
+
+
+def test_who_publishes_wakes_once_a_millisecond_at_most() -> None:
+    turns = Turns("ab", period_ns=20_000_000, start_ns=0)
+    assert turns.wait_s(0) == 0.001
+    list(turns.due(0))
+    assert turns.wait_s(2_000_000) == 0.008
+    assert turns.wait_s(50_000_000) == 0.001
