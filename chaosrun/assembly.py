@@ -33,8 +33,10 @@ from chaosrun.spec.client_rules import half_open
 from chaosrun.spec.conditions import conditions_of
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.masking import Mask
+from chaosrun.spec.method import in_stage_ns
 from chaosrun.spec.model import reveal
 from chaosrun.spec.plan import make_plan
+from chaosrun.spec.stages import At, StageAt
 from chaosrun.targets.command import CommandRole
 from chaosrun.targets.output import Output
 from chaosrun.targets.proxying import choose
@@ -195,19 +197,24 @@ class Assembly:
             if isinstance(step, model.PauseStep):
                 yield method.Pause(step.pause)
             elif isinstance(step, model.ParallelStep):
-                yield method.Parallel(tuple(self._steps(step.parallel, ids)), at_ns=step.at or 0)
+                yield method.Parallel(tuple(self._steps(step.parallel, ids)), at=self._at(step.at))
             else:
                 times, every_ns = step.repeats()
                 yield method.Inject(
                     cast(Fault, registry.load("faults", step.fault).make(step)),
                     next(ids),
-                    at_ns=step.at or 0,
+                    at=self._at(step.at),
                     for_ns=step.for_,
                     planned_ns=step.lasts_ns(),
                     times=times,
                     every_ns=every_ns,
                     probe=self._probe(step),
                 )
+
+    def _at(self, at: At | None) -> method.At:
+        if isinstance(at, StageAt):
+            return method.At(in_stage_ns(at, self._experiment) or 0, of_load=True)
+        return method.At(at or 0)
 
     def _probe(self, step: model.FaultStep) -> Probe | None:
         if step.probe is None:

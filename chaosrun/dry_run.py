@@ -25,12 +25,13 @@ from chaosrun.processes import process_told
 from chaosrun.runfolder import slug
 from chaosrun.safety.held import held_by
 from chaosrun.safety.open_runs import Index
+from chaosrun.scoring.pacing import stages_end, worth_seeing_until
 from chaosrun.scoring.repeats import worst
 from chaosrun.spec import model
 from chaosrun.spec.catalogue import installed
 from chaosrun.spec.hosts import is_loopback
 from chaosrun.spec.loader import Loaded
-from chaosrun.spec.method import is_sustained, planned_ns, schedule
+from chaosrun.spec.method import faults_of, is_sustained, method_begins_ns, method_ns, rollbacks_ns, schedule
 from chaosrun.spec.plan import make_plan
 from chaosrun.spec.steps import FaultStep, ToxiproxyStep
 from chaosrun.targets.container import ContainerRole
@@ -62,10 +63,10 @@ def foresee(
     roles = tuple(_role(name, before, experiment.target) for name in before.roles)
     unfit = {role.name: role.refused for role in roles if role.refused is not None}
     ids = iter([fault.id for fault in plan.faults])
-    faults = tuple(_fault(step, next(ids), begins, before, unfit) for step, begins in schedule(experiment.method))
+    faults = tuple(_fault(step, next(ids), begins, before, unfit) for step, begins in schedule(experiment))
     rollbacks = tuple(
         _fault(step, f"rollback-{number}", None, before, unfit)
-        for number, (step, _) in enumerate(schedule(experiment.rollbacks), 1)
+        for number, step in enumerate(faults_of(experiment.rollbacks), 1)
     )
     machines = tuple(_machines(loaded))
     told = [*unfit.values(), *(each.refused for each in (*faults, *rollbacks) if each.refused is not None)]
@@ -162,14 +163,20 @@ def _phases(experiment: model.Experiment, plan: Plan) -> Iterator[Phase]:
     yield Phase(name="start", planned_s=None)
     yield Phase(name="ramp", planned_s=max(group.ramp_over_ns for group in plan.groups) / _NS)
     yield Phase(name="warmup", planned_s=timing["warmup"])
-    yield Phase(name="baseline", planned_s=timing["baseline"])
+    # A load test is as long as what its stages have to show.
+    seen = max(map(worth_seeing_until, plan.groups)) - method_begins_ns(experiment)
+    longer = 0.0 if experiment.method else max(0.0, seen / _NS - timing["verify"])
+    yield Phase(name="baseline", planned_s=timing["baseline"] + longer)
     if experiment.method:
-        yield Phase(name="fault", planned_s=planned_ns(experiment.method) / _NS)
+        yield Phase(name="fault", planned_s=method_ns(experiment) / _NS)
         yield Phase(name="recovery", planned_s=timing["recovery"], at_most=True)
         yield Phase(name="after", planned_s=timing["after"])
         if experiment.rollbacks:
-            yield Phase(name="rollback", planned_s=planned_ns(experiment.rollbacks) / _NS)
+            yield Phase(name="rollback", planned_s=rollbacks_ns(experiment) / _NS)
     yield Phase(name="verify", planned_s=timing["verify"])
+    down = max(stages_end(group) - worth_seeing_until(group) for group in plan.groups)
+    if down:
+        yield Phase(name="ramp_down", planned_s=down / _NS, at_most=True)
     yield Phase(name="drain", planned_s=max(group.reply_timeout_ns for group in plan.groups) / _NS, at_most=True)
 
 

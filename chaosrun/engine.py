@@ -39,6 +39,7 @@ from chaosrun.runfolder import make_run_folder
 from chaosrun.safety.guarded import Guarded
 from chaosrun.safety.held import held_by
 from chaosrun.safety.standing import StandingFaults
+from chaosrun.scoring.pacing import stages_end, worth_seeing_until
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.masking import Mask
 from chaosrun.stopping import Signals, Stopped, Stopping
@@ -149,6 +150,7 @@ class _Run:
         self._faults = StandingFaults(self, self._journal, watcher.fault)
         self._guards = Guards(self._assembly.guards, self._plan.groups, cores=os.cpu_count() or 1)
         self._armed = True
+        self._ramp_began = 0
         self._guarded = Guarded(folder, loaded.experiment.title, held_by(loaded.experiment))
         watcher.began(folder, loaded.experiment.title, self._plan)
 
@@ -238,20 +240,22 @@ class _Run:
         await self._ramp()
         await self._hold("warmup", timing["warmup"])
         await self._assembly.fleet.sentinels(self.now())
-        await self._hold("baseline", timing["baseline"] + self._offset_ns)
+        baseline = timing["baseline"] + self._offset_ns
+        await self._hold("baseline", baseline if self._assembly.method else self._with_stages(baseline))
         if self._assembly.method:
             if not await self._steady():
                 return
             await self._method()
             await self._recovery(timing["recovery"])
-            await self._hold("after", timing["after"])
+            await self._hold("after", self._with_stages(timing["after"]))
             await asyncio.shield(self._roll_back())
         await self._hold("verify", timing["verify"])
+        await self._ramp_down()
 
     async def _ramp(self) -> None:
         groups = self._plan.groups
         last_start = max(group.ramp_over_ns for group in groups)
-        began = self.now()
+        began = self._ramp_began = self.now()
         self._phase("ramp", last_start, at=began)
         await self._assembly.fleet.ramp(began)
         await self.stopping.sleep_until(began + last_start)
@@ -259,9 +263,20 @@ class _Run:
         while self.now() < give_up and not self._all_open():
             await self.stopping.sleep_until(self.now() + _LOOK_NS)
 
+    def _with_stages(self, length_ns: int) -> int:
+        """A phase before `verify`, long enough that the stages of the load are seen to where they send all away."""
+        seen_until = self._ramp_began + max(map(worth_seeing_until, self._plan.groups))
+        return max(length_ns, seen_until - self._plan.phases_ns["verify"] - self.now())
+
+    async def _ramp_down(self) -> None:
+        """What is left of the stages when all is judged."""
+        left = self._ramp_began + max(map(stages_end, self._plan.groups)) - self.now()
+        if left > 0:
+            await self._hold("ramp_down", left)
+
     def _all_open(self) -> bool:
         counts = [group.counts for group in self._assembly.fleet.live.groups]
-        return bool(counts) and all(count.open >= count.clients for count in counts)
+        return bool(counts) and all(count.open >= count.planned for count in counts)
 
     async def _steady(self) -> bool:
         """Whether the baseline allows a fault: judged on what is on disk, by the functions that give the verdict."""
@@ -279,7 +294,7 @@ class _Run:
 
     async def _method(self) -> None:
         self._phase("fault", None)
-        await self.stopping.or_stop(Method(self._faults, self.now).run(self._assembly.method))
+        await self.stopping.or_stop(Method(self._faults, self.now, self._ramp_began).run(self._assembly.method))
         await asyncio.shield(self._undo_all())
 
     async def _undo_all(self) -> None:
@@ -291,7 +306,7 @@ class _Run:
             return
         self._rolled_back = True
         self._phase("rollback", None)
-        await Method(self._faults, self.now).roll_back(self._assembly.rollbacks)
+        await Method(self._faults, self.now, self._ramp_began).roll_back(self._assembly.rollbacks)
 
     async def _recovery(self, timeout_ns: int) -> None:
         """Until tolerance has held for `stable_for`, or to the time-out; which of the two, scoring finds out."""

@@ -27,13 +27,23 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class At:
+    """A step is not taken before so long after the method began, or (`of_load`) after the ramp did."""
+
+    ns: int
+    of_load: bool = False
+
+
+IN_TURN = At(0)
+
+
+@dataclass(frozen=True)
 class Inject:
     """Puts one fault into the world, and takes it away again where its time is limited."""
 
     fault: Fault
     identifier: str
-    at_ns: int = 0
-    """Not before so long after the method began."""
+    at: At = IN_TURN
     for_ns: int | None = None
     """Undone so long after its injection; None: it stands until the method ends."""
     planned_ns: int = 0
@@ -50,7 +60,7 @@ class Parallel:
     """Steps that begin together; it ends with the last of them."""
 
     steps: tuple[Step, ...]
-    at_ns: int = 0
+    at: At = IN_TURN
 
 
 Step = Pause | Inject | Parallel
@@ -66,11 +76,12 @@ def faults_of(steps: Sequence[Step]) -> Iterator[Fault]:
 
 
 class Method:
-    """Takes steps, by the clock `now` (run time in ns)."""
+    """Takes steps, by the clock `now` (run time in ns); the ramp of the load began at `ramp`."""
 
-    def __init__(self, faults: StandingFaults, now: Callable[[], int]) -> None:
+    def __init__(self, faults: StandingFaults, now: Callable[[], int], ramp: int) -> None:
         self._faults = faults
         self._now = now
+        self._ramp = ramp
 
     async def run(self, steps: Sequence[Step]) -> None:
         """Take the steps of a method in their order. May be cancelled at any time; what then stands is in `faults`.
@@ -98,7 +109,8 @@ class Method:
         if isinstance(step, Pause):
             await asyncio.sleep(step.length_ns / 1e9)
             return
-        await asyncio.sleep(max(0, began + step.at_ns - self._now()) / 1e9)
+        since = self._ramp if step.at.of_load else began
+        await asyncio.sleep(max(0, since + step.at.ns - self._now()) / 1e9)
         if isinstance(step, Parallel):
             await self._side_by_side(step.steps, began)
             return

@@ -47,6 +47,15 @@ class ReconnectPlan(msgspec.Struct, frozen=True, kw_only=True):
     jitter: Literal["full", "equal", "none"]
 
 
+class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One stretch of a load whose size changes: the number of clients goes evenly to `clients` within `length_ns`."""
+
+    name: str
+    length_ns: int
+    clients: int
+    """How many are admitted at its end; as many as before: they are held."""
+
+
 class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A group of like clients, with every default and `auto` resolved."""
 
@@ -60,8 +69,11 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     reply_timeout_ns: int = 5_000_000_000
     connect_within_ns: int = 5_000_000_000
     ramp_over_ns: int = 1_000_000_000
+    """How long the clients take to be admitted; with stages, until the first one that holds them."""
     ramp_start: int = 1
     """Clients whose planned start is the first instant of the ramp; the others follow at an even pace."""
+    stages: tuple[StagePlan, ...] = ()
+    """From no client on, one after another, in place of the ramp; the last number stays. Empty: a ramp."""
     sentinel_period_ns: int | None = None
     """One sentinel of the whole group each so often, round-robin over its clients, from the baseline on."""
     streams: tuple[StreamPlan, ...] = ()

@@ -17,7 +17,9 @@ import msgspec
 from chaosrun.conditions import Conditions
 from chaosrun.plan import Plan
 
-PHASES = ("start", "ramp", "warmup", "baseline", "fault", "recovery", "after", "rollback", "verify", "drain")
+PHASES = (
+    "start", "ramp", "warmup", "baseline", "fault", "recovery", "after", "rollback", "verify", "ramp_down", "drain"
+)  # fmt: skip
 
 
 # ---- lines of the journal -------------------------------------------------------------------------------------------

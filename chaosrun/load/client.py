@@ -51,6 +51,8 @@ AHEAD_NS: Final = 1_000_000_000
 """A time stamp so much later than the receipt is no time at which the message was sent."""
 TOO_LARGE: Final = ("protocol", 1009)
 """How a connection ends that brought a longer message than `max_message` (RFC 6455 7.4.1)."""
+GOING_NS: Final = 20_000_000
+"""How often a client whose planned life is over looks whether its last replies have come."""
 _monotonic_ns = time.monotonic_ns
 _Push = tuple[str, int, int, int | None, str | None, str]
 
@@ -90,6 +92,8 @@ class Client:
         "pushed_at",
         "requests",
         "state",
+        "wanted",
+        "wanted_since",
     )
 
     def __init__(self, group: WebSocketGroup, c: int, identity: ClientIdentity) -> None:
@@ -101,6 +105,9 @@ class Client:
         self.changed_at = 0
         """When the session last opened or ended."""
         self.pushed_at = 0
+        self.wanted = False
+        """The plan wants it up, since `wanted_since`."""
+        self.wanted_since = 0
         self.requests = Requests(group, c)
         self._group = group
         self._identity = identity
@@ -131,8 +138,21 @@ class Client:
 
     # ---- its group speaks
 
+    def come(self, now: int) -> None:
+        """A planned life begins."""
+        self.wanted, self.wanted_since = True, now
+        self.retry()
+
+    def go(self, by: int) -> None:
+        """A planned life ends: take leave once nothing is owed any more, or at `by`."""
+        self.wanted = False
+        self._go_when_done(by)
+
     def connect(self) -> None:
         """Begin an attempt (called by the gate)."""
+        if not self.wanted:  # it was sent away while it queued
+            self._group.gate.leave(self)
+            return
         self.state = State.CONNECTING
         self._group.background(self._connect())
 
@@ -192,7 +212,7 @@ class Client:
 
     def retry(self, _: None = None) -> None:
         """The planned start, or the wait between two attempts, is over."""
-        if self._group.connecting and self.state is State.AWAY:
+        if self.wanted and self._group.connecting and self.state is State.AWAY:
             self._group.gate.enter(self)
 
     # ---- connecting
@@ -243,7 +263,7 @@ class Client:
         self.state = State.AWAY
         self.connection = None
         group = self._group
-        if group.connecting and group.reconnect.enabled:
+        if self.wanted and group.connecting and group.reconnect.enabled:
             wait = delay_ns(group.reconnect, self.c, self._waits, self._tries)
             self._waits += 1
             group.agenda.at(group.now() + wait, self.retry, None)
@@ -322,7 +342,9 @@ class Client:
                 group.recorder.name(event)
             else:
                 self.pushed(*event)
-        if group.asks:
+        if not self.wanted:
+            self.leave()
+        elif group.asks:
             self._canary(self.conn)
 
     def failed(self, why: str) -> None:
@@ -452,6 +474,15 @@ class Client:
         return self.state is not State.OPEN and self.changed_at <= due
 
     # ---- helpers
+
+    def _go_when_done(self, by: int) -> None:
+        if self.wanted or self.state is not State.OPEN:
+            return
+        now = self._group.now()
+        if self.requests.in_flight and now < by:
+            self._group.agenda.at(min(by, now + GOING_NS), self._go_when_done, by)
+        else:
+            self.leave()
 
     def _tick(self) -> int:
         self._now = self._group.now()

@@ -14,11 +14,11 @@ from chaosrun.load.agenda import Agenda
 from chaosrun.load.config import GroupLoad
 from chaosrun.load.recorder import PendingSlot, Recorder
 from chaosrun.load.requests import Requests
-from chaosrun.load.schedule import SentinelCursor, SlotCursor
+from chaosrun.load.schedule import NEVER, SentinelCursor, SlotCursor
 from chaosrun.load.severing import Severed
 from chaosrun.load.wire import GroupLive
 from chaosrun.records import Kind
-from chaosrun.scoring.pacing import late_after, planned_start
+from chaosrun.scoring.pacing import late_after, lives
 from chaosrun.spec import units
 
 LEAVE_AT_ONCE: Final = 20
@@ -48,6 +48,9 @@ class Member(Protocol):
 
     c: int
     requests: Requests
+    wanted: bool
+    """The plan wants it up, since `wanted_since`."""
+    wanted_since: int
 
     @property
     def is_open(self) -> bool:
@@ -56,6 +59,12 @@ class Member(Protocol):
     @property
     def is_connected(self) -> bool:
         """It holds a connection, or tries to get one that it would have to give up."""
+
+    def come(self, now: int) -> None:
+        """A planned life begins."""
+
+    def go(self, by: int) -> None:
+        """A planned life ends: take leave once nothing is owed any more, or at `by`."""
 
     def slot(self, due: int, kind: Kind, k: int) -> None:
         """A slot or sentinel is due, or has been for a while: send it, or record why not."""
@@ -89,12 +98,11 @@ class Group(ABC):
         self._shard = shard
         self._shards = shards
         self._cursors: list[tuple[SlotCursor | SentinelCursor, Kind]] = []
-        self._t0: int | None = None
         self._stop_at: int | None = None
         self._served_until = 0
         """No slot due at or after this time was served."""
         self._excused: set[Member] = set()
-        """Those that were never usable and still have time to connect."""
+        """Those that the plan does not want up, or that have not been usable since it does and still have time."""
 
     @property
     @abstractmethod
@@ -105,7 +113,11 @@ class Group(ABC):
 
     def ramp(self, t0: int) -> None:
         """The phase `ramp` starts at `t0`: clients begin by the plan, slots are due by the plan."""
-        self._t0 = t0
+        for client in self.clients:
+            for start, end in lives(client.c, self._plan):
+                self.agenda.at(t0 + start, self._admit, client)
+                if end is not None:
+                    self.agenda.at(t0 + end, self._dismiss, client)
         if self.asks and self._plan.period_ns is not None and self.clients:
             self._follow(SlotCursor(self._plan, t0, self._shard, self._shards), Kind.SLOT)
 
@@ -176,21 +188,22 @@ class Group(ABC):
     def live(self) -> GroupLive:
         now = self.agenda.now()
         counts = self.counts
+        self._excuse(now)
         overdue_before = now - self.latency_limit_ns
-        in_flight = usable = overdue = 0
+        planned = in_flight = usable = overdue = 0
         for client in self.clients:
+            planned += client.wanted
             if client.is_open:
                 in_flight += client.requests.in_flight
                 overdue += client.requests.overdue(overdue_before)
-                if not self.asks or client.requests.usable(overdue_before):
+                if client.wanted and (not self.asks or client.requests.usable(overdue_before)):
                     usable += 1
                     self._excused.discard(client)
-        self._excuse(now)
         latency, counts.latency = counts.latency, Counter()
         return GroupLive(
             name=self._plan.name,
             clients=len(self.clients),
-            planned=self._planned(now),
+            planned=planned,
             counted=len(self.clients) - len(self._excused),
             open=self._open,
             usable=usable,
@@ -224,12 +237,13 @@ class Group(ABC):
 
     def _follow(self, cursor: SlotCursor | SentinelCursor, kind: Kind) -> None:
         self._cursors.append((cursor, kind))
-        self.agenda.at(cursor.due, self._pump, (cursor, kind))
+        if cursor.due != NEVER:
+            self.agenda.at(cursor.due, self._pump, (cursor, kind))
 
     def _pump(self, which: tuple[SlotCursor | SentinelCursor, Kind]) -> None:
         cursor, kind = which
         self._serve(cursor, kind)
-        if self._stop_at is None or cursor.due < self._stop_at:
+        if cursor.due < (NEVER if self._stop_at is None else self._stop_at):
             self.agenda.at(cursor.due, self._pump, which)
 
     def _serve(self, cursor: SlotCursor | SentinelCursor, kind: Kind) -> None:
@@ -243,16 +257,14 @@ class Group(ABC):
             self._served_until = max(self._served_until, due + 1)
             client.slot(due, kind, k)
 
-    def _planned(self, now: int) -> int:
-        if self._t0 is None:
-            return 0
-        since = now - self._t0
-        if since >= self._plan.ramp_over_ns:
-            return len(self.clients)
-        return sum(planned_start(client.c, self._plan) <= since for client in self.clients)
+    def _admit(self, client: Member) -> None:
+        client.come(self.agenda.now())
+
+    def _dismiss(self, client: Member) -> None:
+        self._excused.add(client)
+        client.go(self.agenda.now() + self._plan.reply_timeout_ns)
 
     def _excuse(self, now: int) -> None:
         """No longer those whose time to connect is over, as in the score of the run."""
-        if self._t0 is not None and self._excused:
-            started_by = now - self._t0 - self._plan.connect_within_ns
-            self._excused = {each for each in self._excused if planned_start(each.c, self._plan) > started_by}
+        late = now - self._plan.connect_within_ns
+        self._excused = {each for each in self._excused if not each.wanted or each.wanted_since > late}

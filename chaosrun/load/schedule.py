@@ -6,14 +6,22 @@ round and round: a cursor is enough, and nothing is kept per slot.
 
 from __future__ import annotations
 
+from typing import Final
+
 from chaosrun.plan import GroupPlan
-from chaosrun.scoring.pacing import first_slot, slot_due
+from chaosrun.scoring.pacing import first_slot, lives, slot_due
+
+NEVER: Final = 1 << 62
+"""Due time of the slot after the last: every client has left for good."""
+
+_Numbers = tuple[int, int]
+"""`first` and `end` of the slots `first <= k < end` of one life."""
 
 
 class SlotCursor:
     """The regular slots of the clients `c` with `c % shards == shard`: slot `k` of client `client` is due at `due`."""
 
-    __slots__ = ("_period", "_plan", "_settled", "_shard", "_shards", "_t0", "client", "due", "k")
+    __slots__ = ("_numbers", "_period", "_plan", "_settled", "_shard", "_shards", "_stays", "_t0", "client", "due", "k")
 
     def __init__(self, plan: GroupPlan, t0: int, shard: int, shards: int) -> None:
         """Raises ValueError if the plan gives this shard no slots."""
@@ -24,23 +32,37 @@ class SlotCursor:
         self._t0 = t0
         self._shard = shard
         self._shards = shards
-        # From this round on no client is still before its planned start.
-        self._settled = plan.ramp_over_ns // plan.period_ns + 2
+        self._numbers = [_numbers(c, plan) for c in range(shard, plan.clients, shards)]
+        # From this round on nobody comes or goes any more.
+        bounds = [bound for numbers in self._numbers for each in numbers for bound in each if bound != NEVER]
+        self._settled = max(bounds, default=0)
+        self._stays = any(end == NEVER for numbers in self._numbers for _, end in numbers)
         self.k = 0
         self.client = shard - shards
         self.due = t0
         self.advance()
 
     def advance(self) -> None:
-        """On to the next slot in the planned life of its client."""
+        """On to the next slot in a planned life of its client."""
         while True:
             self.client += self._shards
             if self.client >= self._plan.clients:
                 self.client = self._shard
                 self.k += 1
-            if self.k >= self._settled or self.k >= first_slot(self.client, self._plan):
+            if self.k >= self._settled and not self._stays:
+                self.due = NEVER
+                return
+            if any(first <= self.k < end for first, end in self._numbers[self.client // self._shards]):
                 break
         self.due = slot_due(self.k, self.client, self._plan.clients, self._period, self._t0)
+
+
+def _numbers(c: int, plan: GroupPlan) -> tuple[_Numbers, ...]:
+    """The slots of each planned life of client `c`."""
+    return tuple(
+        (first_slot(c, plan, start), NEVER if end is None else first_slot(c, plan, end))
+        for start, end in lives(c, plan)
+    )
 
 
 class SentinelCursor:

@@ -17,7 +17,6 @@ from chaosrun.load.route import Refusal
 from chaosrun.load.transport import Connection, Options, transport
 from chaosrun.protocols import find
 from chaosrun.protocols._base import ClientIdentity, Clocks, Handshake
-from chaosrun.scoring.pacing import planned_start
 from chaosrun.spec.userinfo import authorized
 
 STALE_AFTER_NS: Final = 5_000_000_000
@@ -65,11 +64,6 @@ class WebSocketGroup(Group):
         return self._clients
 
     # ---- orders of the engine
-
-    def ramp(self, t0: int) -> None:
-        for client in self._clients:
-            self.agenda.at(t0 + planned_start(client.c, self._plan), client.retry, None)
-        super().ramp(t0)
 
     def stop(self, at: int) -> int:
         """As any group; and from then on nobody connects any more."""

@@ -17,7 +17,9 @@ from chaosrun.load.live import FleetNow, GroupNow
 from chaosrun.plan import Plan
 from chaosrun.records import Resource
 
-SHOWN_PHASES: Final = ("start", "ramp", "warmup", "baseline", "fault", "recovery", "after", "verify", "drain")
+SHOWN_PHASES: Final = (
+    "start", "ramp", "warmup", "baseline", "fault", "recovery", "after", "verify", "ramp_down", "drain"
+)  # fmt: skip
 _NOTES: Final = 4
 _RATE_NS: Final = 1_000_000_000
 _MINUTE: Final = 60

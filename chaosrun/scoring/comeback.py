@@ -12,6 +12,7 @@ from chaosrun.scoring.connections import tag
 from chaosrun.scoring.outcomes import Fate, Outcome
 from chaosrun.scoring.ratio import rank
 from chaosrun.scoring.sessions import ClientTimeline, asks
+from chaosrun.scoring.steps import Interval
 from chaosrun.scoring.timeline import GroupTimeline, StaleSpan
 
 OURS = ("ours", "injected")
@@ -66,7 +67,8 @@ def come_back(
 
     A client counts as affected if it had ever been usable before. It is back when it is usable after its last unusable
     instant before the recovery (or before `end`, if there was none): a client that flaps is back when that is over,
-    and a stray bad slot after the recovery does not undo it. Times are counted from `since`, never negative.
+    and a stray bad slot after the recovery does not undo it. One whose plan sent it away before it was back is not
+    counted: nobody waited for it any more. Times are counted from `since`, never negative.
 
     Args:
         gaps: of each group the longest gap of its feeds in the baseline; None: unknown, or no feed.
@@ -114,7 +116,7 @@ def ways_back(timeline: GroupTimeline, impact: int, until: int, end: int) -> Ite
         until: the recovery, or `end` where there was none.
     """
     for client in timeline.clients:
-        away = client.unusable(impact, until) if _was_usable(client, impact) else []
+        away = _waits(client, impact, until) if _was_usable(client, impact) else []
         if away:
             back = next((max(a, away[-1][1]) for a, b in client.usable if b > away[-1][1]), end)
             yield Way(client, away[0][0], back if back < end else None)
@@ -153,6 +155,12 @@ class _Signs:
                 opened = self._opened.get((client, outcome.conn))
                 low = max(low, opened.t if opened is not None else NONE)
         return Return(at, min(at, low) if low != NONE else at, high)
+
+
+def _waits(client: ClientTimeline, impact: int, until: int) -> list[Interval]:
+    """When it was unusable though planned to be up, but for what its own plan ended: it did not wait to come back."""
+    left = {end for _, end in client.planned if end < until}
+    return [gap for gap in client.unusable(impact, until) if gap[1] not in left]
 
 
 def _was_usable(client: ClientTimeline, before: int) -> bool:

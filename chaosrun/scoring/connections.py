@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from chaosrun.plan import GroupPlan
 from chaosrun.records import Closed, History, Refused
 from chaosrun.scoring.histogram import Histogram
-from chaosrun.scoring.pacing import planned_start
+from chaosrun.scoring.leaves import Leaves
+from chaosrun.scoring.pacing import lives
 from chaosrun.scoring.phases import ramp_start
 
 
@@ -84,7 +86,8 @@ def needs(history: History, g: int) -> Iterator[Need]:
     for line in history.opened:
         if line.g == g:
             openings[line.c].append(line.t)
-    arising = [(ramp + planned_start(c, group), c) for c in range(group.clients)]
+    leaves = Leaves(history, g)
+    arising = [(at, c) for c in range(group.clients) for at in _planned_connects(c, group, ramp, leaves)]
     arising += [(line.t, line.c) for line in history.closed if line.g == g and _must_return(line)]
     for at, client in sorted(arising):
         index = bisect_left(openings[client], at)
@@ -92,6 +95,12 @@ def needs(history: History, g: int) -> Iterator[Need]:
         met = index < len(openings[client]) and openings[client][index] <= deadline
         if at < history.load_stopped and (met or deadline <= history.load_stopped):
             yield Need(at, client, met)
+
+
+def _planned_connects(c: int, group: GroupPlan, ramp: int, leaves: Leaves) -> list[int]:
+    """When client `c` should begin to connect: its planned starts, and whenever its script calls it back."""
+    starts = [ramp + life.start for life in lives(c, group)]
+    return starts + ([] if group.stages else leaves.returns(c))
 
 
 def refusal(line: Refused) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil, floor
+from typing import NamedTuple
 
 from chaosrun.plan import GroupPlan
 from chaosrun.scoring.ratio import exact
@@ -23,8 +24,21 @@ def phase(c: int, n: int, period: int) -> int:
     return c * period // n
 
 
+class Life(NamedTuple):
+    """A stretch in which the plan wants a client up, in ns after the ramp's start: it connects at `start`."""
+
+    start: int
+    end: int | None
+    """When it takes leave; None: with the end of the load."""
+
+
+def lives(c: int, group: GroupPlan) -> tuple[Life, ...]:
+    """The planned lives of client `c`, in order; more than one where stages send it away and call it back."""
+    return _staged_lives(c, group) if group.stages else (Life(planned_start(c, group), None),)
+
+
 def planned_start(c: int, group: GroupPlan) -> int:
-    """When client `c` should start to connect, in ns after the ramp's start.
+    """When client `c` of a ramp should start to connect, in ns after its start.
 
     The first `ramp_start` clients start at once, the rest at an even pace that ends with the ramp.
     """
@@ -33,22 +47,78 @@ def planned_start(c: int, group: GroupPlan) -> int:
     return (c - group.ramp_start + 1) * group.ramp_over_ns // (group.clients - group.ramp_start)
 
 
+def _staged_lives(c: int, group: GroupPlan) -> tuple[Life, ...]:
+    """Client `c` is admitted when the number of clients comes to `c + 1`, and takes leave when it falls to `c`."""
+    found: list[Life] = []
+    began: int | None = None
+    at = n = 0
+    for stage in group.stages:
+        to = stage.clients
+        if n <= c < to:
+            began = at + (c + 1 - n) * stage.length_ns // (to - n)
+        elif to <= c < n and began is not None:
+            found.append(Life(began, at + (n - c) * stage.length_ns // (n - to)))
+            began = None
+        at += stage.length_ns
+        n = to
+    if began is not None:
+        found.append(Life(began, None))
+    return tuple(life for life in found if life.start != life.end)
+
+
+def stages_end(group: GroupPlan) -> int:
+    """When the last stage is over, in ns after the ramp's start."""
+    return sum(stage.length_ns for stage in group.stages)
+
+
+def manned_until(group: GroupPlan) -> int | None:
+    """When the stages begin to send the last clients away for good, in ns after the ramp's start; None: some stay."""
+    if not group.stages or group.stages[-1].clients:
+        return None
+    at = until = 0
+    for stage in group.stages:
+        at += stage.length_ns
+        if stage.clients:
+            until = at
+    return until
+
+
+def worth_seeing_until(group: GroupPlan) -> int:
+    """Up to when the stages have something to measure, in ns after the ramp's start; 0 without stages."""
+    manned = manned_until(group)
+    return stages_end(group) if manned is None else manned
+
+
+def admitted(group: GroupPlan, since: int) -> int:
+    """How many clients the plan wants up, `since` ns after the ramp's start."""
+    return sum(is_planned(c, group, since) for c in range(group.clients))
+
+
+def is_planned(c: int, group: GroupPlan, since: int) -> bool:
+    """Whether the plan wants client `c` up, `since` ns after the ramp's start."""
+    return any(life.start <= since and (life.end is None or since < life.end) for life in lives(c, group))
+
+
 def slot_due(k: int, c: int, n: int, period: int, t0: int) -> int:
     """Due time of slot `k` of client `c`. It never depends on an earlier reply."""
     return t0 + phase(c, n, period) + k * period
 
 
-def first_slot(c: int, group: GroupPlan) -> int:
-    """Number of the client's first slot: the first due at or after its planned start."""
+def first_slot(c: int, group: GroupPlan, start: int) -> int:
+    """Number of the client's first slot in a life that begins at `start`: the first due at or after it."""
     period = _period(group)
-    return max(0, -(-(planned_start(c, group) - phase(c, group.clients, period)) // period))
+    return max(0, -(-(start - phase(c, group.clients, period)) // period))
 
 
-def due_times(c: int, group: GroupPlan, t0: int, stop: int) -> range:
-    """Due times of all slots of client `c` in its planned life, which ends at `stop` (the load's end)."""
+def due_times(c: int, group: GroupPlan, t0: int, stop: int) -> list[int]:
+    """Due times of all slots of client `c` in its planned lives, the last of which ends at `stop` (the load's end)."""
     if group.period_ns is None:
-        return range(0)
-    return range(slot_due(first_slot(c, group), c, group.clients, group.period_ns, t0), stop, group.period_ns)
+        return []
+    dues: list[int] = []
+    for start, end in lives(c, group):
+        first = slot_due(first_slot(c, group, start), c, group.clients, group.period_ns, t0)
+        dues += range(first, stop if end is None else min(stop, t0 + end), group.period_ns)
+    return dues
 
 
 def sentinel_times(group: GroupPlan, begin: int, stop: int) -> Iterator[tuple[int, int]]:

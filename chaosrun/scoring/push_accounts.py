@@ -1,8 +1,8 @@
 """What one client received of one numbering: the state that the pass over the pushes keeps.
 
-A `Lane` is a client's subscription to a channel over the whole run, a `Stay` its time on one connection, an `Account`
-the copies of one epoch, and a `Visit` an account on one connection. In-order messages cost a comparison; memory goes
-by gaps.
+A `Lane` is a client's subscription to a channel over the whole run, or until its plan has it take leave; a `Stay` its
+time on one connection, an `Account` the copies of one epoch, and a `Visit` an account on one connection. In-order
+messages cost a comparison; memory goes by gaps.
 """
 
 from __future__ import annotations

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 
 from chaosrun.plan import StreamPlan
 from chaosrun.records import Closed, History, Opened, Stream, Subscribed
 from chaosrun.scoring.intervals import IntervalSet
+from chaosrun.scoring.leaves import Leaves
 from chaosrun.scoring.push_accounts import Account, Lane, Stay, Visit
 
 POOLED = "*"
@@ -88,6 +91,7 @@ def find_lanes(history: History, g: int) -> Lanes:
     plans = {plan.name: plan for plan in history.plan.groups[g].streams}
     entries = _entries(history, g, plans)
     connections = _Connections(history, g)
+    leaves = Leaves(history, g)
     logs = _logs(history)
     epochs: dict[tuple[str, str], set[str]] = defaultdict(set)
     for (_, channel, stream), by_conn in entries.items():
@@ -96,11 +100,13 @@ def find_lanes(history: History, g: int) -> Lanes:
     visit_of: list[Visit | None] = [None] * len(history.streams)
     for (client, channel, stream), by_conn in sorted(entries.items(), key=lambda item: item[0]):
         plan = plans.get(stream) or StreamPlan(name=stream)
-        build = _LaneBuilder(Lane(client, channel, plan), connections, epochs[channel, stream], logs)
-        for conn in sorted({*by_conn, *_implied(client, by_conn, connections)}):
-            for sid, visit in build.stay(conn, by_conn.get(conn, _Entry())):
-                visit_of[sid] = visit
-        lanes.append(build.finish(history.load_stopped))
+        conns = sorted({*by_conn, *_implied(client, by_conn, connections)})
+        for _, between_leaves in groupby(conns, key=partial(leaves.before, client)):
+            build = _LaneBuilder(Lane(client, channel, plan), connections, epochs[channel, stream], logs)
+            for conn in between_leaves:
+                for sid, visit in build.stay(conn, by_conn.get(conn, _Entry())):
+                    visit_of[sid] = visit
+            lanes.append(build.finish(history.load_stopped))
     return Lanes(lanes, visit_of, logs)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from chaosrun.records import History
 from chaosrun.scoring.histogram import Histogram, bucket_of, value_of
-from chaosrun.scoring.staleness import observed_until
+from chaosrun.scoring.leaves import Leaves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,16 +196,17 @@ _EVER = (1 << 63) - 1
 
 
 def _lanes(history: History, g: int, cuts: list[int], slices: list[_Slice]) -> list[_Lane | None]:
-    ends = observed_until(history, g)
-    found: dict[tuple[int, str, str], _Lane] = {}
+    leaves = Leaves(history, g)
+    found: dict[tuple[int, int, str, str], _Lane] = {}
     lane_of: list[_Lane | None] = []
     for stream in history.streams:
         if stream.g != g:
             lane_of.append(None)
             continue
-        key = (stream.c, stream.channel, stream.stream)
+        stay = leaves.before(stream.c, stream.conn)
+        key = (stream.c, stay, stream.channel, stream.stream)
         if key not in found:
-            found[key] = _Lane(ends.get(stream.c, history.load_stopped), cuts, slices)
+            found[key] = _Lane(leaves.end_of(stream.c, stay), cuts, slices)
         lane_of.append(found[key])
     return lane_of
 

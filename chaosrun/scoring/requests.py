@@ -192,7 +192,7 @@ def _off_plan(history: History, g: int) -> list[str]:
                 strange += 1
     missing = surplus = 0
     for c, dues in recorded.items():
-        planned = due_times(c, group, t0, history.load_stopped) if t0 is not None else range(0)
+        planned = set(due_times(c, group, t0, history.load_stopped)) if t0 is not None else set()
         distinct = set(dues)
         present = sum(due in planned for due in distinct)
         missing += len(planned) - present

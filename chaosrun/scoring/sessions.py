@@ -20,14 +20,14 @@ class ClientTimeline:
     """All intervals are half-open, in ns of run time, ascending and disjoint."""
 
     index: int
-    planned: Interval
-    """The plan wants it up: from `connect_within` after its planned start to the end of the load."""
+    planned: tuple[Interval, ...]
+    """The plan wants it up: from `connect_within` after a planned start to its planned leave or the end of the load."""
     sessions: tuple[Interval, ...]
     usable: tuple[Interval, ...]
 
     def unusable(self, a: int, b: int) -> list[Interval]:
         """When in `[a, b)` the plan wanted it up and it was not usable."""
-        return outside(self.usable, max(a, self.planned[0]), min(b, self.planned[1]))
+        return [gap for start, end in self.planned for gap in outside(self.usable, max(a, start), min(b, end))]
 
 
 def asks(group: GroupPlan) -> bool:

@@ -2,7 +2,7 @@
 
 A gap counts whether the client was connected or not: what matters is that it learnt nothing. The subscription opens
 the first gap, so that a client that never receives is stale from there. Observation ends when the load stops, or when
-the client's last connection was closed by plan before.
+the client takes leave by plan; if it is called back, it begins anew.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chaosrun.plan import StreamPlan
-from chaosrun.records import History
+from chaosrun.records import History, Stream, Subscribed
+from chaosrun.scoring.leaves import Leaves
 from chaosrun.scoring.steps import Interval, merged
 
 ENOUGH = 10
@@ -98,42 +99,28 @@ class Staleness:
 
 
 def watches(history: History, g: int) -> tuple[list[Watch], list[Watch | None]]:
-    """One watch per (client, channel, stream) of group `g`, and the one that each row key belongs to."""
+    """One watch per (client, channel, stream) of group `g` from leave to leave, and the one of each row key."""
     plans = {plan.name: plan for plan in history.plan.groups[g].streams}
-    ends = observed_until(history, g)
-    found: dict[tuple[int, str, str], Watch] = {}
+    leaves = Leaves(history, g)
+    found: dict[tuple[int, int, str, str], Watch] = {}
     by_sid: list[Watch | None] = [None] * len(history.streams)
 
-    def watch(client: int, channel: str, stream: str, since: int) -> Watch:
-        key = (client, channel, stream)
+    def watch(line: Subscribed | Stream) -> Watch:
+        stay = leaves.before(line.c, line.conn)
+        key = (line.c, stay, line.channel, line.stream)
         if key not in found:
-            plan = plans.get(stream) or StreamPlan(name=stream)
-            found[key] = Watch(client, channel, plan, since=since, until=ends.get(client, history.load_stopped))
-        found[key].at = min(found[key].at, since)
+            plan = plans.get(line.stream) or StreamPlan(name=line.stream)
+            found[key] = Watch(line.c, line.channel, plan, since=line.t, until=leaves.end_of(line.c, stay))
+        found[key].at = min(found[key].at, line.t)
         return found[key]
 
     for line in history.subscribed:
         if line.g == g:
-            watch(line.c, line.channel, line.stream, line.t)
+            watch(line)
     for sid, stream in enumerate(history.streams):
         if stream.g == g:
-            by_sid[sid] = watch(stream.c, stream.channel, stream.stream, stream.t)
+            by_sid[sid] = watch(stream)
     return [found[key] for key in sorted(found)], by_sid
-
-
-def observed_until(history: History, g: int) -> dict[int, int]:
-    """When clients whose plan ended before the load did were closed for good; the others are not in it."""
-    last_opened: dict[int, int] = defaultdict(int)
-    for opened in history.opened:
-        if opened.g == g:
-            last_opened[opened.c] = max(last_opened[opened.c], opened.conn)
-    return {
-        line.c: line.t
-        for line in history.closed
-        if (line.g, line.planned, line.cause) == (g, True, "ours")
-        and line.conn >= last_opened[line.c]
-        and line.t < history.load_stopped
-    }
 
 
 def judge(watched: Iterable[Watch]) -> Staleness:

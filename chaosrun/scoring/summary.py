@@ -28,7 +28,7 @@ from chaosrun.scoring.steps import Steps
 
 Span = tuple[int, int]
 
-SHOWN = ("ramp", "warmup", "baseline", "fault", "recovery", "after", "rollback", "verify")
+SHOWN = ("ramp", "warmup", "baseline", "fault", "recovery", "after", "rollback", "verify", "ramp_down")
 """The phases in which requests are due."""
 
 

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from chaosrun.plan import GroupPlan
 from chaosrun.records import History
+from chaosrun.scoring.leaves import Leaves
 from chaosrun.scoring.outcomes import Outcome
-from chaosrun.scoring.pacing import planned_start
+from chaosrun.scoring.pacing import lives as planned_lives
 from chaosrun.scoring.phases import ramp_start
 from chaosrun.scoring.requests import Requests
 from chaosrun.scoring.sessions import ClientTimeline, asks, sessions, usable_by_outcomes
@@ -69,7 +70,7 @@ def build_timeline(history: History, g: int, stale: Iterable[StaleSpan] = ()) ->
         clients=clients,
         sessions=Steps.counting(span for client in clients for span in client.sessions),
         usable=Steps.counting(span for client in clients for span in client.usable),
-        planned=Steps.counting(client.planned for client in clients),
+        planned=Steps.counting(span for client in clients for span in client.planned),
         unusable=Steps.counting(span for client in clients for span in client.unusable(0, history.end)),
     )
 
@@ -89,10 +90,11 @@ def _clients(
     for span in stale:
         still[span.client].append((span.start, span.end))
     lives = sessions(history, g, (o for outcomes in by_client.values() for o in outcomes))
+    leaves = Leaves(history, g)
     return tuple(
         ClientTimeline(
             index=c,
-            planned=_planned(history, group, c),
+            planned=_planned(history, group, c, leaves),
             sessions=tuple(lives[c]),
             usable=tuple(
                 usable_by_outcomes(by_client[c], closes[c], history.end) if asks(group) else _fresh(lives[c], still[c])
@@ -102,11 +104,17 @@ def _clients(
     )
 
 
-def _planned(history: History, group: GroupPlan, c: int) -> Interval:
+def _planned(history: History, group: GroupPlan, c: int, leaves: Leaves) -> tuple[Interval, ...]:
+    """Its planned lives, less what its script had it away for. Each time it has `connect_within` to come."""
     t0 = ramp_start(history)
-    stop = history.load_stopped
-    start = stop if t0 is None else t0 + planned_start(c, group) + group.connect_within_ns
-    return min(start, stop), stop
+    if t0 is None:
+        return ()
+    stop, grace = history.load_stopped, group.connect_within_ns
+    spans = [
+        (t0 + start + grace, stop if end is None else min(stop, t0 + end)) for start, end in planned_lives(c, group)
+    ]
+    away = [(left, back + grace) for left, back in leaves.away(c)]
+    return tuple(piece for start, end in spans for piece in outside(merged(away), start, end))
 
 
 def _fresh(lives: list[Interval], still: list[Interval]) -> list[Interval]:

@@ -38,6 +38,7 @@ from chaosrun.spec.base import (
 )
 from chaosrun.spec.limit import Criterion
 from chaosrun.spec.protocol import SECOND, Protocol
+from chaosrun.spec.stages import Stage, first_hold_ns, stage_problems
 
 MILLISECOND = SECOND // 1000
 
@@ -146,6 +147,8 @@ class Group(Model):
     """Extra canaries of the whole group, round-robin over its clients."""
     heartbeat: Annotated[Heartbeat | None, BeforeValidator(_heartbeat)] = None
     ramp: Ramp = Ramp()
+    stages: Annotated[Many[Stage], Field(max_length=100)] = ()
+    """In place of a ramp: how the number of clients changes. Empty: a ramp, after which all stay."""
     reconnect: Reconnect = Reconnect()
     channels: Channels | None = None
     accounts: Accounts | None = None
@@ -158,7 +161,6 @@ class Group(Model):
     open_timeout: Span = 30 * SECOND
     """How long one attempt to connect may take, handshake and opening conversation each."""
     http: Later = None
-    stages: Later = None
     read: Later = None
     tls: Later = None
     cookies: Later = None
@@ -172,17 +174,32 @@ class Group(Model):
                 f"{units.format_duration(self.latency_limit)}; a reply would be lost before it is late",
                 ("reply_timeout", "latency_limit"),
             )
+        if self.stages:
+            yield from self._staged()
         if self.ramp.start is not None and self.ramp.start > self.clients:
             yield Broken(f"`ramp.start` {self.ramp.start} is above `clients` {self.clients}", ("ramp", "clients"))
         if self.workers > self.clients:
             yield Broken(f"`workers` {self.workers} is above `clients` {self.clients}", ("workers", "clients"))
+
+    def _staged(self) -> Iterator[Broken]:
+        for text in stage_problems(self.stages, self.clients):
+            yield Broken(text, ("stages", "clients"))
+        if "ramp" in self.model_fields_set:
+            yield Broken(
+                "`ramp` and `stages` exclude each other; a ramp is a stage with `over` and `to`", ("ramp", "stages")
+            )
+        if self.sentinels is not None:
+            text = "`sentinels` go round all clients, and with `stages` not all are always there; give more `requests`"
+            yield Broken(text, ("sentinels", "stages"))
 
     def reply_timeout_ns(self) -> int:
         """The reply time-out G with its default, in ns."""
         return self.reply_timeout if self.reply_timeout is not None else max(5 * SECOND, 10 * self.latency_limit)
 
     def ramp_over_ns(self) -> int:
-        """The ramp's length with its default, in ns."""
+        """The ramp's length with its default, in ns; with stages, until the first that holds."""
+        if self.stages:
+            return first_hold_ns(self.stages) or 0
         if self.ramp.over is not None:
             return self.ramp.over
         return min(max(self.clients * SECOND // 100, SECOND), 30 * SECOND)

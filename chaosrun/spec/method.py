@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from chaosrun.spec.catalogue import Catalogue
 from chaosrun.spec.model import Experiment
 from chaosrun.spec.nodes import Path
+from chaosrun.spec.stages import StageAt, starts_ns
 from chaosrun.spec.steps import FaultStep, OtherFaultStep, ParallelStep, PauseStep, Step
 
 
@@ -41,31 +42,68 @@ def may_be_sustained(step: FaultStep) -> bool:
     return isinstance(step, OtherFaultStep) or step.is_sustained()
 
 
-def planned_ns(steps: Sequence[Step], began: int = 0) -> int:
-    """When the last of the steps has ended, if the first begins `began` after the method."""
-    now = began
-    for step in steps:
-        now = _ended(step, now)
-    return now
+def method_ns(experiment: Experiment) -> int:
+    """How long the method takes when all goes as planned."""
+    return _Timetable(experiment).end(experiment.method)
 
 
-def schedule(steps: Sequence[Step], began: int = 0) -> Iterator[tuple[FaultStep, int]]:
-    """Every fault, in the order in which they are numbered, and when it begins if all goes as planned: ns after the
-    method began."""
-    now = began
-    for step in steps:
-        if isinstance(step, FaultStep):
-            yield step, max(now, step.at or 0)
-        elif isinstance(step, ParallelStep):
-            for child in step.parallel:
-                yield from schedule((child,), max(now, step.at or 0))
-        now = _ended(step, now)
+def rollbacks_ns(experiment: Experiment) -> int:
+    """How long the rollbacks take when all goes as planned."""
+    return _Timetable(experiment).end(experiment.rollbacks)
 
 
-def _ended(step: Step, now: int) -> int:
-    if isinstance(step, PauseStep):
-        return now + step.pause
-    now = max(now, step.at or 0)
-    if isinstance(step, ParallelStep):
-        return max(_ended(child, now) for child in step.parallel)
-    return now + max(step.lasts_ns(), step.for_ or 0)
+def schedule(experiment: Experiment) -> Iterator[tuple[FaultStep, int]]:
+    """Every fault of the method, in the order in which they are numbered, and when it begins if all goes as planned:
+    ns after the method began."""
+    return _Timetable(experiment).faults(experiment.method, 0)
+
+
+def method_begins_ns(experiment: Experiment) -> int:
+    """When the method begins at the earliest, in ns after the ramp's start."""
+    ramp = max(group.ramp_over_ns() for group in experiment.steady_state.load.values())
+    return ramp + experiment.timing.warmup + experiment.timing.baseline
+
+
+def in_stage_ns(at: StageAt, experiment: Experiment) -> int | None:
+    """A time within a stage, in ns after the ramp's start; None: no group has that stage."""
+    for name, group in experiment.steady_state.load.items():
+        start = starts_ns(group.stages).get(at.stage)
+        if start is not None and at.group in (None, name):
+            return start + at.after
+    return None
+
+
+class _Timetable:
+    """When the steps of an experiment begin and end; all times in ns after the method began."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._began = method_begins_ns(experiment)
+
+    def faults(self, steps: Sequence[Step], now: int) -> Iterator[tuple[FaultStep, int]]:
+        for step in steps:
+            if isinstance(step, FaultStep):
+                yield step, self._begins(step, now)
+            elif isinstance(step, ParallelStep):
+                for child in step.parallel:
+                    yield from self.faults((child,), self._begins(step, now))
+            now = self._ended(step, now)
+
+    def end(self, steps: Sequence[Step]) -> int:
+        now = 0
+        for step in steps:
+            now = self._ended(step, now)
+        return now
+
+    def _begins(self, step: FaultStep | ParallelStep, now: int) -> int:
+        if isinstance(step.at, StageAt):
+            return max(now, (in_stage_ns(step.at, self._experiment) or 0) - self._began)
+        return max(now, step.at or 0)
+
+    def _ended(self, step: Step, now: int) -> int:
+        if isinstance(step, PauseStep):
+            return now + step.pause
+        now = self._begins(step, now)
+        if isinstance(step, ParallelStep):
+            return max(self._ended(child, now) for child in step.parallel)
+        return now + max(step.lasts_ns(), step.for_ or 0)

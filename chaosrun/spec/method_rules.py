@@ -11,13 +11,15 @@ from chaosrun.spec.catalogue import Catalogue
 from chaosrun.spec.check import check
 from chaosrun.spec.client_rules import client_problems
 from chaosrun.spec.doubt import Doubt, Finding
-from chaosrun.spec.method import is_sustained, walk
+from chaosrun.spec.method import in_stage_ns, is_sustained, method_begins_ns, walk
 from chaosrun.spec.model import Experiment, Role
 from chaosrun.spec.nodes import Mapping as MappingNode
 from chaosrun.spec.nodes import Node, Path, Problem, Sequence
 from chaosrun.spec.overrides import did_you_mean
 from chaosrun.spec.role_rules import misfits
-from chaosrun.spec.steps import FaultStep, OtherFaultStep, ParallelStep, ProcessKillStep, Step
+from chaosrun.spec.stages import StageAt
+from chaosrun.spec.steps import FaultStep, OtherFaultStep, ParallelStep, PauseStep, ProcessKillStep, Step
+from chaosrun.spec.units import format_duration
 
 _ROLES: Path = ("target", "reference")
 """What decides whose roles there are."""
@@ -43,6 +45,8 @@ def method_problems(
             yield from _in_rollbacks(path, step)
         if isinstance(step, FaultStep):
             yield from _fault(path, step, tree, catalogue, roles)
+        if not isinstance(step, PauseStep) and isinstance(step.at, StageAt):
+            yield from _in_stage((*path, "at"), step.at, experiment)
     yield from client_problems(experiment)
     if experiment.rollbacks and not experiment.method:
         text = "`method` is empty, so there is never anything to roll back; take `rollbacks` out"
@@ -65,6 +69,26 @@ def _in_rollbacks(path: Path, step: Step) -> Iterator[Finding]:
         yield Finding(path, "rollbacks are taken one after the other; take `parallel` out")
     elif isinstance(step, FaultStep) and step.at is not None:
         yield Finding((*path, "at"), "rollbacks come when all else is over; take `at` out")
+
+
+def _in_stage(path: Path, at: StageAt, experiment: Experiment) -> Iterator[Finding]:
+    """The stage is there, and its time is not over before the method begins."""
+    groups = experiment.steady_state.load
+    stages = tuple(("steady_state", "load", name, "stages") for name in groups)
+    known = [stage.name for name, group in groups.items() if at.group in (None, name) for stage in group.stages]
+    when = in_stage_ns(at, experiment)
+    if at.group is not None and at.group not in groups:
+        text = f"there is no group {at.group!r}{did_you_mean(at.group, list(groups))}"
+        yield Finding((*path, "group"), text, needs=(("steady_state", "load"),))
+    elif when is None:
+        text = f"no group has a stage {at.stage!r}{did_you_mean(at.stage, known)}"
+        yield Finding((*path, "stage"), text, needs=stages)
+    elif when < (begins := method_begins_ns(experiment)):
+        text = (
+            f"{format_duration(when)} after the ramp's start is over when the method begins, at "
+            f"{format_duration(begins)}: make it later, or `timing` shorter"
+        )
+        yield Finding(path, text, needs=(*stages, ("timing",)))
 
 
 def _lasting(path: Path, step: FaultStep, sustained: bool) -> Iterator[Finding]:

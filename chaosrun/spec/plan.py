@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from chaosrun.plan import CriterionPlan, FaultPlan, GroupPlan, Plan, RecoveryPlan
+from chaosrun.scoring.pacing import stages_end
 from chaosrun.spec.catalogue import Catalogue, Metric, installed
 from chaosrun.spec.loader import Loaded
-from chaosrun.spec.method import faults_of, is_sustained, planned_ns
+from chaosrun.spec.method import faults_of, is_sustained, method_ns, rollbacks_ns
 from chaosrun.spec.model import Criterion, Experiment
 from chaosrun.spec.protocol import SECOND
 from chaosrun.spec.resolve import group_plan, shape_of
@@ -133,5 +134,6 @@ def _planned_ns(experiment: Experiment, groups: tuple[GroupPlan, ...]) -> int:
         phases = {name: length for name, length in phases.items() if name not in ("recovery", "after")}
     ramp = max(group.ramp_over_ns + group.connect_within_ns for group in groups)
     drain = max(group.reply_timeout_ns for group in groups)
-    steps = planned_ns(experiment.method) + planned_ns(experiment.rollbacks)
-    return START_ALLOWANCE_NS + ramp + sum(phases.values()) + steps + drain
+    steps = method_ns(experiment) + rollbacks_ns(experiment)
+    loaded = max(ramp + sum(phases.values()) + steps, *(stages_end(group) for group in groups))
+    return START_ALLOWANCE_NS + loaded + drain

@@ -8,6 +8,7 @@ from chaosrun.spec import units
 from chaosrun.spec.catalogue import Catalogue, Shape
 from chaosrun.spec.model import Group, Protocol, Recovery, Stream
 from chaosrun.spec.protocol import SECOND
+from chaosrun.spec.stages import stage_plans
 
 LISTENING_WINDOW_NS = 2 * SECOND
 """Event window of a group that has no requests to judge."""
@@ -40,6 +41,7 @@ def group_plan(name: str, group: Group, recovery: Recovery, shape: Shape) -> Gro
         connect_within_ns=group.connect_within,
         ramp_over_ns=group.ramp_over_ns(),
         ramp_start=group.ramp_start(),
+        stages=stage_plans(group.stages, group.clients),
         sentinel_period_ns=units.period_ns(group.sentinels) if group.sentinels else None,
         streams=shape.streams,
         tolerate_sessions=recovery.tolerate.sessions,

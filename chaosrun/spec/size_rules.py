@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from chaosrun.spec.doubt import Finding
-from chaosrun.spec.method import planned_ns
+from chaosrun.spec.method import method_ns, rollbacks_ns
 from chaosrun.spec.model import Experiment
 from chaosrun.spec.nodes import Path
 from chaosrun.spec.protocol import SECOND
@@ -57,7 +57,7 @@ def _length_ns(experiment: Experiment) -> int:
     phases = timing.warmup + timing.baseline + timing.verify
     if experiment.method:
         phases += timing.recovery_timeout + timing.after
-    return phases + planned_ns(experiment.method) + planned_ns(experiment.rollbacks)
+    return phases + method_ns(experiment) + rollbacks_ns(experiment)
 
 
 def _days(ns: int) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chaosrun.errors import UsageError
 from chaosrun.plan import GroupPlan
-from chaosrun.scoring.pacing import finest_within, resolution
+from chaosrun.scoring.pacing import finest_within, manned_until, resolution, worth_seeing_until
 from chaosrun.spec.catalogue import Catalogue
 from chaosrun.spec.doubt import Finding
-from chaosrun.spec.method import faults_of
+from chaosrun.spec.method import faults_of, method_begins_ns, method_ns
 from chaosrun.spec.model import Experiment
 from chaosrun.spec.nodes import Path
 from chaosrun.spec.resolve import group_plan, shape_of
@@ -26,6 +26,7 @@ def timing_problems(experiment: Experiment, catalogue: Catalogue) -> Iterator[Fi
             continue  # reported where the protocol is named
     for plan in plans.values():
         yield from _baseline(experiment, plan)
+        yield from _manned(experiment, plan, plans.values())
     if faults_of(experiment.method):
         yield from _phases(experiment)
         for plan in plans.values():
@@ -46,6 +47,25 @@ def _baseline(experiment: Experiment, plan: GroupPlan) -> Iterator[Finding]:
             f"{format_duration(plan.window_ns)}, or more requests or sentinels for the group"
         )
         yield Finding(("timing", "baseline"), text, needs=_decide_window(plan))
+
+
+def _manned(experiment: Experiment, plan: GroupPlan, plans: Iterable[GroupPlan]) -> Iterator[Finding]:
+    """Stages that send everybody away do so after the last phase that is judged, and after those of other groups."""
+    manned = manned_until(plan)
+    if manned is None:
+        return
+    timing = experiment.timing
+    judged = method_begins_ns(experiment) + timing.verify
+    if experiment.method:
+        judged += method_ns(experiment) + timing.recovery_timeout + timing.after
+    if manned < (needed := max(judged, *map(worth_seeing_until, plans))):
+        text = (
+            f"the last clients of group {plan.name!r} begin to leave {format_duration(manned)} after the ramp's start, "
+            f"and the run may need them until {format_duration(needed)}: hold them longer, or make the phases of "
+            "`timing` or the stages of other groups shorter"
+        )
+        needs: tuple[Path, ...] = (("timing",), ("method",), ("steady_state", "load"))
+        yield Finding(("steady_state", "load", plan.name, "stages"), text, needs=needs)
 
 
 def _phases(experiment: Experiment) -> Iterator[Finding]:

@@ -74,7 +74,7 @@ def test_steps_are_numbered_in_their_order_with_those_in_parallel_as_they_come(t
         ("fault-3", "two"),
         ("fault-4", "last"),
     ]
-    assert (first.at_ns, both.at_ns, one.for_ns, one.fault.sustained) == (3 * SECOND, 5 * SECOND, 2 * SECOND, True)
+    assert (first.at.ns, both.at.ns, one.for_ns, one.fault.sustained) == (3 * SECOND, 5 * SECOND, 2 * SECOND, True)
     assert [step.probe is None for step in injections] == [True, True, True, False]
     assert [step.identifier for step in made.rollbacks if isinstance(step, Inject)] == ["rollback-1", "rollback-2"]
 

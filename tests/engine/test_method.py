@@ -14,7 +14,7 @@ from chaosrun import method
 from chaosrun.errors import Unavailable
 from chaosrun.faults._base import Confirmation, Fault, World
 from chaosrun.journal import Journal
-from chaosrun.method import Inject, Method, Parallel, Pause, Step
+from chaosrun.method import At, Inject, Method, Parallel, Pause, Step
 from chaosrun.recorded import Lines, read_lines
 from chaosrun.records import Called, Confirmed, Intent, Removed, RolledBack, Undo, Undone
 from chaosrun.safety.standing import StandingFaults
@@ -97,7 +97,7 @@ class Stage:
         self._journal = Journal(folder, "engine")
         world = Nowhere()
         self.faults = StandingFaults(world, self._journal, lambda *_event: None)  # type: ignore[arg-type]
-        self.method = Method(self.faults, world.now)
+        self.method = Method(self.faults, world.now, ramp=0)
 
     async def to_its_end(self, *steps: Step) -> bool:
         await self.method.run(steps)
@@ -114,8 +114,19 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
+def test_a_step_may_wait_for_a_time_after_the_beginning_of_the_load(stage: Stage) -> None:
+    async def begun_late() -> None:
+        stage.method = Method(stage.faults, time.monotonic_ns, ramp=time.monotonic_ns() - 1000 * MS)
+        began = time.monotonic()
+        await stage.to_its_end(Inject(Lamp("a"), "a", at=At(1300 * MS, of_load=True)))
+        assert 0.29 <= time.monotonic() - began < 60  # not 1.3 s: a second of the load was over
+
+    story(begun_late())
+    assert LOG[0].endswith("a")
+
+
 def light(name: str, kind: type[Lamp] = Lamp, *, at_ns: int = 0, for_ns: int | None = None, **more: float) -> Inject:
-    return Inject(kind(name, **more), name, at_ns=at_ns, for_ns=for_ns)  # type: ignore[arg-type]
+    return Inject(kind(name, **more), name, at=At(at_ns), for_ns=for_ns)  # type: ignore[arg-type]
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -168,7 +179,7 @@ def test_a_step_waits_for_its_time_since_the_method_began_and_not_if_that_is_ove
 
 def test_a_parallel_step_has_its_time_too(stage: Stage) -> None:
     began = time.monotonic_ns()
-    assert story(stage.to_its_end(Parallel((light("a"),), at_ns=200 * MS)))
+    assert story(stage.to_its_end(Parallel((light("a"),), at=At(200 * MS))))
     assert stage.lines().of(Called)[0].t - began >= 200 * MS
 
 

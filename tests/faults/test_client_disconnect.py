@@ -189,7 +189,7 @@ def test_a_storm_is_called_and_confirmed_wave_by_wave_and_chooses_anew(tmp_path:
         journal = Journal(run.run_dir, "faults")
         standing = StandingFaults(World(run), journal, lambda *_: None)  # type: ignore[arg-type]
         storm = Inject(ClientDisconnect("storm", order), "fault-1", times=2, every_ns=SECOND)
-        await Method(standing, run.now).run([storm])
+        await Method(standing, run.now, ramp=0).run([storm])
         journal.close()
         await run.until(lambda: server.open == CLIENTS)
 

@@ -149,6 +149,8 @@ async def begin(
         latency_limit_ns=load.pop("latency_limit_ns", 500 * MS),
         sentinel_period_ns=load.pop("sentinel_period_ns", None),
         ramp_over_ns=load.pop("ramp_over_ns", 300 * MS),
+        stages=load.pop("stages", ()),
+        reply_timeout_ns=load.pop("reply_timeout_ns", 5 * SECOND),
         connect_within_ns=load.pop("connect_within_ns", 5 * SECOND),
     )
     reconnect = load.pop("reconnect", Backoff(first_ns=50 * MS, max_ns=200 * MS))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaosrun.load.schedule import SentinelCursor, SlotCursor
-from chaosrun.plan import GroupPlan
+from chaosrun.load.schedule import NEVER, SentinelCursor, SlotCursor
+from chaosrun.plan import GroupPlan, StagePlan
 from chaosrun.scoring.pacing import due_times, sentinel_times
 
 
@@ -35,6 +35,31 @@ def test_the_shards_together_send_the_planned_slots_each_once_and_in_order(clien
         assert own == sorted(own)
         sent += own
     assert sorted(sent) == planned
+
+
+@given(
+    stages=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 8)), min_size=1, max_size=5),
+    period=st.integers(8, 100),
+    shards=st.integers(1, 3),
+)
+def test_the_shards_together_send_the_slots_of_stages_each_once_and_in_order(stages, period, shards):
+    plans = tuple(StagePlan(name=str(i), length_ns=length, clients=to) for i, (length, to) in enumerate(stages))
+    plan = GroupPlan(name="g", clients=8, period_ns=period, stages=plans)
+    stop = sum(length for length, _ in stages) + 3 * period
+    planned = sorted((due, c) for c in range(8) for due in due_times(c, plan, 0, stop))
+    sent = []
+    for shard in range(shards):
+        own = list(taken(SlotCursor(plan, 0, shard, shards), stop))
+        assert own == sorted(own)
+        sent += own
+    assert sorted(sent) == planned
+
+
+def test_after_the_last_client_has_left_no_slot_is_due_any_more():
+    stages = (StagePlan(name="up", length_ns=0, clients=2), StagePlan(name="down", length_ns=25, clients=0))
+    cursor = SlotCursor(GroupPlan(name="g", clients=2, period_ns=10, stages=stages), 0, 0, 1)
+    assert len(list(taken(cursor, NEVER))) == 4
+    assert cursor.due == NEVER
 
 
 @given(clients=st.integers(1, 20), period=st.integers(1, 50), shards=st.integers(1, 4), begin=st.integers(0, 1000))

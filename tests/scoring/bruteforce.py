@@ -18,7 +18,7 @@ from storybook import Feed, Still
 
 from chaosrun.plan import GroupPlan
 from chaosrun.records import NONE, History, Kind, Slot, Status
-from chaosrun.scoring.pacing import planned_start
+from chaosrun.scoring.pacing import lives
 
 
 @cache
@@ -101,8 +101,7 @@ class Group:
         return found
 
     def planned(self, t: int) -> int:
-        starts = [self.t0 + planned_start(c, self.plan) + self.plan.connect_within_ns for c in range(self.plan.clients)]
-        return sum(start <= t < self.history.load_stopped for start in starts)
+        return sum(a <= t < b for c in range(self.plan.clients) for a, b in self.plan_of(c))
 
     def sessions_hold(self, t: int) -> bool:
         up = sum(a <= t < b for a, b in self.sessions)
@@ -179,9 +178,12 @@ class Group:
         ]
         return sorted({t for t in times if t >= 0})
 
-    def plan_of(self, c: int) -> tuple[int, int]:
-        start = self.t0 + planned_start(c, self.plan) + self.plan.connect_within_ns
-        return start, self.history.load_stopped
+    def plan_of(self, c: int) -> list[tuple[int, int]]:
+        stop = self.history.load_stopped
+        return [
+            (self.t0 + start + self.plan.connect_within_ns, stop if end is None else min(stop, self.t0 + end))
+            for start, end in lives(c, self.plan)
+        ]
 
 
 @dataclass
@@ -224,8 +226,8 @@ class BruteForce:
         found = []
         history = self.history
         if group.plan.kind != "http":
-            starts = [group.plan_of(c)[0] for c in range(group.plan.clients)]
-            moments = sorted({t for span in group.sessions for t in span} | {*starts, history.load_stopped})
+            plans = {t for c in range(group.plan.clients) for span in group.plan_of(c) for t in span}
+            moments = sorted({t for span in group.sessions for t in span} | plans | {history.load_stopped})
             found.append(Sight("sessions", group, 1, cache(group.sessions_hold), moments))
         if group.asks:
             width = group.plan.window_ns
@@ -406,11 +408,12 @@ class BruteForce:
         total = 0
         for group in self.groups:
             for c in range(group.plan.clients):
-                a, b = max(start, group.plan_of(c)[0]), min(end, group.plan_of(c)[1])
-                cuts = sorted({a, b} | {t for t in group.usability_changes(c) if a < t < b})
-                for this, following in pairwise(cuts):
-                    if a < b and not group.usable(c, this):
-                        total += following - this
+                for first, last in group.plan_of(c):
+                    a, b = max(start, first), min(end, last)
+                    cuts = sorted({a, b} | {t for t in group.usability_changes(c) if a < t < b})
+                    for this, following in pairwise(cuts):
+                        if a < b and not group.usable(c, this):
+                            total += following - this
         return total
 
     def back(self, impact: int, until: int, end: int) -> tuple[list[int], list[str]]:
@@ -424,8 +427,13 @@ class BruteForce:
         for group in self.groups:
             for c in range(group.plan.clients):
                 changes = group.usability_changes(c)
-                a, b = max(impact, group.plan_of(c)[0]), min(until, group.plan_of(c)[1])
-                out = [t for t in [a, *(t for t in changes if a < t < b)] if a < b and not group.usable(c, t)]
+                out = []
+                for first, last in group.plan_of(c):
+                    a, b = max(impact, first), min(until, last)
+                    here = [(t, group.usable(c, t)) for t in [a, *(t for t in changes if a < t < b)] if a < b]
+                    while last < until and here and not here[-1][1]:
+                        here.pop()  # it did not come back before it was sent away
+                    out += [t for t, usable in here if not usable]
                 if not out or not any(t < impact and group.usable(c, t) for t in changes):
                     continue
                 again = [t for t in changes if t > out[-1] and group.usable(c, t)]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaosrun.plan import FaultPlan, GroupPlan, Plan, RecoveryPlan, StreamPlan
+from chaosrun.plan import FaultPlan, GroupPlan, Plan, RecoveryPlan, StagePlan, StreamPlan
 from chaosrun.records import (
     NONE,
     Attempt,
@@ -34,7 +34,8 @@ from chaosrun.records import (
     Status,
 )
 from chaosrun.scoring.histogram import bucket_of
-from chaosrun.scoring.pacing import due_times, planned_start, sentinel_times
+from chaosrun.scoring.pacing import due_times, sentinel_times
+from chaosrun.scoring.pacing import lives as planned_lives
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -225,17 +226,18 @@ class Actor:
         """(opened, closed, conn)."""
 
     def play(self) -> None:
-        if self.plan.kind != "http":
-            self.live(planned_start(self.c, self.plan))
+        conn = 0
+        for start, end in planned_lives(self.c, self.plan) if self.plan.kind != "http" else ():
+            conn = self.live(start, self.stop if end is None else min(end, self.stop), conn)
         for due in due_times(self.c, self.plan, 0, self.stop):
             self.slot(due, Kind.SLOT)
         for due, client in sentinel_times(self.plan, self.story.baseline, self.stop):
             if client == self.c:
                 self.slot(due, Kind.SENTINEL)
 
-    def live(self, t: int) -> None:
-        conn = 0
-        while t < self.stop:
+    def live(self, t: int, leave: int, conn: int) -> int:
+        """Be there until `leave`; the number of the next connection."""
+        while t < leave:
             self.scribe.attempts.append(Attempt(t=t, g=self.g, c=self.c))
             down = self.during("crash", t)
             if down is not None:
@@ -250,15 +252,23 @@ class Actor:
                 t = broken + self.story.backoff
                 continue
             self.scribe.opened.append(Opened(t=at, g=self.g, c=self.c, conn=conn, began=t, shaken=at))
-            self.lives.append((at, broken, conn))
+            gone = min(broken, leave) if leave < self.stop else broken
+            if gone <= at:  # it has to go while it still comes
+                gone = at + 1
+            self.lives.append((at, gone, conn))
             if self.plan.period_ns is not None or self.plan.sentinel_period_ns is not None:
-                self.canaries(at, broken, conn)
+                self.canaries(at, gone, conn)
+            if gone < broken and gone < self.stop:
+                ours = Closed(t=gone, g=self.g, c=self.c, conn=conn, cause="ours", planned=True)
+                self.scribe.closed.append(ours)
+                return conn + 1
             if broken < self.stop:
                 end = self.story.closes.get((self.g, self.c, conn))
                 cause, code = ("rst", None) if end is None else (end.cause, end.code)
                 self.scribe.closed.append(Closed(t=broken, g=self.g, c=self.c, conn=conn, cause=cause, code=code))
             conn += 1
             t = broken + self.story.backoff
+        return conn
 
     def canaries(self, at: int, broken: int, conn: int) -> None:
         for t in range(at, min(broken, self.stop), self.plan.latency_limit_ns):
@@ -333,10 +343,13 @@ class Feed:
     longest_baseline_gap_ns: int | None = 200 * MS
 
 
-def random_story(seed: int) -> tuple[Story, list[Feed | None]]:
-    """A small story by chance: outages of 50 ms to 20 s, by phase, rate, loss, flapping, partial, several faults."""
+def random_story(seed: int, *, staged: bool = False) -> tuple[Story, list[Feed | None]]:
+    """A small story by chance: outages of 50 ms to 20 s, by phase, rate, loss, flapping, partial, several faults.
+
+    `staged`: clients come and go by plan meanwhile.
+    """
     dice = random.Random(seed)
-    groups = [_random_group(dice, g) for g in range(dice.choice((1, 1, 1, 2)))]
+    groups = [_random_group(dice, g, staged) for g in range(dice.choice((1, 1, 1, 2)))]
     first = s(6) + dice.randrange(S)
     faults, at = [], first
     for i in range(dice.choice((1, 1, 1, 2, 3))):
@@ -367,8 +380,9 @@ def random_story(seed: int) -> tuple[Story, list[Feed | None]]:
     return story, [_random_feed(dice, plan, first, story.end) for plan in groups]
 
 
-def _random_group(dice: random.Random, g: int) -> GroupPlan:
+def _random_group(dice: random.Random, g: int, staged: bool) -> GroupPlan:
     clients = dice.randrange(1, 6)
+    stages = _random_stages(dice, clients) if staged else ()
     kind = "http" if g and dice.random() < 0.5 else "websocket"
     listens = kind == "websocket" and dice.random() < 0.15
     return group(
@@ -378,14 +392,25 @@ def _random_group(dice: random.Random, g: int) -> GroupPlan:
         period_ns=None if listens else dice.choice((ms(500), S, s(2))) + dice.randrange(3) * 7_777_777,
         ramp_start=dice.randrange(1, clients + 1),
         ramp_over_ns=dice.choice((S, s(3))),
+        stages=stages,
         latency_limit_ns=dice.choice((ms(200), ms(500))),
-        sentinel_period_ns=ms(400) if dice.random() < 0.15 and not listens else None,
+        sentinel_period_ns=ms(400) if dice.random() < 0.15 and not listens and not staged else None,
         tolerate_sessions=dice.choice((0.01, 0.25, 0.5)),
         tolerate_requests=dice.choice((0.01, 0.1, 0.3)),
         tolerate_pushes=dice.choice((0.01, 0.25)),
         window_ns=dice.choice((S, s(2))),
         streams=(StreamPlan(),) if listens or dice.random() < 0.2 else (),
     )
+
+
+def _random_stages(dice: random.Random, clients: int) -> tuple[StagePlan, ...]:
+    """All clients within three seconds, then comings and goings while faults strike."""
+    stages = [StagePlan(name="up", length_ns=dice.choice((0, S, s(3))), clients=clients)]
+    for number in range(dice.randrange(1, 5)):
+        stages.append(StagePlan(name=f"hold{number}", length_ns=dice.randrange(S, s(12)), clients=stages[-1].clients))
+        to = dice.randrange(clients + 1)
+        stages.append(StagePlan(name=f"to{number}", length_ns=dice.choice((0, ms(700), s(4))), clients=to))
+    return tuple(stages)
 
 
 def _random_troubles(dice: random.Random, first: int, groups: Sequence[GroupPlan]) -> Iterator[Trouble]:

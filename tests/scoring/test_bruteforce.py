@@ -44,8 +44,8 @@ REST = (
 )
 
 
-def check(seed: int) -> None:
-    story, feeds = random_story(seed)
+def check(seed: int, *, staged: bool = False) -> None:
+    story, feeds = random_story(seed, staged=staged)
     compare(story.history(), feeds, seed)
 
 
@@ -95,9 +95,17 @@ def test_the_scorer_equals_the_brute_force_on_a_sample(block: int) -> None:
         check(seed)
 
 
+@pytest.mark.parametrize("block", range(6))
+def test_the_scorer_equals_the_brute_force_where_clients_come_and_go_by_stages(block: int) -> None:
+    for seed in range(block * 50, block * 50 + 50):
+        check(seed, staged=True)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("staged", [False, True])
 @pytest.mark.parametrize("block", range(20))
-def test_the_scorer_equals_the_brute_force_on_ten_thousand_histories(block: int) -> None:
-    for seed in range(block * 500, block * 500 + 500):
-        check(seed)
+def test_the_scorer_equals_the_brute_force_on_thousands_of_histories(block: int, staged: bool) -> None:
+    size = 250 if staged else 500
+    for seed in range(block * size, (block + 1) * size):
+        check(seed, staged=staged)

@@ -60,7 +60,7 @@ MISTAKES = {
     "latency": ("latency_limit: 500ms", "latency_limit: 500"),
     "latency's key": ("latency_limit: 500ms", "latncy_limit: 9s"),
     "workers": ("workers: 2", "workers: 500"),
-    "later": ("workers: 2", "stages: []"),
+    "later": ("workers: 2", "tls: {}"),
     "channels": ("{list: [a, b], per_client: 2}", "{list: [a], per_client: 2}"),
     "channels' key": ("channels: {list", "chanels: {list"),
     "channels' list": ("{list: [a, b], per", "{list: a, per"),

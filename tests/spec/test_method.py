@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaosrun.spec.method import all_faults, faults_of, planned_ns, walk
+from chaosrun.spec.method import all_faults, faults_of, method_ns, walk
 from chaosrun.spec.plan import make_plan
 
 SECOND = 1_000_000_000
@@ -57,7 +57,7 @@ def test_the_faults_of_the_plan_are_those_of_the_method_and_know_whether_they_la
 def test_a_method_takes_as_long_as_its_steps_one_after_the_other_and_the_longest_of_those_beside_each_other(
     load, method: str, seconds: int
 ) -> None:
-    assert planned_ns(load(f"method: {method}\n").experiment.method) == seconds * SECOND
+    assert method_ns(load(f"method: {method}\n").experiment) == seconds * SECOND
 
 
 def test_what_a_run_may_take_covers_method_and_rollbacks(load) -> None:
@@ -72,7 +72,7 @@ def test_what_a_run_may_take_covers_method_and_rollbacks(load) -> None:
 
 def test_a_step_within_parallel_is_overridden_by_its_name_or_index(load) -> None:
     loaded = load(TREE, sets=("method.1.parallel.b.for=7s", "method.1.parallel.1.parallel.1.pause=4s"))
-    assert planned_ns(loaded.experiment.method) == 7 * SECOND
+    assert method_ns(loaded.experiment) == 7 * SECOND
 
 
 def test_names_of_steps_make_no_difference_to_a_comparison(load) -> None:

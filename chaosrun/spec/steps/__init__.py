@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Strict, Tag
 
 from chaosrun.spec.base import TAG, Model
-from chaosrun.spec.steps.base import At, FaultStep, OtherFaultStep, PauseStep, Restart
+from chaosrun.spec.stages import At
+from chaosrun.spec.steps.base import FaultStep, OtherFaultStep, PauseStep, Restart
 from chaosrun.spec.steps.clients import ClientDisconnectStep
 from chaosrun.spec.steps.containers import ContainerKillStep, ContainerNetworkStep, ContainerPauseStep
 from chaosrun.spec.steps.network import NetemStep
@@ -73,7 +74,7 @@ class ParallelStep(Model):
     parallel: Annotated[tuple[Step, ...], Strict(False), Field(min_length=1)]
     name: str | None = None
     at: At | None = None
-    """Not before so long after the method began."""
+    """Not before so long after the method began, or not before a time within a stage of the load."""
 
 
 Step = Annotated[

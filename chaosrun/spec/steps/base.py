@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from chaosrun.spec import units
-from chaosrun.spec.base import NOT_YET, Broken, Duration, Model, Span, problem
+from chaosrun.spec.base import Broken, Duration, Model, Span, problem
 from chaosrun.spec.protocol import SECOND
 from chaosrun.spec.ready import Probe
-
-
-def _at(value: Any) -> Any:
-    if isinstance(value, dict):
-        text = (
-            "`{stage, after}` is not yet available in this version of chaosrun; write how long after the method began"
-        )
-        raise problem(NOT_YET, text)
-    return value
-
-
-At = Annotated[Duration, BeforeValidator(_at)]
-"""Run time since the method began, in ns."""
+from chaosrun.spec.stages import At
 
 
 def some_of(things: str) -> Callable[[Any], int | float]:
@@ -67,7 +55,7 @@ class FaultStep(Model):
     fault: str
     name: str | None = None
     at: At | None = None
-    """Not before so long after the method began."""
+    """Not before so long after the method began, or not before a time within a stage of the load."""
     for_: Annotated[Span | None, Field(alias="for")] = None
     """So long after its injection the fault is undone; None: when the method ends."""
     probe: Probe | None = None

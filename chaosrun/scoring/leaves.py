@@ -1,0 +1,56 @@
+"""Where clients took leave by their own plan while the load went on: what they are not owed, and not expected to be.
+
+A stage of the load or a script sends a client away, and perhaps calls it back. What happened meanwhile is nobody's
+loss, so everything that is followed from message to message or from connection to connection begins anew with the
+client's next connection.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+
+from chaosrun.records import Closed, History
+from chaosrun.scoring.steps import Interval
+
+
+class Leaves:
+    """The leaves of the clients of group `g`."""
+
+    def __init__(self, history: History, g: int) -> None:
+        self._stop = history.load_stopped
+        self._of: defaultdict[int, list[Closed]] = defaultdict(list)
+        for closed in history.closed:
+            if closed.g == g and is_leave(closed, history):
+                self._of[closed.c].append(closed)
+        self._attempts: defaultdict[int, list[int]] = defaultdict(list)
+        for attempt in history.attempts if self._of else ():
+            if attempt.g == g and attempt.c in self._of:
+                self._attempts[attempt.c].append(attempt.t)
+
+    def before(self, client: int, conn: int) -> int:
+        """How often the client had taken leave before its connection `conn`: the number of its stay."""
+        return bisect_left(self._of.get(client, []), conn, key=lambda closed: closed.conn)
+
+    def end_of(self, client: int, stay: int) -> int:
+        """When stay number `stay` of the client ended; the end of the load, if it did not take leave before."""
+        leaves = self._of.get(client, [])
+        return leaves[stay].t if stay < len(leaves) else self._stop
+
+    def away(self, client: int) -> list[Interval]:
+        """From each leave to the attempt that brought the client back; the last may never end."""
+        return [(closed.t, self._back(client, closed.t) or self._stop) for closed in self._of.get(client, [])]
+
+    def returns(self, client: int) -> list[int]:
+        """When the client began to connect again after a leave."""
+        return [back for closed in self._of.get(client, []) if (back := self._back(client, closed.t)) is not None]
+
+    def _back(self, client: int, left: int) -> int | None:
+        attempts = self._attempts.get(client, [])
+        i = bisect_left(attempts, left)
+        return attempts[i] if i < len(attempts) else None
+
+
+def is_leave(closed: Closed, history: History) -> bool:
+    """Whether the client closed its connection because its plan had it go, and not because the load was over."""
+    return closed.planned and closed.cause == "ours" and closed.t < history.load_stopped
