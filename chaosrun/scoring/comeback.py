@@ -116,7 +116,7 @@ def ways_back(timeline: GroupTimeline, impact: int, until: int, end: int) -> Ite
         until: the recovery, or `end` where there was none.
     """
     for client in timeline.clients:
-        away = _waits(client, impact, until) if _was_usable(client, impact) else []
+        away = _waits(client, impact, until, end) if _was_usable(client, impact) else []
         if away:
             back = next((max(a, away[-1][1]) for a, b in client.usable if b > away[-1][1]), end)
             yield Way(client, away[0][0], back if back < end else None)
@@ -157,9 +157,9 @@ class _Signs:
         return Return(at, min(at, low) if low != NONE else at, high)
 
 
-def _waits(client: ClientTimeline, impact: int, until: int) -> list[Interval]:
+def _waits(client: ClientTimeline, impact: int, until: int, end: int) -> list[Interval]:
     """When it was unusable though planned to be up, but for what its own plan ended: it did not wait to come back."""
-    left = {end for _, end in client.planned if end < until}
+    left = {leave for _, leave in client.planned if leave < end}
     return [gap for gap in client.unusable(impact, until) if gap[1] not in left]
 
 

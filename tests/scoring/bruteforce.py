@@ -422,7 +422,7 @@ class BruteForce:
         never = [f"{group.plan.name}-{c}" for group, c, t in affected if t is None]
         return sorted(t for _, _, t in affected if t is not None), never
 
-    def affected(self, impact: int, until: int, end: int) -> Iterator[tuple[Group, int, int | None]]:
+    def affected(self, impact: int, until: int, stop: int) -> Iterator[tuple[Group, int, int | None]]:
         """Each affected client and when it returned; None: never."""
         for group in self.groups:
             for c in range(group.plan.clients):
@@ -431,10 +431,10 @@ class BruteForce:
                 for first, last in group.plan_of(c):
                     a, b = max(impact, first), min(until, last)
                     here = [(t, group.usable(c, t)) for t in [a, *(t for t in changes if a < t < b)] if a < b]
-                    while last < until and here and not here[-1][1]:
+                    while last < stop and last <= until and here and not here[-1][1]:
                         here.pop()  # it did not come back before it was sent away
                     out += [t for t, usable in here if not usable]
                 if not out or not any(t < impact and group.usable(c, t) for t in changes):
                     continue
                 again = [t for t in changes if t > out[-1] and group.usable(c, t)]
-                yield group, c, again[0] if again and again[0] < end else None
+                yield group, c, again[0] if again and again[0] < stop else None
