@@ -10,7 +10,8 @@ import yaml
 from chaosrun.spec import schema
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = [*sorted((ROOT / "experiments").glob("*.yaml")), *sorted((ROOT / "steady_state").glob("*.yaml"))]
+FOLDERS = ("experiments", "experiments/protocols", "experiments/targets", "steady_state")
+SHIPPED = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.yaml"))]
 
 
 def validator(name: str) -> jsonschema.Draft202012Validator:
