@@ -151,11 +151,17 @@ def _load(name: str, group: model.Group) -> foreseen.Load:
     return foreseen.Load(
         group=name,
         clients=group.clients,
-        protocol=group.protocol if isinstance(group.protocol, str) else "a protocol of its own",
+        protocol=_spoken(group),
         requests_per_s=group.events_per_s() or None,
         ramp_s=group.ramp_over_ns() / _NS,
         workers=group.workers,
     )
+
+
+def _spoken(group: model.Group) -> str:
+    if group.http is not None:
+        return "HTTP"
+    return group.protocol if isinstance(group.protocol, str) else "a protocol of its own"
 
 
 def _phases(experiment: model.Experiment, plan: Plan) -> Iterator[Phase]:

@@ -192,7 +192,9 @@ def _at(value: Any, path: Path) -> Any:
 
 _BELONGS = {
     **dict.fromkeys(("hypothesis", "load", "steady-state-hypothesis"), "`steady_state`"),
-    **dict.fromkeys(("protocol", "clients", "requests", "latency_limit", "ramp"), "a group of `steady_state.load`"),
+    **dict.fromkeys(
+        ("protocol", "http", "clients", "requests", "latency_limit", "ramp"), "a group of `steady_state.load`"
+    ),
     **dict.fromkeys(("url", "reference", "roles", "allow", "proxy"), "`target`"),
     **dict.fromkeys(("within", "stable_for", "tolerate", "no_relapse"), "`recovery`"),
     **dict.fromkeys(("warmup", "baseline", "recovery_timeout", "after", "verify", "max_duration"), "`timing`"),
@@ -217,6 +219,8 @@ _EXAMPLES = {
     "profiles": "{smoke: {timing.baseline: 5s}}",
     "method": "{fault: process_kill, role: server}",
     "expect": "{metric: usable, min: 99%}",
+    "http": "{path: /healthz}",
+    "http.expect": "{status: 200}",
     "hypothesis": "{metric: usable, min: 99%}",
     "stop_when": "{metric: usable, below: 5%}",
 }
@@ -296,7 +300,8 @@ def _instead(kind: str, value: Any, path: Path) -> str:
     if kind == "tuple_type":
         return "; write it in [ ]" if value is not None else "; write [], or take the key out"
     named = [part for part in path[-2:] if isinstance(part, str)]
-    example = _EXAMPLES.get(named[-1]) if kind.endswith("_type") and named else None
+    place = "http.expect" if named[-1:] == ["expect"] and "http" in path else "".join(named[-1:])
+    example = _EXAMPLES.get(place) if kind.endswith("_type") else None
     return f"; write for example {example}" if example else ""
 
 

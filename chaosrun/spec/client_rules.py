@@ -11,6 +11,7 @@ from chaosrun.spec.model import Experiment
 from chaosrun.spec.nodes import Path
 from chaosrun.spec.overrides import did_you_mean
 from chaosrun.spec.steps import ClientDisconnectStep
+from chaosrun.spec.steps.clients import CloseWith
 
 _LOAD: Path = ("steady_state", "load")
 
@@ -31,6 +32,7 @@ def client_problems(experiment: Experiment) -> Iterator[Finding]:
     for path, step in (*walk(experiment.method, ("method",)), *walk(experiment.rollbacks, ("rollbacks",))):
         if isinstance(step, ClientDisconnectStep):
             yield from _group(path, step, experiment)
+            yield from _of_pollers(path, step, experiment)
             yield from _silent(path, step, experiment)
 
 
@@ -44,6 +46,18 @@ def _group(path: Path, step: ClientDisconnectStep, experiment: Experiment) -> It
     if isinstance(step.clients, int) and step.clients > there:
         text = f"{step.clients} clients of group {name!r}, which has {there}; write {there} or less, or 100%"
         yield Finding((*path, "clients"), text, needs=((*path, "group"), (*_LOAD, name, "clients")))
+
+
+def _of_pollers(path: Path, step: ClientDisconnectStep, experiment: Experiment) -> Iterator[Finding]:
+    load = experiment.steady_state.load
+    name = next(iter(load)) if step.group is None else step.group
+    if name in load and load[name].http is not None and step.how not in ("rst", "fin"):
+        how = "close" if isinstance(step.how, CloseWith) else step.how
+        text = (
+            f"`{how}` is for clients that hold a WebSocket, and group {name!r} asks by HTTP; write `rst` or `fin`, or "
+            "name another `group`"
+        )
+        yield Finding((*path, "how"), text, needs=((*path, "group"), (*_LOAD, name, "http")))
 
 
 def _silent(path: Path, step: ClientDisconnectStep, experiment: Experiment) -> Iterator[Finding]:

@@ -30,8 +30,8 @@ _NOTED: Final = r"steady_state\.load\.[^.]+\.accounts\.csv"
 """The path of a table says little: the same one lies elsewhere on another checkout."""
 _NAMES_ONLY: Final = r"(steady_state\.load\.[^.]+\.headers|target\.roles\.[^.]+\.env)"
 """Mappings of which only the names are kept: tokens stand in their values."""
-_BY_HASH: Final = r"steady_state\.load\.[^.]+\.protocol"
-"""What clients say at their opening may hold what nobody declared a secret."""
+_BY_HASH: Final = r"steady_state\.load\.[^.]+\.(protocol|http)"
+"""What clients say may hold what nobody declared a secret."""
 _REQUIRED_OF_MACHINE: Final = ("host", "cpus")
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s]*@")
 _QUERY: Final = re.compile(r"(://[^\s?#]*)[?#]\S*")
@@ -83,7 +83,7 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Every leaf with its path; a list of plain values is one leaf, an empty one none."""
     if isinstance(value, dict) and re.fullmatch(_NAMES_ONLY, path):
         value = sorted(value)
-    if isinstance(value, dict) and re.fullmatch(_BY_HASH, path):
+    if isinstance(value, dict | list) and re.fullmatch(_BY_HASH, path):
         yield path, f"sha256 {_hash(json.dumps(value, sort_keys=True))}"
     elif isinstance(value, dict):
         for key, item in value.items():

@@ -38,7 +38,7 @@ from chaosrun.spec.model import (
 from chaosrun.spec.nodes import MOST_TOLD, Mark, Node, Path, Problem, Sequence
 from chaosrun.spec.nodes import Mapping as MappingNode
 from chaosrun.spec.overrides import did_you_mean
-from chaosrun.spec.placeholders import template_problems
+from chaosrun.spec.placeholders import poll_problems, template_problems
 from chaosrun.spec.proxy_rules import proxy_problems
 from chaosrun.spec.resolve import shape_of
 from chaosrun.spec.secret import mask
@@ -167,7 +167,14 @@ class _Crossing:
             each, listed = group.channels.per_client, len(group.channels.list)
             text = f"{each} channels for each client, and the list has {listed}"
             yield Finding((*path, "channels", "per_client"), text, needs=((*path, "channels", "list"),))
-        yield from self._protocol((*path, "protocol"), group, columns)
+        if group.http is not None:
+            yield from self._http((*path, "http"), group, columns)
+        elif group.protocol is not None:
+            yield from self._protocol((*path, "protocol"), group, columns)
+
+    def _http(self, path: Path, group: Group, columns: frozenset[str] | None) -> Iterator[Finding]:
+        requests = self._node(path)
+        yield from islice(poll_problems(group, requests, path, columns), MOST_TOLD)
 
     def _protocol(self, path: Path, group: Group, columns: frozenset[str] | None) -> Iterator[Finding]:
         try:
@@ -269,7 +276,9 @@ class _Crossing:
                 yield Finding((*path, key), text, needs=((*path, "group"), *decide))
 
     def _decide_name(self, group: str, key: str, name: str) -> Iterator[Path]:
-        """Where a group's protocol would have the stream or request `name`."""
+        """Where a group would have the stream or request `name`."""
+        if key == "request":
+            yield (*LOAD, group, "http")
         protocol: Path = (*LOAD, group, "protocol")
         if key == "stream":
             yield from ((*protocol, "stream"), (*protocol, "streams", name))

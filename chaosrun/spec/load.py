@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -36,6 +36,7 @@ from chaosrun.spec.base import (
     Title,
     problem,
 )
+from chaosrun.spec.http import HttpRequests, request_rules
 from chaosrun.spec.limit import Criterion
 from chaosrun.spec.protocol import SECOND, Protocol
 from chaosrun.spec.stages import Stage, first_hold_ns, stage_problems
@@ -129,11 +130,23 @@ def _message(size: int) -> int:
     return size
 
 
+_OF_SESSIONS: Final = {
+    "connect_within": "is of clients that hold a connection, and pollers are judged by their requests alone",
+    "heartbeat": "is a ping over a WebSocket, and pollers hold none",
+    "reconnect": "is of clients that hold a connection; a poller connects when its next request is due",
+    "channels": "are what clients subscribe to, and pollers ask each time",
+    "transport": "chooses between WebSocket libraries, and pollers speak HTTP",
+}
+"""Keys of a group that mean nothing to pollers, and why."""
+
+
 class Group(Model):
     """A group of like clients."""
 
-    protocol: ProtocolOrName
+    protocol: ProtocolOrName | None = None
     """A mapping in place, a YAML file, a built-in name such as `mt5`, or `package.module:Class`."""
+    http: HttpRequests | None = None
+    """In place of a protocol: what clients ask that hold no session, each request by itself."""
     clients: Count
     requests: Requests = None
     """Open-loop requests of one client; none: it only listens."""
@@ -160,7 +173,6 @@ class Group(Model):
     """The longest message that is taken; a longer one ends its connection."""
     open_timeout: Span = 30 * SECOND
     """How long one attempt to connect may take, handshake and opening conversation each."""
-    http: Later = None
     read: Later = None
     tls: Later = None
     cookies: Later = None
@@ -168,6 +180,7 @@ class Group(Model):
     source_addresses: Later = None
 
     def rules(self) -> Iterator[Broken]:
+        yield from self._kind_rules()
         if self.reply_timeout is not None and self.reply_timeout < self.latency_limit:
             yield Broken(
                 f"`reply_timeout` {units.format_duration(self.reply_timeout)} is below `latency_limit` "
@@ -191,6 +204,17 @@ class Group(Model):
         if self.sentinels is not None:
             text = "`sentinels` go round all clients, and with `stages` not all are always there; give more `requests`"
             yield Broken(text, ("sentinels", "stages"))
+
+    def _kind_rules(self) -> Iterator[Broken]:
+        if (self.protocol is None) == (self.http is None):
+            yield Broken("a group needs exactly one of `protocol` and `http`", ("protocol", "http"))
+        elif self.http is not None:
+            yield from request_rules(self.http)
+            if self.requests is None:
+                yield Broken("pollers need a pace; write for example `requests: 1/2s`", ("requests",))
+            for key, why in _OF_SESSIONS.items():
+                if key in self.model_fields_set:
+                    yield Broken(f"`{key}` {why}; take it out, or write `protocol` in place of `http`", (key, "http"))
 
     def reply_timeout_ns(self) -> int:
         """The reply time-out G with its default, in ns."""

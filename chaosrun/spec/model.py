@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from chaosrun.spec.base import TAG, Duration, File, Json, Many, Model, Name, Share, Span, Title
 from chaosrun.spec.guard import Guard
+from chaosrun.spec.http import HttpExpect, HttpRequest
 from chaosrun.spec.limit import Criterion, Limit, Measured, Quantity
 from chaosrun.spec.load import Accounts, Channels, Group, Heartbeat, Ramp, Reconnect, SteadyState
 from chaosrun.spec.protocol import (
@@ -52,6 +53,8 @@ __all__ = [
     "Guard",
     "Heartbeat",
     "HighWater",
+    "HttpExpect",
+    "HttpRequest",
     "Keepalive",
     "Limit",
     "Measured",

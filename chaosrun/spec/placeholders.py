@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from chaosrun.spec.doubt import Finding
 from chaosrun.spec.load import Group
-from chaosrun.spec.nodes import Mapping, Node, Path, Scalar, Sequence, walk
+from chaosrun.spec.nodes import Mapping, Node, Path, Scalar, walk
+from chaosrun.spec.nodes import Sequence as SequenceNode
 from chaosrun.spec.overrides import did_you_mean
 
 WORDS = (
@@ -24,11 +25,15 @@ WORDS = (
 )
 """Every placeholder but the columns of accounts and what earlier replies captured."""
 
+POLL_WORDS = tuple(word for word in WORDS if word not in ("channel", "seq", "last_seq"))
+"""Those that mean something where nothing is subscribed to."""
+
 _GIVEN_BY = {"account": "accounts", "channel": "channels"}
 """The key of the group that gives a placeholder its values."""
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_.]*)\}")
 _CAPTURE = re.compile(r"\(\?P<([A-Za-z_][A-Za-z0-9_]*)>")
 _SENT = frozenset(("send", "path", "query", "headers"))
+_ASKED = frozenset(("path", "query", "headers", "json", "text"))
 _RECOGNISED = frozenset(("expect", "reply", "match", "ignore"))
 
 
@@ -53,23 +58,45 @@ def template_problems(group: Group, protocol: Node, path: Path, columns: frozens
         word for where, text in texts if _SENT.isdisjoint(where) for word in (*words_of(text), *_CAPTURE.findall(text))
     }
     used = {word for where, text in texts if _RECOGNISED.isdisjoint(where) for word in words_of(text)}
-    for leaves, others in ((sent, captured), (recognised, used)):
-        known = [*WORDS, *sorted(others)]
-        for where, node in leaves:
-            if isinstance(node, Mapping):
-                word = _unquoted(node)
-                if word is not None:
-                    text = f'`{{{word}}}` without quotes is a mapping; write "{{{word}}}"'
-                    yield Finding((*path, *where), text)
-                continue
-            for word in words_of(_text(node)):
-                text = _wrong_word(word, group, others, columns, known)
-                if text:
-                    key = _GIVEN_BY.get(word.partition(".")[0])
-                    yield Finding((*path, *where), text, needs=((*path[:-1], key),) if key else ())
+    yield from _wrong(sent, group, path, columns, (*WORDS, *sorted(captured)))
+    yield from _wrong(recognised, group, path, columns, (*WORDS, *sorted(used)))
 
 
-def _wrong_word(word: str, group: Group, captured: set[str], columns: frozenset[str] | None, known: list[str]) -> str:
+def poll_problems(group: Group, requests: Node, path: Path, columns: frozenset[str] | None) -> Iterator[Finding]:
+    """The same in what pollers ask, which stands at `path`; in what they expect nothing is put in place of a word."""
+    leaves = list(walk(requests))
+    sent = [(where, node) for where, node in leaves if not _ASKED.isdisjoint(where) and "expect" not in where]
+    yield from _wrong(sent, group, path, columns, POLL_WORDS)
+    for where, node in leaves:
+        word = next(iter(words_of(_text(node))), None) if "match" in where else None
+        if word is not None:
+            text = (
+                f"{{{word}}} is put in only where something is sent; write the value, or {{{{{word}}}}} for a literal"
+            )
+            yield Finding((*path, *where), text)
+
+
+def _wrong(
+    leaves: Iterable[tuple[Path, Node]], group: Group, path: Path, columns: frozenset[str] | None, known: Sequence[str]
+) -> Iterator[Finding]:
+    """
+    Args:
+        known: every word that may stand there, but the columns of accounts.
+    """
+    for where, node in leaves:
+        if isinstance(node, Mapping):
+            word = _unquoted(node)
+            if word is not None:
+                yield Finding((*path, *where), f'`{{{word}}}` without quotes is a mapping; write "{{{word}}}"')
+            continue
+        for word in words_of(_text(node)):
+            text = _wrong_word(word, group, columns, known)
+            if text:
+                key = _GIVEN_BY.get(word.partition(".")[0])
+                yield Finding((*path, *where), text, needs=((*path[:-1], key),) if key else ())
+
+
+def _wrong_word(word: str, group: Group, columns: frozenset[str] | None, known: Sequence[str]) -> str:
     if word.startswith("account."):
         column = word.removeprefix("account.")
         if columns is None or column in columns:
@@ -77,18 +104,18 @@ def _wrong_word(word: str, group: Group, captured: set[str], columns: frozenset[
         if group.accounts is None:
             return f"{{{word}}} needs a table; give the group `accounts: {{csv: FILE}}`"
         return f"the accounts have no column {column!r}{did_you_mean(column, sorted(columns))}"
-    if word == "channel" and group.channels is None:
+    if word == "channel" and word in known and group.channels is None:
         return "{channel} needs the group's channels; give it `channels: {list: [...]}`"
-    if word in WORDS or word in captured:
+    if word in known:
         return ""
-    hint = did_you_mean(word, known)
+    hint = did_you_mean(word, list(known))
     return f"no placeholder {{{word}}}{hint}; a literal one is {{{{{word}}}}}"
 
 
 def _inside(protocol: Node, keys: frozenset[str]) -> Iterator[tuple[Path, Node]]:
     """Scalars and mappings that stand anywhere below one of `keys`."""
     for where, node in walk(protocol):
-        if not keys.isdisjoint(where) and not isinstance(node, Sequence):
+        if not keys.isdisjoint(where) and not isinstance(node, SequenceNode):
             yield where, node
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaosrun.errors import UsageError
 from chaosrun.plan import GroupPlan, HeartbeatPlan, ReconnectPlan, StreamPlan
 from chaosrun.scoring.pacing import auto_tolerance
 from chaosrun.spec import units
@@ -15,16 +16,20 @@ LISTENING_WINDOW_NS = 2 * SECOND
 
 
 def shape_of(group: Group, catalogue: Catalogue) -> Shape:
-    """The requests and streams of a group's protocol.
+    """What a group asks, and what it listens to.
 
     Raises:
-        UsageError: there is no protocol of that name.
+        UsageError: there is no protocol of that name, or none at all.
     """
+    if group.http is not None:
+        return Shape(tuple(request.called() for request in group.http), ())
     if isinstance(group.protocol, Protocol):
         requests = tuple(request.name for request in group.protocol.all_requests())
         resumes = group.protocol.resume is not None
         streams = group.protocol.all_streams().items()
         return Shape(requests, tuple(_stream_plan(name, stream, resumes) for name, stream in streams))
+    if group.protocol is None:
+        raise UsageError("neither a protocol nor requests by HTTP")
     return catalogue.protocol(group.protocol)
 
 
@@ -34,6 +39,7 @@ def group_plan(name: str, group: Group, recovery: Recovery, shape: Shape) -> Gro
     return GroupPlan(
         name=name,
         clients=group.clients,
+        kind="websocket" if group.http is None else "http",
         period_ns=units.period_ns(group.requests) if group.requests else None,
         requests=shape.requests,
         latency_limit_ns=group.latency_limit,
@@ -49,10 +55,14 @@ def group_plan(name: str, group: Group, recovery: Recovery, shape: Shape) -> Gro
         tolerate_pushes=recovery.tolerate.pushes,
         window_ns=window_ns,
         heartbeat=_heartbeat(group),
-        reconnect=ReconnectPlan(
-            first_ns=group.reconnect.first, max_ns=group.reconnect.max, jitter=group.reconnect.jitter
-        ),
+        reconnect=_reconnect(group),
     )
+
+
+def _reconnect(group: Group) -> ReconnectPlan | None:
+    if group.http is not None:
+        return None
+    return ReconnectPlan(first_ns=group.reconnect.first, max_ns=group.reconnect.max, jitter=group.reconnect.jitter)
 
 
 def _heartbeat(group: Group) -> HeartbeatPlan | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chaosrun.spec import base, guard, limit, load, model, protocol, proxy, ready, steps, target
+from chaosrun.spec import base, guard, http, limit, load, model, protocol, proxy, ready, steps, target
 from chaosrun.spec.base import File
 
 FILES: dict[str, type[File]] = {
@@ -115,7 +115,10 @@ def notes() -> dict[tuple[str, str], str]:
     Read here and not by pydantic, which would do it at every start of chaosrun.
     """
     found: dict[tuple[str, str], str] = {}
-    modules: tuple[ModuleType, ...] = (base, guard, limit, load, model, protocol, proxy, ready, target, *_STEPS, steps)
+    modules: tuple[ModuleType, ...] = (
+        *(base, guard, http, limit, load, model, protocol, proxy, ready, target),
+        *(*_STEPS, steps),
+    )
     for module in modules:
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef):
