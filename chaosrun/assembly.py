@@ -31,6 +31,7 @@ from chaosrun.spec import model
 from chaosrun.spec.accounts import read_accounts
 from chaosrun.spec.client_rules import half_open
 from chaosrun.spec.conditions import conditions_of
+from chaosrun.spec.http import Polls
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.masking import Mask
 from chaosrun.spec.method import in_stage_ns
@@ -164,7 +165,7 @@ class Assembly:
             secrets=self._secrets,
             hidden=self.hidden,
         )
-        self._probing = Probing(self._prober_config(loads[0]), self.hidden)
+        self._probing = Probing(self._prober_config(loads), self.hidden)
         await self._fleet.start()
         await self._probing.start()
 
@@ -237,7 +238,8 @@ class Assembly:
             plan=plan,
             url=self.target.url,
             via=self.target.via,
-            protocol=group.protocol if isinstance(group.protocol, str) else group.protocol.wire(),
+            protocol=_spoken(group),
+            http=Polls(http=group.http).wire() if group.http is not None else None,
             reconnect=Backoff(
                 first_ns=back.first, max_ns=back.max, factor=back.factor, jitter=back.jitter, seed=back.seed
             ),
@@ -253,8 +255,16 @@ class Assembly:
             max_size=group.max_message,
         )
 
-    def _prober_config(self, load: GroupLoad) -> ProberConfig:
-        """The prober speaks as the first group does, from an account that no client of it plays if there is one."""
+    def _prober_config(self, loads: Sequence[GroupLoad]) -> ProberConfig:
+        """The prober speaks as the first group does, from an account that no client of it plays if there is one.
+
+        Before pollers come those that hold connections; of what pollers ask it asks the first thing that changes
+        nothing.
+        """
+        groups = self._experiment.steady_state.load
+        harmless = {name: [each for each in group.http or () if each.is_safe][:1] for name, group in groups.items()}
+        speaking = [load for load in loads if load.http is None] or [load for load in loads if harmless[load.plan.name]]
+        load = speaking[0]
         somebody = load.identity(load.plan.clients)
         own = self.target.prober_account
         prober = self._experiment.target.prober
@@ -265,6 +275,7 @@ class Assembly:
             url=load.url,
             via=load.via,
             protocol=load.protocol,
+            http=Polls(http=tuple(harmless[load.plan.name])).wire() if load.http is not None else None,
             account={"account": own} if own is not None else dict(somebody.account),
             channels=somebody.channels,
             headers=load.headers,
@@ -272,6 +283,13 @@ class Assembly:
             every_ns=prober.every,
             connect_every_ns=prober.connect_every,
         )
+
+
+def _spoken(group: model.Group) -> str:
+    """A protocol as the load takes it; empty: none."""
+    if group.protocol is None or isinstance(group.protocol, str):
+        return group.protocol or ""
+    return group.protocol.wire()
 
 
 def _enough_accounts(name: str, group: model.Group, rows: int) -> None:

@@ -275,8 +275,10 @@ class _Run:
             await self._hold("ramp_down", left)
 
     def _all_open(self) -> bool:
-        counts = [group.counts for group in self._assembly.fleet.live.groups]
-        return bool(counts) and all(count.open >= count.planned for count in counts)
+        """Clients without a session, which ask by HTTP, are waited for by nobody."""
+        live = self._assembly.fleet.live.groups
+        held = [now.counts for plan, now in zip(self._plan.groups, live, strict=False) if plan.kind == "websocket"]
+        return bool(live) and all(count.open >= count.planned for count in held)
 
     async def _steady(self) -> bool:
         """Whether the baseline allows a fault: judged on what is on disk, by the functions that give the verdict."""

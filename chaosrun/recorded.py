@@ -36,6 +36,7 @@ from chaosrun.records import (
     Closed,
     Confirmed,
     Ended,
+    Exchanges,
     Exited,
     Head,
     History,
@@ -77,6 +78,7 @@ Line = (
     | Closed
     | Confirmed
     | Ended
+    | Exchanges
     | Exited
     | Head
     | Intent
@@ -252,6 +254,7 @@ def _read(run_dir: Path, until: int | None) -> Recording:
         subscribed=lines.of(Subscribed),
         streams=streams,
         malformed=lines.of(Malformed),
+        exchanges=lines.of(Exchanges),
         malformed_in=_malformed(samples, ended),
         heads=lines.of(Head),
         published=lines.of(Published),

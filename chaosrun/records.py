@@ -293,6 +293,25 @@ class Malformed(Record, frozen=True, kw_only=True):
     why: str
 
 
+class Exchanges(Record, frozen=True, kw_only=True):
+    """HTTP exchanges of one group with an ending that their rows do not tell, since the last such line: how many.
+
+    `how`: `status` or `body` (answered, but not as expected), `malformed` or `too_large` (no answer that can be taken),
+    `no answer` (none by the reply time-out), `no connection` (none was free or made by then), `fin`, `rst`, `deadline`,
+    `injected` or `other` (the connection ended first), a word of `Refused` (there was none), `unaskable` (a value of
+    ours broke the request). And, no failure of its own, `asked again`: a kept connection ended as the request was
+    written, which was then written once more.
+    """
+
+    g: int
+    request: int
+    how: str
+    status: int | None = None
+    count: int
+    detail: str = ""
+    """Of the first of them."""
+
+
 class Head(Record, frozen=True, kw_only=True):
     """A high-water mark: `seq` is the newest number of `channel` in `epoch`, asked for at the end of the run."""
 
@@ -453,6 +472,7 @@ class History:
     malformed: Sequence[Malformed] = ()
     malformed_in: Sequence[int] | None = None
     """How many there were in each group; None: unknown, a load process did not get to tell."""
+    exchanges: Sequence[Exchanges] = ()
     heads: Sequence[Head] = ()
     published: Sequence[Published] = ()
     slots: Sequence[Slot] = ()

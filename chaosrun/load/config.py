@@ -31,8 +31,10 @@ class GroupLoad(msgspec.Struct, frozen=True, kw_only=True):
     """The target's base URL; the protocol's path replaces its path."""
     via: str | None = None
     """HOST:PORT of a TCP proxy to connect to in place of the URL's own."""
-    protocol: str
+    protocol: str = ""
     """Built-in name, `package.module:Class`, or a YAML protocol as JSON."""
+    http: str | None = None
+    """In place of a protocol: `spec.http.Polls` as JSON."""
     reconnect: Backoff = Backoff()
     half_open: int = 0
     """Connections that a fault may leave half-open, beside those that its clients then have."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -97,6 +97,7 @@ class Group(ABC):
         self._plan = plan
         self._shard = shard
         self._shards = shards
+        self._tasks: set[asyncio.Task[None]] = set()
         self._cursors: list[tuple[SlotCursor | SentinelCursor, Kind]] = []
         self._stop_at: int | None = None
         self._served_until = 0
@@ -156,6 +157,8 @@ class Group(ABC):
 
     def cut(self) -> None:
         """Close whatever is left, and abandon attempts that are under way."""
+        for task in self._tasks:
+            task.cancel()
         for client in self.clients:
             client.cut()
 
@@ -182,6 +185,12 @@ class Group(ABC):
     @property
     def connected(self) -> int:
         return sum(client.is_connected for client in self.clients)
+
+    def background(self, work: Coroutine[None, None, None]) -> None:
+        """Attempts to connect, which are abandoned with the group."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     # ---- live
 
@@ -268,3 +277,9 @@ class Group(ABC):
         """No longer those whose time to connect is over, as in the score of the run."""
         late = now - self._plan.connect_within_ns
         self._excused = {each for each in self._excused if not each.wanted or each.wanted_since > late}
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            context = {"message": "a connection attempt failed in our own code", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from chaosrun.load.config import GroupLoad
+from chaosrun.load.poller import MOST_CONNECTIONS
 
 SPARE: Final = 100
 """Descriptors beside the clients' own."""
@@ -16,8 +17,16 @@ _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 def shortage(groups: Sequence[GroupLoad], shard: int, shards: int) -> str | None:
     """What this worker lacks for its clients, with the remedy; None: nothing. Raises the soft limit where it may."""
-    clients = sum(len(range(shard, group.plan.clients, shards)) + group.half_open for group in groups)
+    clients = sum(len(range(shard, group.plan.clients, shards)) * _each(group) + group.half_open for group in groups)
     return _too_few_descriptors(clients + SPARE, shards) or _too_few_ports(groups)
+
+
+def _each(group: GroupLoad) -> int:
+    """The most connections of one client: a poller whose requests are not answered has one for each of them."""
+    period = group.plan.period_ns
+    if group.http is None or period is None:
+        return 1
+    return min(MOST_CONNECTIONS, 1 + group.plan.reply_timeout_ns // period)
 
 
 def _too_few_descriptors(wanted: int, shards: int) -> str | None:
@@ -39,7 +48,7 @@ def _too_few_ports(groups: Sequence[GroupLoad]) -> str | None:
     except (OSError, ValueError):
         return None  # not this kernel's way of saying it
     ports = high - low + 1
-    clients = sum(group.plan.clients + group.half_open for group in groups)
+    clients = sum(group.plan.clients * _each(group) + group.half_open for group in groups)
     if clients <= ports:
         return None
     return (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import os
 import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+from chaosrun.load.ending import cause_of, end_stream, reset, socket_of
 from chaosrun.load.transport import Handler, Options
 from chaosrun.sockets import Name, Passed, name_of, passed
 
@@ -18,7 +18,6 @@ NO_CODE = 1005
 """RFC 6455 7.1.5: what a close frame without a code is said to have."""
 
 _PING = struct.Struct("!I")
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _BY_US = frozenset({"ours", "deadline", "injected"})
 _ON_THE_WIRE = frozenset({"ours", "injected"})
 """Ends that chaosrun makes, though the connection be silent; any other is a client's giving up, which nobody hears."""
@@ -115,17 +114,11 @@ class Link(ABC):
 
     def reset(self) -> None:
         if self._end("injected", None):
-            self._reset()
+            reset(self._tcp)
 
     def fin(self) -> None:
         if self._end("injected", None):
-            # A close() with unread data in the kernel would send RST instead: shut down one way, read on, discard.
-            if self._tcp.can_write_eof():
-                self._tcp.write_eof()
-            else:
-                # TLS would first say goodbye and wait for the answer; a process that crashes does not.
-                with socket.socket(fileno=os.dup(self._socket.fileno())) as beneath:
-                    beneath.shutdown(socket.SHUT_WR)
+            end_stream(self._tcp)
             self._linger()
             self._loop.call_soon(self._tell)
 
@@ -147,7 +140,7 @@ class Link(ABC):
             self._deaf = False
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
         if self._cause is not None and self._cause not in _ON_THE_WIRE:
-            self._reset()  # as the machine does that is there again and knows nothing of the connection any more
+            reset(self._tcp)  # as the machine does that is there again and knows nothing of the connection any more
             return
         if self._pinged and self._cause is None:
             self._write_ping(_PING.pack(self._pings))
@@ -198,13 +191,9 @@ class Link(ABC):
             self.unsilence()
         return True
 
-    def _reset(self) -> None:
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._tcp.abort()
-
     @property
     def _socket(self) -> Any:
-        return self._tcp.get_extra_info("socket")
+        return socket_of(self._tcp)
 
     def _tell(self) -> None:
         """Tell the handler, once, and not before `connect` has returned."""
@@ -308,14 +297,3 @@ class Link(ABC):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def cause_of(error: Exception | None) -> str:
-    """Name the operating system's reason for a lost connection."""
-    if error is None:
-        return "fin"
-    if isinstance(error, TimeoutError):  # ETIMEDOUT: the kernel's own deadline for an acknowledgement
-        return "deadline"
-    if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
-        return "rst"
-    return "other"

@@ -21,11 +21,13 @@ import msgspec
 
 from chaosrun.errors import ChaosrunError, Unwritable
 from chaosrun.journal import Journal, ProbeRows
+from chaosrun.load.http_probe import HttpProbeLine
 from chaosrun.load.probe_line import Broken, ProbeLine
 from chaosrun.load.route import Refusal
 from chaosrun.load.transport import Options
 from chaosrun.protocols import find
-from chaosrun.protocols._base import ClientIdentity, Clocks
+from chaosrun.protocols._base import ClientIdentity, Clocks, Handshake
+from chaosrun.protocols._polling import Polling
 from chaosrun.records import Ended
 from chaosrun.spec.userinfo import authorized
 
@@ -50,8 +52,10 @@ class ProberConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The target's base URL; the protocol's path replaces its path."""
     via: str | None = None
     """As in `GroupLoad`."""
-    protocol: str
+    protocol: str = ""
     """As in `GroupLoad`."""
+    http: str | None = None
+    """In place of a protocol: the one request that is asked, as in `GroupLoad`."""
     account: dict[str, str] = {}
     """An account of the prober's own."""
     channels: tuple[str, ...] = ()
@@ -62,6 +66,9 @@ class ProberConfig(msgspec.Struct, frozen=True, kw_only=True):
     connect_every_ns: int = 250_000_000
     timeout_ns: int = S
     writer: str = "prober"
+
+
+Line = ProbeLine | HttpProbeLine
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,9 +86,10 @@ class Prober:
         """Raises ChaosrunError: the protocol cannot be found, or the rows cannot be written."""
         self._config = config
         self._clocks = Clocks(config.origin_ns, config.wall_offset_ns)
-        self._protocol = find(config.protocol)
         self._identity = ClientIdentity("prober", 0, "prober", config.account, config.channels)
-        shake = self._protocol.handshake(self._identity)
+        self._polling = Polling.from_wire(config.http) if config.http is not None else None
+        self._protocol = find(config.protocol) if config.http is None else None
+        shake = self._protocol.handshake(self._identity) if self._protocol is not None else Handshake()
         self._url, headers = authorized(shake.url(config.url), (*config.headers.items(), *shake.headers.items()))
         self._options = Options(
             headers=headers,
@@ -93,7 +101,7 @@ class Prober:
         )
         self._journal = Journal(Path(config.run_dir), config.writer)
         self._rows = ProbeRows(Path(config.run_dir), config.writer)
-        self._standing: ProbeLine | None = None
+        self._standing: Line | None = None
         self._suspect = False
         """An echo on the standing connection timed out, and none was answered since."""
         self._attempts: set[asyncio.Task[None]] = set()
@@ -154,8 +162,14 @@ class Prober:
 
     # ---- one probe
 
+    def _line(self) -> Line:
+        if self._polling is not None:
+            return HttpProbeLine(self._polling, self._identity, self._clocks, self._echoed, self._broke)
+        assert self._protocol is not None
+        return ProbeLine(self._protocol, self._identity, self._clocks, self._echoed, self._broke)
+
     async def _connect(self, sent: int) -> None:
-        line = ProbeLine(self._protocol, self._identity, self._clocks, self._echoed, self._broke)
+        line = self._line()
         try:
             async with asyncio.timeout(self._config.timeout_ns / S):
                 got = await line.open(self._url, self._options)
@@ -169,7 +183,7 @@ class Prober:
             self._row(sent, got, got, connect=True)
             self._keep(line)
 
-    def _keep(self, line: ProbeLine) -> None:
+    def _keep(self, line: Line) -> None:
         """Make it the standing connection, if that is missing or no longer answers; else it has done its work."""
         if self._standing is not None and not self._suspect:
             line.close()
@@ -185,7 +199,7 @@ class Prober:
         self._suspect = self._suspect and not ok
         self._row(sent, at if ok else None, at, connect=False)
 
-    def _broke(self, line: ProbeLine) -> None:
+    def _broke(self, line: Line) -> None:
         if line is self._standing:
             now = self._now()
             if not line.outstanding:
@@ -198,7 +212,7 @@ class Prober:
             wait_ns = max(0, self._attempted + SOONEST_NS - now)
             asyncio.get_running_loop().call_later(wait_ns / S, self._attempt_if_none)
 
-    def _expire(self, line: ProbeLine, now: int) -> None:
+    def _expire(self, line: Line, now: int) -> None:
         for token, sent in list(line.outstanding.items()):
             if sent + self._config.timeout_ns > now:
                 break
@@ -206,7 +220,7 @@ class Prober:
             self._suspect = True
             self._row(sent, None, sent + self._config.timeout_ns, connect=False)
 
-    def _fail_outstanding(self, line: ProbeLine, now: int) -> None:
+    def _fail_outstanding(self, line: Line, now: int) -> None:
         for sent in line.outstanding.values():
             self._row(sent, None, now, connect=False)
         line.outstanding.clear()

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol as Interface
 
 from chaosrun.cutting import CutOff, How
 from chaosrun.load.agenda import Agenda
-from chaosrun.load.transport import Connection
 from chaosrun.load.wire import Account, Cut, Cuts, Done, Mend
-from chaosrun.sockets import Passed
+from chaosrun.sockets import Name, Passed
+
+
+class Cuttable(Interface):
+    """A connection that a fault may cut off."""
+
+    @property
+    def name(self) -> Name: ...
+    @property
+    def passed(self) -> Passed | None: ...
+    def unsilence(self) -> None: ...
 
 
 class Severed:
@@ -17,7 +26,7 @@ class Severed:
 
     __slots__ = ("_at", "_client", "_connection", "_due", "_name", "_passed", "silent_since")
 
-    def __init__(self, client: int, connection: Connection, due: int, silent_since: int | None = None) -> None:
+    def __init__(self, client: int, connection: Cuttable, due: int, silent_since: int | None = None) -> None:
         self._client = client
         self._connection = connection
         self._due = due
@@ -49,7 +58,7 @@ class Severed:
         self._connection.unsilence()
 
 
-class Clients(Protocol):
+class Clients(Interface):
     """Those of a group that may be cut off."""
 
     def sever(self, c: int, how: How, code: int | None, due: int) -> Severed | None: ...

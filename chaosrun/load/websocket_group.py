@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Final
 
 from chaosrun.errors import UsageError
@@ -52,7 +51,6 @@ class WebSocketGroup(Group):
         """Clients without a connection go on trying to get one."""
         self._connect = transport(load.transport)
         self._last_address: tuple[Handshake, str, Options] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._asked_head: set[int] = set()
         streams = load.plan.streams
         self._stale_after_ns = max((stream.stale_after_ns or STALE_AFTER_NS for stream in streams), default=None)
@@ -88,8 +86,6 @@ class WebSocketGroup(Group):
 
     def cut(self) -> None:
         self.connecting = False
-        for task in self._tasks:
-            task.cancel()
         super().cut()
 
     @property
@@ -111,11 +107,6 @@ class WebSocketGroup(Group):
             raise
         except Exception as error:
             raise Refusal("other", None, f"{type(error).__name__}: {error}") from error
-
-    def background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
 
     # ---- live
 
@@ -151,9 +142,3 @@ class WebSocketGroup(Group):
             )
             self._last_address = shake, url, options
         return self._last_address[1:]
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            context = {"message": "a connection attempt failed in our own code", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)

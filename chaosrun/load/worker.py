@@ -20,7 +20,10 @@ import uvloop
 
 from chaosrun.errors import ChaosrunError
 from chaosrun.load.agenda import Agenda
+from chaosrun.load.config import GroupLoad
 from chaosrun.load.gate import Gate
+from chaosrun.load.group import Group
+from chaosrun.load.http_group import HttpGroup
 from chaosrun.load.lag import LagTicker
 from chaosrun.load.limits import shortage
 from chaosrun.load.recorder import Recorder
@@ -72,16 +75,7 @@ class Worker:
         self._accounts = [account for load in setup.groups for account in load.accounts] or [{}]
         gate = Gate(self._agenda)
         self._groups = [
-            WebSocketGroup(
-                load,
-                shard=setup.shard,
-                shards=setup.shards,
-                clocks=Clocks(setup.origin_ns, setup.wall_offset_ns),
-                agenda=self._agenda,
-                gate=gate,
-                recorder=self._recorder,
-            )
-            for load in setup.groups
+            _group(load, setup, agenda=self._agenda, gate=gate, recorder=self._recorder) for load in setup.groups
         ]
         self._severing = Severing(self._agenda)
         self._longest_ramp_ns = max((load.plan.ramp_over_ns for load in setup.groups), default=0)
@@ -109,7 +103,7 @@ class Worker:
                 await self._drain(order)
             case Flush():
                 self._recorder.write_pending(slot for group in self._groups for slot in group.pending())
-                self._recorder.flush()
+                self._flush()
             case Finish():
                 await self.end()
             case Setup():
@@ -128,6 +122,7 @@ class Worker:
         await _until(lambda: not any(group.connected for group in self._groups), 1.5)
         for group in self._groups:
             group.decide_rest()
+            group.flush()
         self._recorder.end(self._agenda.now(), [group.counts.malformed for group in self._groups])
         self._agenda.close()
 
@@ -154,8 +149,13 @@ class Worker:
         self._agenda.at(now + LIVE_NS, self._say_live, None)
 
     def _flush_rows(self, _: None) -> None:
-        self._recorder.flush()
+        self._flush()
         self._agenda.at(self._agenda.now() + FLUSH_NS, self._flush_rows, None)
+
+    def _flush(self) -> None:
+        for group in self._groups:
+            group.flush()
+        self._recorder.flush()
 
     # ---- trouble
 
@@ -178,6 +178,13 @@ class Worker:
         for account in self._accounts:
             text = self._recorder.told(text, account)
         return text
+
+
+def _group(load: GroupLoad, setup: Setup, *, agenda: Agenda, gate: Gate, recorder: Recorder) -> Group:
+    clocks, shard, shards = Clocks(setup.origin_ns, setup.wall_offset_ns), setup.shard, setup.shards
+    if load.http is not None:
+        return HttpGroup(load, shard=shard, shards=shards, clocks=clocks, agenda=agenda, recorder=recorder)
+    return WebSocketGroup(load, shard=shard, shards=shards, clocks=clocks, agenda=agenda, gate=gate, recorder=recorder)
 
 
 async def _until(done: Callable[[], bool], within_s: float) -> None:

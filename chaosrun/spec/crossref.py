@@ -146,6 +146,17 @@ class _Crossing:
         for name, group in self.experiment.steady_state.load.items():
             yield from self._group((*LOAD, name), group)
 
+        yield from self._harmless()
+
+    def _harmless(self) -> Iterator[Finding]:
+        """Where all groups are pollers, the prober asks what they ask, a hundred times a second."""
+        load = self.experiment.steady_state.load
+        asked = [request for group in load.values() for request in group.http or ()]
+        if all(group.http for group in load.values()) and not any(each.is_safe for each in asked):
+            text = "every request changes something, and the prober needs one that does not; add a GET"
+            needs = tuple((*LOAD, name, "http") for name in load)
+            yield Finding((*LOAD, next(iter(load)), "http"), text, needs)
+
     def _group(self, path: Path, group: Group) -> Iterator[Finding]:
         columns: frozenset[str] | None = frozenset()
         if group.accounts is not None:

@@ -31,6 +31,7 @@ from chaosrun.spec.base import (
 _CLASS: Final = re.compile(r"[2-5]xx")
 _MOST_TURNS: Final = 1000
 """Of a round in which every request has as many turns as its weight says."""
+_SAFE: Final = ("GET", "HEAD", "OPTIONS")
 _WITHOUT_BODY: Final = ("GET", "HEAD")
 
 
@@ -98,6 +99,11 @@ class HttpRequest(Model):
         wants_body = self.expect.keys or self.expect.match is not None
         if wants_body and self.method == "HEAD":
             yield Broken("the answer to a HEAD has no body; take `keys` and `match` out", ("method", "expect"))
+
+    @property
+    def is_safe(self) -> bool:
+        """It changes nothing (RFC 9110 9.2.1)."""
+        return self.method in _SAFE
 
     def called(self) -> str:
         """Its name, with `***` for a secret in the path that it is made of."""

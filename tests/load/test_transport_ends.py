@@ -10,7 +10,7 @@ from recording_handler import Recorder
 from scripted_server import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Peer, ScriptedServer, close, frame
 from transports_under_test import Client, every_client
 
-from chaosrun.load.link import cause_of
+from chaosrun.load.ending import cause_of
 
 
 @every_client
