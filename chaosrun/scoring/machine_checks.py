@@ -75,12 +75,14 @@ def suspended(history: History) -> Check:
 
 def exhausted(history: History) -> Check:
     """Connections that failed for want of our own descriptors or ports: a limit of the observer, not of the service."""
-    failed = [refused for refused in history.refused if refused.why in ("descriptors", "ports")]
+    ours = ("descriptors", "ports")
+    failed = sum(line.why in ours for line in history.refused)
+    failed += sum(line.count for line in history.exchanges if line.how in ours)
     return Check(
         name="connections refused by our own descriptors or ports",
-        value=len(failed),
+        value=failed,
         limit=0,
-        grade=graded(len(failed), 0, 0),
+        grade=graded(failed, 0, 0),
         clouds=frozenset({"journal"}),
         why="raise `ulimit -n`, or add source addresses" if failed else "",
     )

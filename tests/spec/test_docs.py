@@ -30,6 +30,20 @@ target: {reference: mt5-bridge}
     load(base=base, files={"p.yaml": example})
 
 
+def test_the_pollers_of_their_own_page_are_right(load) -> None:
+    (example,) = re.findall(
+        r"^```yaml\n(.*?)^```$", (ROOT / "docs" / "http-load.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    state = "title: t\nsteady_state:\n" + "".join(f"  {line}\n" for line in example.splitlines())
+    accounts = {"accounts.csv": "id,token\n1,a\n"}
+    loaded = load(base=state + "target: {reference: stock-tracker}\n", files=accounts)
+    assert [each.called() for each in loaded.experiment.steady_state.load["dashboards"].http] == [
+        "GET /api/market/snapshot",
+        "details",
+        "order",
+    ]
+
+
 def test_the_targets_of_the_page_are_some(load) -> None:
     for start in ("reference:", "url:"):
         load(files={"t.yaml": block(start)}, target="t.yaml")

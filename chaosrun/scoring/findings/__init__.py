@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from chaosrun.scoring.evidence import Evidence
-from chaosrun.scoring.findings import connecting, feeds, load, noticing, observer, outcome, resources, returning
+from chaosrun.scoring.findings import asking, connecting, feeds, load, noticing, observer, outcome, resources, returning
 from chaosrun.scoring.findings._rule import SEVERITIES, Rule, Seen
 from chaosrun.scoring.result import Finding
 from chaosrun.scoring.score import Judgement
@@ -24,6 +24,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *observer.RULES,
     *outcome.RULES,
     *load.RULES,
+    *asking.RULES,
     *feeds.RULES,
     *connecting.RULES,
     *returning.RULES,

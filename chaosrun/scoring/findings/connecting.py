@@ -25,7 +25,7 @@ _LEAST_CLIENTS: Final = 3
 """One client's trouble is its own."""
 
 
-def _outages(seen: Seen) -> list[Interval]:
+def outages(seen: Seen) -> list[Interval]:
     """From each fault to its end, or to when the service was seen to be ready without it: who gets in then is luck."""
     end = seen.history.end
     spans = [(each.called, end if each.removed is None else each.removed) for each in injections(seen.history)]
@@ -49,14 +49,14 @@ def _in_peace(seen: Seen, g: int) -> list[Refused]:
 
     What an overrun service does belongs to the return as long as that lasts.
     """
-    outages = _outages(seen)
+    spans = outages(seen)
     returns = [(each.fault_start, until(each)) for each in seen.episodes if each.impact is not None]
     began = _beginnings(seen, g)
     return [
         line
         for line in seen.history.refused
         if line.g == g
-        and not any(a <= began.get((line.c, line.t), line.t) < b for a, b in outages + returns * (line.why in _OVERRUN))
+        and not any(a <= began.get((line.c, line.t), line.t) < b for a, b in spans + returns * (line.why in _OVERRUN))
     ]
 
 
@@ -111,11 +111,11 @@ def _turned_away(seen: Seen) -> Iterator[Told]:
 def _shed(seen: Seen) -> Iterator[Told]:
     for g, group in enumerate(seen.history.plan.groups):
         lines = [line for line in _in_peace(seen, g) if _is_shed(line)]
-        outages = _outages(seen)
+        spans = outages(seen)
         cut = [
             line
             for line in seen.history.closed
-            if line.g == g and line.code == 1013 and not any(a <= line.t < b for a, b in outages)
+            if line.g == g and line.code == 1013 and not any(a <= line.t < b for a, b in spans)
         ]
         if lines or cut:
             clients = {line.c for line in lines} | {line.c for line in cut}
