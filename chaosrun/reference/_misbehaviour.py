@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import msgspec
 
@@ -49,13 +51,26 @@ class Misbehaviour:
         group.add_argument("--stall-after-s", type=float, default=0, help="stop sending so long after the start")
         group.add_argument("--start-delay-s", type=float, default=0, help="do not listen for so long")
 
+    def switches(self) -> Switches:
+        """As they are at the start."""
+        return Switches(
+            refuse=503 if self.refuse else None,
+            drop_every=self.drop,
+            duplicate_every=self.duplicate,
+            delay_ms=self.delay_ms,
+        )
+
     @classmethod
     def given(cls, options: argparse.Namespace) -> Self:
         return cls(**{name: getattr(options, name) for name in cls.__dataclass_fields__})
 
 
+Every = Annotated[int, msgspec.Meta(ge=0)]
+"""Of publications: those whose number this divides; 0: none."""
+
+
 class Switches(msgspec.Struct, forbid_unknown_fields=True):
-    """What can be turned while the service runs. Nothing is on unless it was turned."""
+    """What can be turned while the service runs. Nothing is on unless it was turned, or asked for at the start."""
 
     refuse: Literal[503, 1013] | None = None
     """Handshakes are answered with 503, or let in and closed with 1013, "try again later". Who is in stays in."""
@@ -63,6 +78,12 @@ class Switches(msgspec.Struct, forbid_unknown_fields=True):
     """Every connection is cut off, without a close; so is each that comes, right after its handshake."""
     stall: bool = False
     """Nothing is sent; connections stay, and are read."""
+    drop_every: Every = 0
+    """These reach no client."""
+    duplicate_every: Every = 0
+    """These are sent twice."""
+    delay_ms: Annotated[float, msgspec.Meta(ge=0, le=3_600_000)] = 0
+    """All that is sent is sent so much later. When it shrinks, what is held goes first: the order stays."""
 
     def turn(self, body: bytes) -> None:
         """Turn what a JSON object names; the others stay as they are.
@@ -72,32 +93,45 @@ class Switches(msgspec.Struct, forbid_unknown_fields=True):
         """
         asked = msgspec.json.decode(body, type=dict[str, object])
         turned = msgspec.convert({**msgspec.to_builtins(self), **asked}, Switches)
-        self.refuse, self.drop, self.stall = turned.refuse, turned.drop, turned.stall
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(turned, name))
 
 
 class Sending:
     """How a service sends: at once and in order, unless it was told to misbehave."""
 
-    def __init__(self, misbehaviour: Misbehaviour, switches: Switches, deliver: Deliver) -> None:
-        self._asked = misbehaviour
+    def __init__(self, switches: Switches, deliver: Deliver, *, stall_after_s: float) -> None:
         self._switches = switches
         self._deliver = deliver
-        self._began = time.monotonic()
+        self._stall_at = time.monotonic() + stall_after_s if stall_after_s else math.inf
+        self._held: deque[tuple[float, Iterable[Connection], bytes]] = deque()
+        """What is sent later, and when."""
 
     def send(self, connections: Iterable[Connection], frame: bytes) -> None:
         """Writes one message to each of `connections` that is open."""
-        if self._switches.stall:
+        now = time.monotonic()
+        if self._switches.stall or now > self._stall_at:
             return
-        if self._asked.stall_after_s and time.monotonic() - self._began > self._asked.stall_after_s:
-            return
-        if self._asked.delay_ms:
-            # Who is subscribed now gets it, not who is then. Equal delays keep the order.
-            asyncio.get_running_loop().call_later(self._asked.delay_ms / 1000, self._deliver, list(connections), frame)
-        else:
+        if not self._switches.delay_ms and not self._held:
             self._deliver(connections, frame)
+            return
+        due = max(now + self._switches.delay_ms / 1000, self._held[-1][0] if self._held else 0.0)
+        # Who is subscribed now gets it, not who is then.
+        self._held.append((due, list(connections), frame))
+        if len(self._held) == 1:
+            self._release()
 
     def copies(self, seq: int) -> int:
         """How often the publication with this number is to be sent."""
-        if self._asked.drop and seq % self._asked.drop == 0:
+        switches = self._switches
+        if switches.drop_every and seq % switches.drop_every == 0:
             return 0
-        return 2 if self._asked.duplicate and seq % self._asked.duplicate == 0 else 1
+        return 2 if switches.duplicate_every and seq % switches.duplicate_every == 0 else 1
+
+    def _release(self) -> None:
+        while self._held and self._held[0][0] <= time.monotonic():
+            _, connections, frame = self._held.popleft()
+            self._deliver(connections, frame)
+        if self._held:
+            wait_s = max(0.001, self._held[0][0] - time.monotonic())
+            asyncio.get_running_loop().call_later(wait_s, self._release)

@@ -99,7 +99,7 @@ class EventLog:
     def __init__(self, path: Path | None) -> None:
         self._fd = None if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
-    def write(self, event: str, **fields: str | int | None) -> None:
+    def write(self, event: str, **fields: str | float | None) -> None:
         if self._fd is not None:
             os.write(self._fd, msgspec.json.encode({"t": time.monotonic_ns(), "event": event, **fields}) + b"\n")
 

@@ -22,7 +22,7 @@ from chaosrun.reference import _program
 from chaosrun.reference._admin import Admin
 from chaosrun.reference._connection import Connection, Page, json_page, text_frame
 from chaosrun.reference._counts import Counts, Family, common, exposition
-from chaosrun.reference._misbehaviour import Misbehaviour, Sending, Switches
+from chaosrun.reference._misbehaviour import Misbehaviour, Sending
 
 TRY_AGAIN_LATER: Final = 1013
 """Close code of a connection that a switch refuses; in the registry of RFC 6455's codes."""
@@ -54,8 +54,8 @@ class Site(ABC):
         self.counts = Counts()
         self.events = events
         self.misbehaviour = misbehaviour
-        self.switches = Switches(refuse=503 if misbehaviour.refuse else None)
-        self._sending = Sending(misbehaviour, self.switches, self.deliver)
+        self.switches = misbehaviour.switches()
+        self._sending = Sending(self.switches, self.deliver, stall_after_s=misbehaviour.stall_after_s)
         self._all: set[Connection] = set()
         """Those of plain requests, too."""
         self._nobody = asyncio.Event()

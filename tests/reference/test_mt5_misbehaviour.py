@@ -110,7 +110,7 @@ def ask(port: int, method: str = "GET", body: object = None, path: str = "/switc
         connection.close()
 
 
-OFF = {"refuse": None, "drop": False, "stall": False}
+OFF = {"refuse": None, "drop": False, "stall": False, "drop_every": 0, "duplicate_every": 0, "delay_ms": 0}
 
 
 def test_switches_are_off_and_those_that_are_turned_are_told(launch: Launch, tmp_path: Path) -> None:
@@ -123,7 +123,19 @@ def test_switches_are_off_and_those_that_are_turned_are_told(launch: Launch, tmp
     assert [event["refuse"] for event in events if event["event"] == "switched"] == [503, 503, None]
 
 
-@pytest.mark.parametrize("body", [{"refuze": 503}, {"refuse": 500}, {"refuse": 503, "drop": 1}, [], "x", None])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"refuze": 503},
+        {"refuse": 500},
+        {"drop_every": -1},
+        {"delay_ms": "1s"},
+        {"refuse": 503, "drop": 1},
+        [],
+        "x",
+        None,
+    ],
+)
 def test_what_cannot_be_turned_is_refused_and_turns_nothing(launch: Launch, tmp_path: Path, body: object) -> None:
     _, port = switched(launch, tmp_path)
     status, told = ask(port, "PATCH", body)

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import re
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,48 @@ def test_switches_refuse_and_stall_and_drop_until_they_are_turned_back(
         await numbers(served, module, 1)
 
     asyncio.run(scenario())
+
+
+def test_a_delay_that_is_turned_off_lets_nothing_overtake_what_it_holds(
+    launch: Launch, module: str, tmp_path: Path
+) -> None:
+    served = serve(launch, module, tmp_path)
+
+    async def scenario() -> None:
+        async with client(served.url(PATHS[module])) as user:
+            if module != "stock_tracker":
+                await user.answer("subscribed", type="subscribe", channel=CHANNEL[module])
+            await user.hear(PUSH[module])
+            for delay_ms in (300, 0, 50, 0):
+                await asyncio.to_thread(served.turn, delay_ms=delay_ms, drop_every=0)
+                for _ in range(3):
+                    await user.hear(PUSH[module])
+            seqs = [each["seq"] for each in user.heard if each["type"] == PUSH[module]]
+            assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+            await asyncio.to_thread(served.turn, drop_every=2)
+            await user.answer("pong", type="ping", id=1)  # whatever was sent before the turn has come
+            before = len(user.heard)
+            for _ in range(3):
+                await user.hear(PUSH[module])
+            assert all(each["seq"] % 2 for each in user.heard[before:] if each["type"] == PUSH[module])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_who_answers_no_ping_is_pinged_and_then_closed_with_1011(launch: Launch, tmp_path: Path) -> None:
+    served = serve(launch, "agents", tmp_path)
+    with socket.create_connection(("127.0.0.1", served.port)) as mute:
+        mute.settimeout(90)
+        key = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+        mute.sendall(f"GET /ws HTTP/1.1\r\nHost: x\r\n{key}AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode())
+        said = b""
+        while chunk := mute.recv(4096):
+            said += chunk
+    frames = said.partition(b"\r\n\r\n")[2]
+    assert frames.startswith(b"\x89\x00"), "a ping"
+    assert frames[2:].startswith(b"\x88"), "a close"
+    assert int.from_bytes(frames[4:6], "big") == 1011
 
 
 def test_options_become_those_of_the_program(tmp_path: Path) -> None:
