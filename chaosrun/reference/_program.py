@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,17 @@ def rate(text: str) -> float:
     if not 0 < number <= 100_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a rate between 0 and 100000 per second")
     return number
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A whole number from `least` on; for `type=` of an option."""
+
+    def whole(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return int(text)
+
+    return whole
 
 
 def address(text: str) -> tuple[str, int]:

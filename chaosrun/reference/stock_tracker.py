@@ -248,24 +248,18 @@ def _now() -> float:
     return time.time_ns() / 1e6
 
 
-def _limit(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of connections; 0 is no limit")
-    return int(text)
-
-
 async def main() -> None:
     """The program; options are documented by --help."""
     options = _site.options("A stand-in for a stock tracker: throttled quotes over WebSocket, and REST")
     options.add_argument("--rate", type=_program.rate, default=20.0, help="trades per second")
-    options.add_argument("--throttle-ms", type=float, default=500.0, help="from one push of a channel to the next")
+    options.add_argument("--throttle-ms", type=_program.at_least(1), default=500, help="between pushes of a channel")
     options.add_argument(
         "--max-connections-per-ip",
-        type=_limit,
+        type=_program.at_least(0),
         default=os.environ.get(LIMIT_VARIABLE, "5"),
         help=f"WebSockets of one address; 0: no limit; the variable {LIMIT_VARIABLE} is the default",
     )
-    options.add_argument("--send-buffer", type=int, default=1 << 16, help="bytes the kernel holds for a client")
+    options.add_argument("--send-buffer", type=_program.at_least(1), default=1 << 16, help="bytes held for a client")
     options.add_argument("--seed", type=int, default=1, help="of the prices")
     options.add_argument("--log", type=Path, help="file of everything published")
     given = options.parse_args()

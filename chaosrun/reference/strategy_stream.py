@@ -145,7 +145,7 @@ async def main() -> None:
     options.add_argument("--symbols", type=_program.symbols, default=("ES", "NQ"), help="as in ES,NQ")
     options.add_argument("--rate", type=_program.rate, default=200.0, help="ticks per second and symbol")
     options.add_argument("--backtests", type=_program.symbols, default=("bt-1",), help="as in bt-1,bt-2")
-    options.add_argument("--steps", type=int, default=1000, help="of a run of a backtest")
+    options.add_argument("--steps", type=_program.at_least(1), default=1000, help="of a run of a backtest")
     options.add_argument("--step-rate", type=_program.rate, default=100.0, help="steps per second and backtest")
     options.add_argument("--seed", type=int, default=1, help="of the prices")
     options.add_argument("--log", type=Path, help="file of everything published")
@@ -153,8 +153,6 @@ async def main() -> None:
     names = (*given.symbols, *given.backtests, SYSTEM)
     if len(set(names)) != len(names):
         options.error(f"symbols and backtests are channels beside {SYSTEM!r}; give each a name of its own")
-    if given.steps < 1:
-        options.error("--steps is at least 1")
     feeds = Feeds(given.symbols, given.rate, given.backtests, given.steps, given.step_rate, given.seed)
     log = None if given.log is None else PublishedLog(given.log)
     lab = Lab(feeds, _program.EventLog(given.events), Misbehaviour.given(given), log)
