@@ -119,7 +119,8 @@ class Fall(Part, frozen=True, kw_only=True):
     usable: Seconds | None
     """When it was back, by the definition of back(q); None: it never was."""
     cause: str
-    """How its connection ended, as in `clients.by_cause`; `kept`: it did not."""
+    """How its connection ended, as in `clients.by_cause`; `kept`: it did not; `sessionless`:
+    it asks by HTTP."""
     attempts: int
     """That it made up to then."""
 

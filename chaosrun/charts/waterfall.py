@@ -43,6 +43,7 @@ class _Connections:
     """What each client of a group did about its connections, in order of time."""
 
     def __init__(self, history: History, g: int) -> None:
+        self._unbroken = "kept" if history.plan.groups[g].kind == "websocket" else "sessionless"
         self._closed: defaultdict[int, list[Closed]] = defaultdict(list)
         self._attempts: defaultdict[int, list[int]] = defaultdict(list)
         self._opened: defaultdict[int, list[int]] = defaultdict(list)
@@ -71,7 +72,7 @@ class _Connections:
             reconnecting=seconds(attempts[0]) if attempts else None,
             connected=seconds(opened[-1]) if opened else None,
             usable=None if way.back is None else seconds(way.back),
-            cause="kept" if broke is None else tag(broke),
+            cause=self._unbroken if broke is None else tag(broke),
             attempts=len(attempts),
         )
 

@@ -38,6 +38,7 @@ CLASSES: Final = {
 }
 CAUSES: Final = {
     "kept": "kept its connection",
+    "sessionless": "asks by HTTP",
     "rst": "reset",
     "fin": "end of stream",
     "close": "close frame",

@@ -274,6 +274,8 @@ class _Crossing:
         if metric.per == "role" and of.group is not None:
             text = f"{metric.name} is measured of a role, not of a load group; take `group` out"
             yield Finding((*path, "group"), text)
+        if metric.about == "connections" and isinstance(of, Criterion):
+            yield from self._held(path, of, metric)
         for key, all_names in (("stream", self._streams), ("request", self._requests)):
             name = getattr(of, key)
             if name is None:
@@ -285,6 +287,17 @@ class _Crossing:
                 text = f"no {key} {name!r} in the protocols{did_you_mean(name, names)}"
                 decide = [part for each in self._groups(of.group) for part in self._decide_name(each, key, name)]
                 yield Finding((*path, key), text, needs=((*path, "group"), *decide))
+
+    def _held(self, path: Path, of: Criterion, metric: Metric) -> Iterator[Finding]:
+        """Whether some client holds the connection that is to be measured."""
+        load = self.experiment.steady_state.load
+        asking = [name for name in self._groups(of.group) if load[name].http is not None]
+        if asking and len(asking) == len(self._groups(of.group)):
+            text = (
+                f"{metric.name} is about connections that are held, and group {asking[0]!r} asks by HTTP; take it out"
+            )
+            needs = tuple((*LOAD, name, "http") for name in asking)
+            yield Finding((*path, "metric"), text, needs=((*path, "group"), *needs))
 
     def _decide_name(self, group: str, key: str, name: str) -> Iterator[Path]:
         """Where a group would have the stream or request `name`."""

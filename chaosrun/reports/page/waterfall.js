@@ -1,7 +1,7 @@
 // The way back: a line for each client that was hit, sorted by its return, and connection attempts below.
 
 const CAUSE_COLOURS = {
-  rst: "hue-1", fin: "hue-2", close: "hue-3", ping_timeout: "hue-4", deadline: "hue-5", kept: "hue-8",
+  rst: "hue-1", fin: "hue-2", close: "hue-3", ping_timeout: "hue-4", deadline: "hue-5", kept: "hue-8", sessionless: "hue-8",
 };
 
 function causeColour(cause) {
