@@ -106,7 +106,7 @@ def test_a_group_of_http_has_no_waterfall_of_connections() -> None:
     story = Story(group(kind="http", clients=4), faults=[strike(13 * S)]).crash(13 * S, 15 * S)
     picture = valid(story.history())
     (found,) = picture.groups[0].waterfalls
-    assert {(fall.cause, fall.attempts, fall.connected) for fall in found.falls} == {("kept", 0, None)}
+    assert {(fall.cause, fall.attempts, fall.connected) for fall in found.falls} == {("sessionless", 0, None)}
     assert sum(picture.groups[0].attempts.begun) == 0
 
 
