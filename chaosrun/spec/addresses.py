@@ -45,12 +45,16 @@ class Address(NamedTuple):
 
 
 def addresses_of(experiment: Experiment) -> Iterator[Address]:
-    """Every address in the experiment, in the order of the target's keys, the method, the rollbacks and the guards.
+    """Every address in the experiment, in the order of the target's keys, the load, the method, the rollbacks and the
+    guards.
 
     What a command does, what a protocol's own Python class does, and where the environment says that an engine or a
     proxy is, are no addresses of the experiment.
     """
     yield from _of_target(experiment.target)
+    for name, group in experiment.steady_state.load.items():
+        if group.http_proxy is not None:
+            yield _url(("steady_state", "load", name, "http_proxy"), group.http_proxy, _HTTP, _PROXY)
     for path, step in (*walk(experiment.method, ("method",)), *walk(experiment.rollbacks, ("rollbacks",))):
         if isinstance(step, FaultStep):
             yield from _of_fault(path, step)

@@ -24,7 +24,7 @@ _ATTEMPTS = 10
 _KEY = "[key]"
 """How pydantic marks that it is the key of a mapping that is wrong, not the value."""
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
-_SECRETS_STAND_IN = "addresses, headers, query, env, commands, and what a protocol sends or expects"
+_SECRETS_STAND_IN = "addresses, headers, cookies, query, env, commands, and what a protocol sends or expects"
 
 
 def check(kind: type[Checked], tree: Node, problems: list[Problem], doubt: Doubt, above: Path = ()) -> Checked | None:
@@ -211,6 +211,8 @@ _EXAMPLES = {
     "reconnect": "{first: 100ms, max: 5s}",
     "channels": "{list: [EURUSD]}",
     "accounts": "{csv: accounts.csv}",
+    "tls": "{ca: ca.pem}",
+    "cookies": "{session: abc}",
     "ready": '{http: "http://127.0.0.1:8000/healthz"}',
     "probe": '{http: "http://127.0.0.1:8000/healthz"}',
     "load": "{users: {protocol: mt5, clients: 300}}",

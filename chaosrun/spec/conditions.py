@@ -26,9 +26,9 @@ _IRRELEVANT: Final = (
 )
 """Words for people, and limits: a limit judges a number and does not change it."""
 _UNDER_TEST: Final = r"target\.(?!prober\b).*"
-_NOTED: Final = r"steady_state\.load\.[^.]+\.accounts\.csv"
-"""The path of a table says little: the same one lies elsewhere on another checkout."""
-_NAMES_ONLY: Final = r"(steady_state\.load\.[^.]+\.headers|target\.roles\.[^.]+\.env)"
+_NOTED: Final = r"steady_state\.load\.[^.]+\.(accounts\.csv|tls\.(ca|cert|key))"
+"""The path of a file says little: the same one lies elsewhere on another checkout."""
+_NAMES_ONLY: Final = r"(steady_state\.load\.[^.]+\.(headers|cookies)|target\.roles\.[^.]+\.env)"
 """Mappings of which only the names are kept: tokens stand in their values."""
 _BY_HASH: Final = r"steady_state\.load\.[^.]+\.(protocol|http)"
 """What clients say may hold what nobody declared a secret."""
@@ -82,7 +82,7 @@ def _per_group(values: Mapping[str, str]) -> str:
 def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Every leaf with its path; a list of plain values is one leaf, an empty one none."""
     if isinstance(value, dict) and re.fullmatch(_NAMES_ONLY, path):
-        value = sorted(value)
+        value = sorted(value) or (["none"] if path.endswith(".cookies") else [])  # those of the service are kept
     if isinstance(value, dict | list) and re.fullmatch(_BY_HASH, path):
         yield path, f"sha256 {_hash(json.dumps(value, sort_keys=True))}"
     elif isinstance(value, dict):

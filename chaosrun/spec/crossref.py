@@ -18,6 +18,7 @@ from chaosrun.spec.accounts import read_accounts
 from chaosrun.spec.addresses import address_problems
 from chaosrun.spec.catalogue import REFERENCES, Catalogue, Metric, Shape
 from chaosrun.spec.check import locate
+from chaosrun.spec.connecting_rules import connecting_problems
 from chaosrun.spec.doubt import Doubt, Finding, sure
 from chaosrun.spec.guard_rules import guard_problems, unreadable
 from chaosrun.spec.limit_rules import limit_problems
@@ -178,6 +179,7 @@ class _Crossing:
             each, listed = group.channels.per_client, len(group.channels.list)
             text = f"{each} channels for each client, and the list has {listed}"
             yield Finding((*path, "channels", "per_client"), text, needs=((*path, "channels", "list"),))
+        yield from connecting_problems(path, group, None if self.any_role else self.experiment.target)
         if group.http is not None:
             yield from self._http((*path, "http"), group, columns)
         elif group.protocol is not None:

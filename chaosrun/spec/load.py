@@ -25,7 +25,6 @@ from chaosrun.spec.base import (
     Duration,
     File,
     Headers,
-    Later,
     Line,
     Many,
     Model,
@@ -36,6 +35,7 @@ from chaosrun.spec.base import (
     Title,
     problem,
 )
+from chaosrun.spec.connecting import Cookies, HttpProxyUrl, Sources, Tls, expand
 from chaosrun.spec.http import HttpRequests, request_rules
 from chaosrun.spec.limit import Criterion
 from chaosrun.spec.protocol import SECOND, Protocol
@@ -135,6 +135,7 @@ _OF_SESSIONS: Final = {
     "heartbeat": "is a ping over a WebSocket, and pollers hold none",
     "reconnect": "is of clients that hold a connection; a poller connects when its next request is due",
     "channels": "are what clients subscribe to, and pollers ask each time",
+    "read": "is how fast a connection is read on which messages come unasked",
     "transport": "chooses between WebSocket libraries, and pollers speak HTTP",
 }
 """Keys of a group that mean nothing to pollers, and why."""
@@ -173,11 +174,17 @@ class Group(Model):
     """The longest message that is taken; a longer one ends its connection."""
     open_timeout: Span = 30 * SECOND
     """How long one attempt to connect may take, handshake and opening conversation each."""
-    read: Later = None
-    tls: Later = None
-    cookies: Later = None
-    http_proxy: Later = None
-    source_addresses: Later = None
+    tls: Tls | None = None
+    """None: the system's trust store, and no certificate of their own."""
+    cookies: Cookies | None = None
+    """Sent in the handshake; a client keeps those that the service sets, and sends them when it connects again. None:
+    nothing is sent or kept."""
+    http_proxy: HttpProxyUrl | None = None
+    """Asked for a tunnel to the service by CONNECT."""
+    source_addresses: Sources | None = None
+    """Addresses of this machine that the clients connect from, dealt round. None: the system chooses."""
+    read: Rate | None = None
+    """A slow reader: so many messages of each client at most, once it is open. None: as fast as they come."""
 
     def rules(self) -> Iterator[Broken]:
         yield from self._kind_rules()
@@ -193,6 +200,12 @@ class Group(Model):
             yield Broken(f"`ramp.start` {self.ramp.start} is above `clients` {self.clients}", ("ramp", "clients"))
         if self.workers > self.clients:
             yield Broken(f"`workers` {self.workers} is above `clients` {self.clients}", ("workers", "clients"))
+        if self.read is not None and self.requests is not None and self.read < self.requests:
+            yield Broken(
+                f"`read` {units.format_rate(self.read)} is below `requests` {units.format_rate(self.requests)}; "
+                "replies would be read later and later, and no baseline would be steady",
+                ("read", "requests"),
+            )
 
     def _staged(self) -> Iterator[Broken]:
         for text in stage_problems(self.stages, self.clients):
@@ -231,6 +244,10 @@ class Group(Model):
     def ramp_start(self) -> int:
         """How many clients start at once, with the default."""
         return self.ramp.start if self.ramp.start is not None else max(1, round(self.clients * 0.03))
+
+    def sources(self) -> tuple[str, ...]:
+        """Every address that the clients connect from; empty: the system chooses."""
+        return expand(self.source_addresses or ())
 
     def events_per_s(self) -> float:
         """Due events of the whole group per second that the request indicator sees: requests and sentinels."""

@@ -225,9 +225,10 @@ def _passwords(experiment: Experiment) -> set[str]:
 
 
 def _resolve_paths(tree: Mapping) -> None:
-    """Make the paths that stay paths, accounts tables and working directories, relative to where chaosrun runs."""
+    """Make the paths that stay paths (tables, certificates, working directories) relative to where chaosrun runs."""
     steps = [step for key in ("method", "rollbacks") for step in _steps(tree.entries.get(key))]
     holders: list[tuple[Node | None, str]] = [(group.entries.get("accounts"), "csv") for _, group in groups(tree)]
+    holders += [(group.entries.get("tls"), key) for _, group in groups(tree) for key in ("ca", "cert", "key")]
     target = tree.entries.get("target")
     roles = target.entries.get("roles") if isinstance(target, Mapping) else None
     if isinstance(roles, Mapping):
