@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -27,7 +27,7 @@ from chaosrun.machine import environment
 from chaosrun.plan import GroupPlan
 from chaosrun.preflight import refuse_elsewhere
 from chaosrun.records import Began, Ready
-from chaosrun.spec import model
+from chaosrun.spec import model, units
 from chaosrun.spec.accounts import read_accounts
 from chaosrun.spec.client_rules import half_open
 from chaosrun.spec.conditions import conditions_of
@@ -249,7 +249,12 @@ class Assembly:
             channels=group.channels.list if group.channels else (),
             channels_per_client=group.channels.per_client if group.channels else None,
             accounts=self._rows[plan.name],
-            headers={key: reveal(text) for key, text in group.headers.items()},
+            headers=_in_clear(group.headers),
+            cookies=None if group.cookies is None else _in_clear(group.cookies),
+            tls=None if group.tls is None else group.tls.files(),
+            http_proxy=None if group.http_proxy is None else reveal(group.http_proxy),
+            source_addresses=group.sources(),
+            read_every_ns=None if group.read is None else units.period_ns(group.read),
             transport=group.transport,
             open_timeout_s=group.open_timeout / 1e9,
             max_size=group.max_message,
@@ -279,6 +284,9 @@ class Assembly:
             account={"account": own} if own is not None else dict(somebody.account),
             channels=somebody.channels,
             headers=load.headers,
+            cookies=load.cookies,
+            tls=load.tls,
+            http_proxy=load.http_proxy,
             max_size=load.max_size,
             every_ns=prober.every,
             connect_every_ns=prober.connect_every,
@@ -290,6 +298,10 @@ def _spoken(group: model.Group) -> str:
     if group.protocol is None or isinstance(group.protocol, str):
         return group.protocol or ""
     return group.protocol.wire()
+
+
+def _in_clear(texts: Mapping[str, str | model.Secret]) -> dict[str, str]:
+    return {key: reveal(text) for key, text in texts.items()}
 
 
 def _enough_accounts(name: str, group: model.Group, rows: int) -> None:

@@ -34,6 +34,7 @@ from chaosrun.spec.loader import Loaded
 from chaosrun.spec.method import faults_of, is_sustained, method_begins_ns, method_ns, rollbacks_ns, schedule
 from chaosrun.spec.plan import make_plan
 from chaosrun.spec.steps import FaultStep, ToxiproxyStep
+from chaosrun.spec.units import format_rate
 from chaosrun.targets.container import ContainerRole
 
 _OF_EVERY_STEP: Final = (*FaultStep.key_names(), "role")
@@ -155,6 +156,7 @@ def _load(name: str, group: model.Group) -> foreseen.Load:
         requests_per_s=group.events_per_s() or None,
         ramp_s=group.ramp_over_ns() / _NS,
         workers=group.workers,
+        ways=tuple(_ways(group)),
     )
 
 
@@ -162,6 +164,24 @@ def _spoken(group: model.Group) -> str:
     if group.http is not None:
         return "HTTP"
     return group.protocol if isinstance(group.protocol, str) else "a protocol of its own"
+
+
+def _ways(group: model.Group) -> Iterator[str]:
+    """How the clients of a group connect and read, where that is not as usual. No secret, and no password, is in it."""
+    if group.tls is not None:
+        files = {key: getattr(group.tls, key) for key in ("ca", "cert", "key") if getattr(group.tls, key) is not None}
+        if files:
+            yield f"TLS with {flow(files)}"
+        if not group.tls.verify:
+            yield "ANY CERTIFICATE of the service will do"
+    if group.http_proxy is not None:
+        yield f"through the HTTP proxy {preflight.without_user(group.http_proxy)}"
+    if group.source_addresses is not None:
+        yield f"from {len(group.sources()):,} addresses ({', '.join(group.source_addresses)})"
+    if group.cookies is not None:
+        yield f"with cookies ({', '.join(group.cookies) or 'those of the service'})"
+    if group.read is not None:
+        yield f"each reads at most {format_rate(group.read)}"
 
 
 def _phases(experiment: model.Experiment, plan: Plan) -> Iterator[Phase]:

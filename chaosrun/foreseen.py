@@ -27,6 +27,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """Of the whole group, sentinels included; None: its clients only listen."""
     ramp_s: float
     workers: int
+    ways: tuple[str, ...] = ()
+    """How its clients connect and read, where that is not as usual, in words."""
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,6 +86,8 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     """None: no pings, or recorded before they were part of the plan."""
     reconnect: ReconnectPlan | None = None
     """None: recorded before it was part of the plan."""
+    takes_any_certificate: bool = False
+    """Nobody looks whether the service is whom its address names (`tls: {verify: false}`)."""
 
 
 class RecoveryPlan(msgspec.Struct, frozen=True, kw_only=True):

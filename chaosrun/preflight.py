@@ -95,12 +95,12 @@ def _by_environment(loaded: Loaded, environment: Mapping[str, str]) -> Iterator[
     target = loaded.experiment.target
     proxy = environment.get(TOXIPROXY_URL, "")
     if target.proxy is not None and target.proxy.toxiproxy == "auto" and (host := host_of(proxy)) is not None:
-        yield Reached(host, f"{TOXIPROXY_URL}={_without_user(proxy)}", ("target", "proxy"))
+        yield Reached(host, f"{TOXIPROXY_URL}={without_user(proxy)}", ("target", "proxy"))
     engine = environment.get(DOCKER_HOST, "")
     if (host := _engine_host(engine)) is not None:
         for name, role in target.roles.items():
             if role.is_container:
-                yield Reached(host, f"{DOCKER_HOST}={_without_user(engine)}", ("target", "roles", name))
+                yield Reached(host, f"{DOCKER_HOST}={without_user(engine)}", ("target", "roles", name))
 
 
 def _engine_host(where: str) -> str | None:
@@ -111,7 +111,7 @@ def _engine_host(where: str) -> str | None:
     return host_of(parts.geturl())
 
 
-def _without_user(url: str) -> str:
+def without_user(url: str) -> str:
     """Without the user and password that may stand before the host."""
     scheme, slashes, rest = url.rpartition("://")
     authority, slash, path = rest.partition("/")

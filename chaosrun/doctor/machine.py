@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from chaosrun.doctor._base import Finding
+from chaosrun.load.limits import local_ports
 from chaosrun.scoring.words import show
 
 CLIENTS: Final = 1000
@@ -71,18 +72,20 @@ def descriptors(clients: int = CLIENTS) -> Finding:
     return Finding("descriptors", "ok" if enough else "limited", told, "a socket a client")
 
 
-def ports(clients: int = CLIENTS) -> Finding:
-    """Local ports for connections to one address and port."""
-    needed_for = "connections to one target"
-    try:
-        low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    except (OSError, ValueError):
+def ports(connections: int = CLIENTS) -> Finding:
+    """Local ports for connections from one address to one target.
+
+    Args:
+        connections: the most from any one address.
+    """
+    needed_for = "connections from one address to one target"
+    ports = local_ports()
+    if ports is None:
         return Finding("local ports", "limited", "the kernel does not tell its range of ports", needed_for)
-    count = high - low + 1
-    told = f"{count:,} ({low} to {high})"
-    if count < clients:
-        told += "; widen net.ipv4.ip_local_port_range"
-    return Finding("local ports", "ok" if count >= clients else "limited", told, needed_for)
+    told = f"{ports.number:,} ({ports.low} to {ports.high})"
+    if ports.number < connections:
+        told += f"; {connections:,} are needed: use `source_addresses`, or widen net.ipv4.ip_local_port_range"
+    return Finding("local ports", "ok" if ports.number >= connections else "limited", told, needed_for)
 
 
 def clock() -> Finding:

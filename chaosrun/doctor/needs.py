@@ -9,6 +9,7 @@ from pathlib import Path
 from chaosrun.doctor import machine, tools
 from chaosrun.doctor._base import Finding
 from chaosrun.errors import Unavailable
+from chaosrun.load.limits import Comers, busiest, local_ports, not_ours
 from chaosrun.spec.client_rules import half_open
 from chaosrun.spec.method import all_faults
 from chaosrun.spec.model import Experiment, ProcessSelector, Role
@@ -48,7 +49,21 @@ def _load(experiment: Experiment) -> Iterator[Finding]:
     groups = experiment.steady_state.load
     extra = {name: half_open(experiment, name) for name in groups}
     yield machine.descriptors(max(-(-group.clients // group.workers) + extra[name] for name, group in groups.items()))
-    yield machine.ports(sum(group.clients + extra[name] for name, group in groups.items()))
+    comers = {
+        name: Comers(group.clients + extra[name], group.sources(), group.http_proxy) for name, group in groups.items()
+    }
+    yield machine.ports(busiest(comers.values()))
+    for name, group in comers.items():
+        if group.sources:
+            yield _sources(name, group)
+
+
+def _sources(group: str, comers: Comers) -> Finding:
+    lack, ports = not_ours(comers.sources), local_ports()
+    room = "" if ports is None else f", which has {ports.number:,} ports for each service"
+    told = f"{len(comers.sources):,} from {comers.sources[0]} on, {busiest((comers,)):,} connections from each{room}"
+    name = f"source addresses of {group}"
+    return Finding(name, "ok" if lack is None else "missing", told if lack is None else lack, f"load group {group}")
 
 
 def _roles(experiment: Experiment) -> Iterator[Finding]:

@@ -170,6 +170,11 @@ class Client:
         if self.state is State.OPEN and self._conversation is not None:
             self._guarded(self._conversation.ask_head, self._tick())
 
+    def read_freely(self) -> None:
+        """The load is over: a slow reader takes what still waits for it."""
+        if self.connection is not None:
+            self.connection.read_freely()
+
     def leave(self) -> None:
         """The run is over: close politely, as the protocol wants it."""
         if self.state is State.OPEN and self._conversation is not None:
@@ -333,6 +338,8 @@ class Client:
         self.changed_at = self.pushed_at = self._now
         self.requests.canary_good = False
         group.counts.open += 1
+        if group.read_every_s is not None and self.connection is not None:
+            self.connection.read_slowly(group.read_every_s)
         self._record(
             Opened(t=self._now, g=group.index, c=self.c, conn=self.conn, began=self._began, shaken=self._shaken)
         )

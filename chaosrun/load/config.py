@@ -6,6 +6,7 @@ import msgspec
 
 from chaosrun.plan import GroupPlan
 from chaosrun.protocols._base import ClientIdentity
+from chaosrun.spec.tls import TlsFiles
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +49,15 @@ class GroupLoad(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
     """The `token` of a client whose row has none."""
     headers: dict[str, str] = {}
+    cookies: dict[str, str] | None = None
+    """Those that a client begins with; None: clients neither send nor keep any."""
+    tls: TlsFiles | None = None
+    http_proxy: str | None = None
+    """http://USER:PASSWORD@HOST:PORT"""
+    source_addresses: tuple[str, ...] = ()
+    """Dealt round; empty: the system chooses."""
+    read_every_ns: int | None = None
+    """How long a slow reader lets a message wait after the one before; None: it reads as fast as they come."""
     transport: str = "picows"
     open_timeout_s: float = 30.0
     max_size: int = 1 << 20

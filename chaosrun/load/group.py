@@ -145,6 +145,9 @@ class Group(ABC):
         for cursor, kind in self._cursors:
             self._serve(cursor, kind)
 
+    def catch_up(self) -> None:  # noqa: B027 - most groups are as fast as they can be
+        """Take what was left waiting on purpose: the load is over, and what reached this machine is not lost."""
+
     def ask_heads(self) -> None:  # noqa: B027 - most groups have none
         """Ask for the newest numbers."""
 

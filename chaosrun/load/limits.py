@@ -1,24 +1,103 @@
-"""Whether this machine can hold as many connections as asked for: descriptors and local ports. Asked before a run."""
+"""Whether this machine can hold as many connections as asked for: descriptors, local ports and source addresses. Asked
+before a run."""
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Sequence
+import socket
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from chaosrun.load.config import GroupLoad
+from chaosrun.load.dialling import IP_BIND_ADDRESS_NO_PORT
 from chaosrun.load.poller import MOST_CONNECTIONS
 
 SPARE: Final = 100
 """Descriptors beside the clients' own."""
-_PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+class Comers(NamedTuple):
+    """Connections of a group, as many as there may be at once."""
+
+    connections: int
+    sources: Sequence[str] = ()
+    """The addresses that they are dealt over; empty: the system chooses one."""
+    proxy: str | None = None
+    """None: they go to the service itself."""
+
+
+class Ports(NamedTuple):
+    """Local ports that the kernel gives out, for each pair of a source address and a destination."""
+
+    low: int
+    high: int
+
+    @property
+    def number(self) -> int:
+        return self.high - self.low + 1
+
+
+def local_ports() -> Ports | None:
+    """None: it is not this kernel's way of saying it."""
+    try:
+        low, high = map(int, PORT_RANGE.read_text().split())
+    except (OSError, ValueError):
+        return None
+    return Ports(low, high)
+
+
+def busiest(groups: Iterable[Comers]) -> int:
+    """The most connections from any one address to any one destination; groups may share both."""
+    from_each: Counter[tuple[str | None, str | None]] = Counter()
+    for group in groups:
+        share = -(-group.connections // max(1, len(group.sources)))
+        for source in group.sources or (None,):
+            from_each[source, group.proxy] += share
+    return max(from_each.values(), default=0)
+
+
+def too_few_ports(groups: Iterable[Comers]) -> str | None:
+    """What is lacking, with the remedy; None: nothing, or nobody can tell."""
+    ports, wanted = local_ports(), busiest(groups)
+    if ports is None or wanted <= ports.number:
+        return None
+    return (
+        f"{wanted:,} connections from one address need more than its {ports.number:,} local ports ({PORT_RANGE}); "
+        "give the group more `source_addresses` (on loopback `127.0.0.0/24` has 254), widen the range, or lower "
+        "`clients`"
+    )
+
+
+def not_ours(addresses: Iterable[str]) -> str | None:
+    """The first address that this machine does not have, with the remedy; None: it has them all."""
+    for address in dict.fromkeys(addresses):
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as sock:
+            sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            try:
+                sock.bind((address, 0))
+            except OSError as error:
+                return (
+                    f"this machine cannot connect from the source address {address} ({error.strerror}); `ip address` "
+                    "lists those that it has, and of loopback it has every 127.x.y.z"
+                )
+    return None
 
 
 def shortage(groups: Sequence[GroupLoad], shard: int, shards: int) -> str | None:
     """What this worker lacks for its clients, with the remedy; None: nothing. Raises the soft limit where it may."""
     clients = sum(len(range(shard, group.plan.clients, shards)) * _each(group) + group.half_open for group in groups)
-    return _too_few_descriptors(clients + SPARE, shards) or _too_few_ports(groups)
+    comers = [
+        Comers(group.plan.clients * _each(group) + group.half_open, group.source_addresses, group.http_proxy)
+        for group in groups
+    ]
+    return (
+        _too_few_descriptors(clients + SPARE, shards)
+        or not_ours(address for group in groups for address in group.source_addresses)
+        or too_few_ports(comers)
+    )
 
 
 def _each(group: GroupLoad) -> int:
@@ -39,19 +118,3 @@ def _too_few_descriptors(wanted: int, shards: int) -> str | None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return None
-
-
-def _too_few_ports(groups: Sequence[GroupLoad]) -> str | None:
-    """One local address has so many ports for one destination; groups may share the destination."""
-    try:
-        low, high = map(int, _PORT_RANGE.read_text().split())
-    except (OSError, ValueError):
-        return None  # not this kernel's way of saying it
-    ports = high - low + 1
-    clients = sum(group.plan.clients * _each(group) + group.half_open for group in groups)
-    if clients <= ports:
-        return None
-    return (
-        f"{clients} connections need more than the {ports} local ports ({_PORT_RANGE}); "
-        "widen the range, or lower `clients`"
-    )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chaosrun.load.ending import cause_of, end_stream, reset, socket_of
+from chaosrun.load.slow_reading import SlowReading
 from chaosrun.load.transport import Handler, Options
 from chaosrun.sockets import Name, Passed, name_of, passed
 
@@ -21,6 +22,8 @@ _PING = struct.Struct("!I")
 _BY_US = frozenset({"ours", "deadline", "injected"})
 _ON_THE_WIRE = frozenset({"ours", "injected"})
 """Ends that chaosrun makes, though the connection be silent; any other is a client's giving up, which nobody hears."""
+_IN_STREAM = frozenset({"close", "fin", "protocol"})
+"""Ends that come after the messages before them, for whoever reads them one by one."""
 
 MAX_UNSENT = 16 << 20
 """Bytes that may wait to be written. Open-loop load does not slow down for its server, but a server that makes a client
@@ -50,7 +53,7 @@ class Link(ABC):
     """
 
     __slots__ = ("_cause", "_clogged", "_code", "_deaf", "_handler", "_held", "_loop", "_options", "_pinged", "_pings",
-                 "_timer", "_told", "_unsent", "deliver")  # fmt: skip
+                 "_slow", "_timer", "_told", "_unsent", "deliver")  # fmt: skip
 
     deliver: Deliver
     """Where a whole message goes."""
@@ -73,6 +76,8 @@ class Link(ABC):
         self._pings = 0
         self._pinged = 0.0
         self._held: list[tuple[bytes, bool]] | None = []
+        self._slow: SlowReading | None = None
+        """None: it is read as fast as messages come."""
         self.deliver = self._hold
 
     # ---- what a parser of frames supplies
@@ -111,6 +116,8 @@ class Link(ABC):
                 self._linger()
             else:
                 self._loop.call_soon(self._tell)
+        elif self._told:
+            self.read_freely()  # a slow reader that has yet to come to the end does so now
 
     def reset(self) -> None:
         if self._end("injected", None):
@@ -126,6 +133,8 @@ class Link(ABC):
         if self._cause is None and self._unsent is None:
             self._unsent = []
             self._tcp.pause_reading()
+            if self._slow is not None:
+                self._slow.pause()
             if vanished:
                 self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _FILTER)
                 self._deaf = True
@@ -146,7 +155,27 @@ class Link(ABC):
             self._write_ping(_PING.pack(self._pings))
         for data, binary in unsent:
             self.send(data, binary)
-        self._tcp.resume_reading()
+        if self._slow is None:
+            self._tcp.resume_reading()
+        else:
+            self._slow.go_on()
+
+    def read_slowly(self, every_s: float) -> None:
+        if self._cause is None:
+            self._slow = SlowReading(self._loop, every_s, self._hand_over, self._read_on)
+            if self._held is None:
+                self.deliver = self._slow.hear
+
+    def read_freely(self) -> None:
+        slow = self._slow
+        if slow is None or self._unsent is not None:
+            return
+        if self._cause is None:
+            self._slow = None
+            if self._held is None:
+                self.deliver = self._handler.on_message
+        slow.take_all()
+        self._read_on(True)
 
     @abstractmethod
     def send(self, data: bytes, binary: bool = False, /) -> bool: ...
@@ -166,17 +195,18 @@ class Link(ABC):
     def _release(self) -> None:
         held, self._held = self._held, None
         if self._cause is None:
-            self.deliver = self._handler.on_message
+            self.deliver = self._handler.on_message if self._slow is None else self._slow.hear
         for data, binary in held or ():
             if self._cause in _BY_US:
                 break
+            take = self._handler.on_message if self._slow is None else self._slow.hear
             try:
-                self._handler.on_message(data, binary)
+                take(data, binary)
             except Exception as error:
                 self.handler_failed(error)
                 return
         if self._told:
-            self._handler.on_closed(self._cause or "other", self._code)
+            self._tell_in_turn()
 
     # ---- the end
 
@@ -187,9 +217,33 @@ class Link(ABC):
         self._cause, self._code = cause, code
         self.deliver = _discard
         self._cancel_timer()
+        was_slow = self._slow is not None
+        if self._slow is not None and cause not in _IN_STREAM:
+            self._slow.drop()
+            self._slow = None
         if cause in _ON_THE_WIRE:
             self.unsilence()
+        if was_slow and self._unsent is None and not self._tcp.is_closing():
+            self._tcp.resume_reading()  # to see what the peer does about the end
         return True
+
+    # ---- slow reading
+
+    def _hand_over(self, data: memoryview | bytes, binary: bool) -> None:
+        try:
+            self._handler.on_message(data, binary)
+        except Exception as error:
+            self.handler_failed(error)
+
+    def _read_on(self, on: bool) -> None:
+        """Read the kernel, or not: what a slow reader wants. It has taken all that it held when it wants to."""
+        if on and self._told and self._slow is not None:
+            self._tell_in_turn()
+        elif self._cause is None and self._unsent is None and not self._tcp.is_closing():
+            if on:
+                self._tcp.resume_reading()
+            else:
+                self._tcp.pause_reading()
 
     @property
     def _socket(self) -> Any:
@@ -200,7 +254,16 @@ class Link(ABC):
         if not self._told:
             self._told = True
             if self._held is None:
-                self._handler.on_closed(self._cause or "other", self._code)
+                self._tell_in_turn()
+
+    def _tell_in_turn(self) -> None:
+        """Not before a slow reader has taken what came before."""
+        if self._slow is not None:
+            if self._slow.holds:
+                return
+            self._slow.drop()
+            self._slow = None
+        self._handler.on_closed(self._cause or "other", self._code)
 
     def _linger(self) -> None:
         """Leave the peer time to do its part of the end; then abort."""

@@ -50,7 +50,7 @@ async def connect(url: str, handler: Handler, options: Options) -> PicowsLink:
 
     try:
         async with asyncio.timeout(options.open_timeout_s):
-            await dial(address, options, make)
+            await dial(address, options.route, make)
             assert protocol is not None
             await protocol.wait_until_handshake_complete()
     except BaseException as error:
@@ -236,7 +236,7 @@ class _Listener(WSListener):
 class PicowsLink(Link):
     """A connection over picows."""
 
-    __slots__ = ("_ws", "subprotocol")
+    __slots__ = ("_ws", "set_cookies", "subprotocol")
 
     def __init__(
         self,
@@ -249,6 +249,7 @@ class PicowsLink(Link):
         super().__init__(handler, options, loop)
         self._ws = ws
         self.subprotocol: str | None = response.headers.get("Sec-WebSocket-Protocol")
+        self.set_cookies: tuple[str, ...] = tuple(response.headers.getall("Set-Cookie", ()))
 
     def send(self, data: bytes, binary: bool = False, /) -> bool:
         ws = self._ws
@@ -283,18 +284,23 @@ class PicowsLink(Link):
             self._ws.send_close(code, reason)  # type: ignore[arg-type]  # takes any number, 4000-4999 too
 
     def parser_failed(self, code: int) -> None:
-        """picows is about to send its close frame, and will close TCP a moment later."""
-        if self._end("protocol", code):
-            self._loop.call_soon(self._end_by_parser)
+        """picows is about to send its close frame, and will close TCP a moment later.
+
+        It looks one frame ahead: the message before the broken one is still to be handed out. And it would go on
+        parsing from where it failed, and heap up what it takes for the rest of a frame.
+        """
+        if not self._tcp.is_closing():
+            self._tcp.pause_reading()
+        self._loop.call_soon(self._end_by_parser, code)
         # It also keeps the error in a future that complains when nobody looks.
         self._loop.create_task(_look_at(self._ws))
 
-    def _end_by_parser(self) -> None:
-        if not self._tcp.is_closing():
-            # It would go on parsing from where it failed, and heap up what it takes for the rest of a frame.
-            self._tcp.pause_reading()
-            self._linger()
-        self._tell()
+    def _end_by_parser(self, code: int) -> None:
+        if self._end("protocol", code):
+            if not self._tcp.is_closing():
+                self._tcp.pause_reading()
+                self._linger()
+            self._tell()
 
 
 async def _look_at(ws: WSTransport) -> None:

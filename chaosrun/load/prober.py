@@ -21,14 +21,18 @@ import msgspec
 
 from chaosrun.errors import ChaosrunError, Unwritable
 from chaosrun.journal import Journal, ProbeRows
+from chaosrun.load.cookies import Cookies, with_cookies
+from chaosrun.load.dialling import address_of
 from chaosrun.load.http_probe import HttpProbeLine
 from chaosrun.load.probe_line import Broken, ProbeLine
 from chaosrun.load.route import Refusal
 from chaosrun.load.transport import Options
+from chaosrun.load.ways import route_of
 from chaosrun.protocols import find
 from chaosrun.protocols._base import ClientIdentity, Clocks, Handshake
 from chaosrun.protocols._polling import Polling
 from chaosrun.records import Ended
+from chaosrun.spec.tls import TlsFiles
 from chaosrun.spec.userinfo import authorized
 
 S: Final = 1_000_000_000
@@ -60,6 +64,11 @@ class ProberConfig(msgspec.Struct, frozen=True, kw_only=True):
     """An account of the prober's own."""
     channels: tuple[str, ...] = ()
     headers: dict[str, str] = {}
+    cookies: dict[str, str] | None = None
+    """Those that it sends. It keeps none of the service's: it looks at all of it, not at the instance that it met."""
+    tls: TlsFiles | None = None
+    http_proxy: str | None = None
+    """Both as in `GroupLoad`."""
     max_size: int = 1 << 20
     """As in `GroupLoad`."""
     every_ns: int = 10_000_000
@@ -91,10 +100,11 @@ class Prober:
         self._protocol = find(config.protocol) if config.http is None else None
         shake = self._protocol.handshake(self._identity) if self._protocol is not None else Handshake()
         self._url, headers = authorized(shake.url(config.url), (*config.headers.items(), *shake.headers.items()))
+        cookies = Cookies(config.cookies).header(0, address_of(self._url))
         self._options = Options(
-            headers=headers,
+            route=route_of(config.tls, config.via, config.http_proxy),
+            headers=with_cookies(headers, cookies),
             subprotocols=shake.subprotocols,
-            via=config.via,
             open_timeout_s=config.timeout_ns / S,
             close_timeout_s=0.1,
             max_size=config.max_size,

@@ -7,7 +7,7 @@ compression. Both pass one conformance suite (tests/load/test_transport_*.py).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol
 
@@ -22,9 +22,10 @@ CAUSES = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Route):
+class Options:
     """How to connect. No redirect is followed, nothing is retried."""
 
+    route: Route = field(default_factory=Route)
     headers: tuple[tuple[str, str], ...] = ()
     """Added to the handshake; a `Host` here replaces the one of the URL."""
     subprotocols: tuple[str, ...] = ()
@@ -76,6 +77,10 @@ class Connection(Protocol):
         """The subprotocol that the server chose."""
 
     @property
+    def set_cookies(self) -> tuple[str, ...]:
+        """The values of every `Set-Cookie` in the server's handshake."""
+
+    @property
     def name(self) -> Name:
         """What the kernel calls it. Raises OSError when the connection is gone."""
 
@@ -85,6 +90,17 @@ class Connection(Protocol):
 
     def send(self, data: bytes, binary: bool = False, /) -> bool:
         """Write one message. False: the connection is gone or closing, and nothing was written."""
+
+    def read_slowly(self, every_s: float) -> None:
+        """Take at most one message so often, and leave the others in the kernel, as a program does that is slow.
+
+        Frames that are no messages are seen when they are read, after the messages before them: so late are pongs of
+        the peer, and answers to its pings. An end in the stream (`close`, `fin`, `protocol`) is told when the messages
+        before it have been taken; any other end at once, and what was not taken by then never is.
+        """
+
+    def read_freely(self) -> None:
+        """Take what waits and what comes, as fast as it does."""
 
     def close(self, code: int = 1000, reason: str = "", *, cause: str = "ours") -> None:
         """Begin the closing handshake; `cause` is what `on_closed` will be told (`ours` or `deadline`)."""

@@ -14,6 +14,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
@@ -37,7 +38,7 @@ async def connect(url: str, handler: Handler, options: Options) -> WebsocketsLin
     link = WebsocketsLink(url, handler, options, asyncio.get_running_loop())
     try:
         async with asyncio.timeout(options.open_timeout_s):
-            await dial(address, options, lambda: link)
+            await dial(address, options.route, lambda: link)
             await link.shaken
     except BaseException as error:
         link.give_up()
@@ -62,7 +63,7 @@ def _client(url: str, options: Options) -> ClientProtocol:
 class WebsocketsLink(Link, asyncio.Protocol):
     """A connection over `websockets`."""
 
-    __slots__ = ("_binary", "_client", "_first", "_parts", "_transport", "shaken")
+    __slots__ = ("_binary", "_client", "_first", "_parts", "_transport", "set_cookies", "shaken")
 
     def __init__(self, url: str, handler: Handler, options: Options, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(handler, options, loop)
@@ -70,6 +71,7 @@ class WebsocketsLink(Link, asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parts: bytearray | None = None
         self._binary = False
+        self.set_cookies: tuple[str, ...] = ()
         self._first: bytearray | None = bytearray()
         """The beginning of the answer to the handshake; None: it is well so far."""
         self.shaken: asyncio.Future[None] = loop.create_future()
@@ -149,9 +151,11 @@ class WebsocketsLink(Link, asyncio.Protocol):
         for event in self._client.events_received():
             if isinstance(event, Frame):
                 self._take(event)
+            elif isinstance(event, Response):
+                self.set_cookies = tuple(event.headers.get_all("Set-Cookie"))
         if not self.shaken.done():
             self._check_handshake()
-        elif self._client.parser_exc is not None:
+        if self._client.parser_exc is not None and self._client.state is not State.CONNECTING:
             sent = self._client.close_sent
             self.broke_protocol(sent.code if sent is not None else 1002, str(self._client.parser_exc))
 

@@ -129,6 +129,7 @@ class Worker:
     async def _drain(self, order: Drain) -> None:
         for group in self._groups:
             group.settle_slots()
+            group.catch_up()
         await _until(lambda: not any(group.in_flight for group in self._groups), order.within_ns / 1e9)
         for group in self._groups:
             group.ask_heads()

@@ -79,7 +79,8 @@ def _machine(machine: Machine) -> str:
 
 def _load(load: Load) -> str:
     rate = "only listening" if load.requests_per_s is None else f"{load.requests_per_s:g} requests/s in all"
-    return f"{load.group}: {load.clients:,} clients of {load.protocol}, {rate}, ramp {_s(load.ramp_s)}"
+    said = f"{load.group}: {load.clients:,} clients of {load.protocol}, {rate}, ramp {_s(load.ramp_s)}"
+    return "; ".join((said, *load.ways))
 
 
 def _prober(foreseen: Foreseen) -> str:

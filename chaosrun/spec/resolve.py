@@ -56,6 +56,7 @@ def group_plan(name: str, group: Group, recovery: Recovery, shape: Shape) -> Gro
         window_ns=window_ns,
         heartbeat=_heartbeat(group),
         reconnect=_reconnect(group),
+        takes_any_certificate=group.tls is not None and not group.tls.verify,
     )
 
 

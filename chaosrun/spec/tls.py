@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from chaosrun.errors import UsageError
 from chaosrun.spec.reading import Unreadable, read_file
 
 _MAX_BYTES: Final = 4 << 20
@@ -30,7 +31,7 @@ class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
     """False: any certificate of the service will do, whoever it names."""
 
 
-class Unfit(Exception):
+class Unfit(UsageError):
     """A file of `tls` cannot be used; the text says why and what to do, and shows nothing of what is in it."""
 
     def __init__(self, key: str, text: str) -> None:

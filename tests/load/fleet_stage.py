@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from chaosrun.journal import Journal
 from chaosrun.load.config import Backoff, GroupLoad
@@ -42,6 +44,11 @@ class Bridge:
     accounts: list[Any] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     """Path and query of every handshake."""
+    tls: ssl.SSLContext | None = None
+    set_cookie: str = ""
+    """In the answer to every handshake."""
+    shakes: list[tuple[str, str]] = field(default_factory=list)
+    """Of every handshake, the address that it came from and its cookies."""
     pings: int = 0
     seq: int = 0
     port: int = 0
@@ -52,8 +59,20 @@ class Bridge:
         # It comes back on the same port after a kill, and its clients go on trying meanwhile.
         self.port = self.port or free_port()
         self._server = await serve(
-            self._talk, "127.0.0.1", self.port, ping_interval=None, compression=None, close_timeout=0.2
+            self._talk,
+            "127.0.0.1",
+            self.port,
+            ping_interval=None,
+            compression=None,
+            close_timeout=0.2,
+            ssl=self.tls,
+            process_response=self._answer,
         )
+
+    def _answer(self, client: ServerConnection, request: Request, response: Response) -> None:
+        self.shakes.append((client.remote_address[0], ", ".join(request.headers.get_all("Cookie"))))
+        if self.set_cookie:
+            response.headers["Set-Cookie"] = self.set_cookie
 
     async def kill(self) -> None:
         """As SIGKILL does: nobody listens any more, every connection is reset."""
@@ -157,7 +176,7 @@ async def begin(
     group = GroupLoad(
         index=0,
         plan=plan,
-        url=f"ws://127.0.0.1:{bridge.port}",
+        url=f"{load.pop('scheme', 'ws')}://127.0.0.1:{bridge.port}",
         protocol=load.pop("protocol", "mt5"),
         channels=("EURUSD",),
         reconnect=reconnect,

@@ -15,7 +15,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from types import TracebackType
 from typing import NamedTuple
@@ -61,16 +61,19 @@ class Peer:
         self.request = head.decode().split("\r\n")
         return {name.lower(): value for name, value in (line.split(": ", 1) for line in self.request[1:])}
 
-    def accept(self, *, then: bytes = b"", subprotocol: str | None = None) -> dict[str, str]:
+    def accept(
+        self, *, then: bytes = b"", subprotocol: str | None = None, headers: Iterable[str] = ()
+    ) -> dict[str, str]:
         """Complete the handshake, with the bytes of `then` in the same segment."""
-        headers = self.read_request()
-        key = base64.b64encode(hashlib.sha1(headers["sec-websocket-key"].encode() + _GUID).digest())
+        asked = self.read_request()
+        key = base64.b64encode(hashlib.sha1(asked["sec-websocket-key"].encode() + _GUID).digest())
+        more = "".join(f"{header}\r\n" for header in headers).encode()
         chosen = f"Sec-WebSocket-Protocol: {subprotocol}\r\n".encode() if subprotocol else b""
         self._write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + key + b"\r\n" + chosen + b"\r\n" + then
+            b"Sec-WebSocket-Accept: " + key + b"\r\n" + chosen + more + b"\r\n" + then
         )
-        return headers
+        return asked
 
     def refuse(self, status: int, *headers: str) -> None:
         """Answer the handshake with `status`, and close."""

@@ -138,6 +138,23 @@ def test_a_client_connects_from_the_address_that_it_is_given(client: Client, *, 
 
 
 @every_client
+def test_every_cookie_that_the_handshake_sets_is_told(client: Client) -> None:
+    def script(peer: Peer) -> None:
+        peer.accept(headers=("Set-Cookie: a=1; Path=/", "set-cookie: b=2"))
+        peer.close_code()
+
+    async def scenario() -> tuple[str, ...]:
+        seen = Recorder()
+        connection = await client.connect(server.url, seen)
+        connection.close()
+        await seen.end()
+        return connection.set_cookies
+
+    with ScriptedServer(script) as server:
+        assert client.run(scenario) == ("a=1; Path=/", "b=2")
+
+
+@every_client
 def test_an_address_of_another_family_is_told_as_such(client: Client) -> None:
     refusal = client.refusal("ws://127.0.0.1:1/", Recorder(), source_address="::1")
     assert refusal.why == "other"

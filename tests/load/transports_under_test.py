@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pytest
 import uvloop
 
-from chaosrun.load.route import Refusal
+from chaosrun.load.route import Refusal, Route
 from chaosrun.load.transport import Connection, Handler, Options, transport
+
+_WAY = {field.name for field in fields(Route)}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Client:
         return result
 
     async def connect(self, url: str, handler: Handler, **options: Any) -> Connection:
-        return await transport(self.name)(url, handler, Options(**options))
+        way = Route(**{key: options.pop(key) for key in [*options] if key in _WAY})
+        return await transport(self.name)(url, handler, Options(route=way, **options))
 
     def refusal(self, url: str, handler: Handler, **options: Any) -> Refusal:
         """Connect in vain."""

@@ -139,6 +139,18 @@ def _said(lines: list[Refused]) -> str:
     return ", ".join(f"{text} ({several(count, 'time')})" for text, count in said.most_common(3))
 
 
+def _any_certificate(seen: Seen) -> Iterator[Told]:
+    for group in seen.history.plan.groups:
+        if group.takes_any_certificate:
+            yield Told(
+                "warning",
+                f"The clients of {group.name} took any certificate",
+                "`tls: {verify: false}`: nobody looked whether the service is whom its address names, or whether its "
+                "certificate has expired",
+                "Name the certificate of the CA that signed it as `tls: {ca: FILE}`, as real clients have it.",
+            )
+
+
 # ---- let in too slowly ----------------------------------------------------------------------------------------------
 
 
@@ -247,4 +259,5 @@ RULES: Final = (
     Rule("slow-handshakes", _slow_handshakes, TIMES),
     Rule("turned-away", _turned_away),
     Rule("load-shed", _shed),
+    Rule("any-certificate", _any_certificate),
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from findings_of import crashed, of, probes
 from storybook import group, s
@@ -52,6 +53,15 @@ def test_what_a_proxy_refuses_is_not_held_against_the_service() -> None:
     assert told is not None
     assert told.title == "Clients of accounts were turned away (proxy)"
     assert "not at the service" in told.action
+
+
+def test_clients_that_take_any_certificate_are_told_by_the_name_of_their_group() -> None:
+    assert of(crashed().history(), "any-certificate") is None
+    lax = msgspec.structs.replace(group(clients=8), takes_any_certificate=True)
+    told = of(crashed(plan=lax).history(), "any-certificate")
+    assert told is not None
+    assert told.severity == "warning"
+    assert told.title == "The clients of accounts took any certificate"
 
 
 def test_open_connections_that_are_closed_with_1013_are_load_that_is_shed() -> None:
