@@ -59,7 +59,7 @@ GROUP = {"protocol": "mt5", "clients": 3}
         (GROUP | {"tls": {"verify": False}}, True),
         (GROUP | {"tls": {"verify": "no"}}, False),
         (GROUP | {"source_addresses": "127.0.0.0/24"}, True),
-        (GROUP | {"stages": []}, False),
+        (GROUP | {"http": []}, False),
     ],
 )
 def test_an_editor_is_told_what_the_loader_would_say(group: dict[str, object], valid: bool) -> None:
