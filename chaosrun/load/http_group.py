@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from chaosrun.load.agenda import Agenda
 from chaosrun.load.config import GroupLoad
+from chaosrun.load.cookies import Cookies
 from chaosrun.load.dialling import address_of
 from chaosrun.load.group import Group
 from chaosrun.load.http_link import HttpLink, connect
 from chaosrun.load.poller import Poller
 from chaosrun.load.recorder import Recorder
-from chaosrun.load.route import Route
+from chaosrun.load.ways import Ways, route_of
 from chaosrun.protocols._base import ClientIdentity, Clocks
 from chaosrun.protocols._polling import Asker, Polling
 from chaosrun.records import Exchanges
@@ -32,7 +35,8 @@ class HttpGroup(Group):
         self._clocks = clocks
         self._url, self._headers = authorized(load.url, load.headers.items())
         self._address = address_of(self._url)
-        self._route = Route(via=load.via)
+        self._ways = Ways(route_of(load.tls, load.via, load.http_proxy), load.source_addresses)
+        self._cookies = Cookies(load.cookies)
         self._reply_timeout_ns = load.plan.reply_timeout_ns
         self._connect_within_s = min(load.open_timeout_s, load.plan.reply_timeout_ns / _SECOND)
         self._patience: deque[tuple[int, Poller, int]] = deque()
@@ -64,13 +68,20 @@ class HttpGroup(Group):
     # ---- what a client needs of its group
 
     def asker(self, identity: ClientIdentity) -> Asker:
-        return Asker(identity, self._clocks, self._url, self._headers)
+        cookies = None if self._load.cookies is None else partial(self._cookies_for, identity.index)
+        return Asker(identity, self._clocks, self._url, self._headers, cookies)
+
+    def _cookies_for(self, c: int, path: str) -> str:
+        return self._cookies.header(c, self._address._replace(resource=path))
+
+    def keep_cookies(self, client: Poller, path: str, lines: Sequence[str]) -> None:
+        """The service has set cookies in its answer to a request for `path`."""
+        self._cookies.take(client.c, lines, self._address._replace(resource=path))
 
     async def connect(self, client: Poller) -> HttpLink:
         """Raises Refusal: whatever went wrong."""
-        return await connect(
-            self._address, self._route, lambda: HttpLink(client, self._load.max_size), self._connect_within_s
-        )
+        way, most = self._ways.of(client.c), self._load.max_size
+        return await connect(self._address, way, lambda: HttpLink(client, most), self._connect_within_s)
 
     def note(self, which: int, how: str, status: int | None, detail: str) -> None:
         """An exchange had an ending that its row does not tell."""

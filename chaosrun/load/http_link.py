@@ -33,6 +33,8 @@ class Answer(NamedTuple):
     body: bytes
     encoding: str
     """The value of Content-Encoding."""
+    set_cookies: tuple[str, ...]
+    """The values of every Set-Cookie."""
 
 
 class End(NamedTuple):
@@ -86,6 +88,7 @@ class HttpLink(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._encoding = ""
+        self._set_cookies: list[str] = []
         self._is_counted = False
         """The answer says where it ends."""
         self._answer: Answer | None = None
@@ -200,6 +203,7 @@ class HttpLink(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._encoding = ""
+        self._set_cookies = []
         self._is_counted = False
         if self._answer is not None:
             self._bad = End("malformed", "more than one answer to a request")
@@ -208,6 +212,8 @@ class HttpLink(asyncio.Protocol):
         match name.lower():
             case b"content-encoding":
                 self._encoding = value.decode("latin-1")
+            case b"set-cookie":
+                self._set_cookies.append(value.decode("latin-1"))
             case b"content-length" | b"transfer-encoding":
                 self._is_counted = True
 
@@ -243,7 +249,7 @@ class HttpLink(asyncio.Protocol):
         self._answer = self._taken()
 
     def _taken(self) -> Answer:
-        return Answer(self._parser.get_status_code(), b"".join(self._body), self._encoding)
+        return Answer(self._parser.get_status_code(), b"".join(self._body), self._encoding, tuple(self._set_cookies))
 
     def _tell(self, answer: Answer) -> None:
         """Be ready for the next question, or over, before anybody is told."""

@@ -133,7 +133,7 @@ class HttpProbeLine:
 
         try:
             async with asyncio.timeout(self._options.open_timeout_s):
-                await dial(self._address, self._options, wire)
+                await dial(self._address, self._options.route, wire)
         except (OSError, ValueError) as error:
             raise refusal_of(error) from error
         return made[-1]

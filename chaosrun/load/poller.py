@@ -138,6 +138,8 @@ class Poller:
         group = self._group
         now = group.now()
         exchange = self._busy.pop(link)
+        if answer.set_cookies:
+            group.keep_cookies(self, exchange.question.path, answer.set_cookies)
         if self._open.pop(exchange.token, None) is not None:
             wrong = group.polling.wrong(exchange.which, answer.status, answer.body, answer.encoding)
             if wrong is not None:

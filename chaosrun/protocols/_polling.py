@@ -42,6 +42,7 @@ class Question(NamedTuple):
     data: bytes
     repeatable: bool
     """It may be sent again where nobody knows whether it was heard."""
+    path: str
 
 
 class Polling:
@@ -82,12 +83,21 @@ class Polling:
 class Asker:
     """Who asks, and of whom."""
 
-    def __init__(self, identity: ClientIdentity, clocks: Clocks, url: str, headers: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        identity: ClientIdentity,
+        clocks: Clocks,
+        url: str,
+        headers: Iterable[tuple[str, str]],
+        cookies: Callable[[str], str] | None = None,
+    ) -> None:
         """
         Args:
             url: of the target, without a user; its query goes with every request.
             headers: said with every request; a request's own win.
+            cookies: what is said of cookies to a path, beside what the headers say of them; None: nothing.
         """
+        self.cookies = cookies
         parts = urlsplit(url)
         self.identity = identity
         self.query = parts.query
@@ -138,6 +148,10 @@ class _Poll:
             target += f"{'&' if '?' in target else '?'}{query}"
         said = {name.lower(): (name, value) for name, value in asker.headers}
         said |= {name.lower(): (name, str(value)) for name, value in self._headers.fill(lookup).items()}
+        path = target.partition("?")[0]
+        if asker.cookies is not None and (cookies := asker.cookies(path)):
+            own = said.get("cookie")
+            said["cookie"] = "Cookie", f"{own[1]}; {cookies}" if own is not None else cookies
         body = b""
         if self._body is not None:
             body = self._body(lookup)
@@ -145,7 +159,7 @@ class _Poll:
             said["content-length"] = "Content-Length", str(len(body))
         lines = [f"{self._method} {target} HTTP/1.1", *(f"{name}: {_line(name, text)}" for name, text in said.values())]
         head = "\r\n".join((*lines, "", ""))
-        return Question(self._method, head.encode() + body, self._method in _IDEMPOTENT)
+        return Question(self._method, head.encode() + body, self._method in _IDEMPOTENT, path)
 
     def wrong(self, status: int, body: bytes, encoding: str) -> Wrong | None:
         if status not in self._statuses:

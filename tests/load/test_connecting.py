@@ -8,6 +8,7 @@ import pytest
 from certificates import certificates
 from connect_proxy import ConnectProxy
 from fleet_stage import Bridge, play
+from poll_stage import FOUND, Shop, poll
 
 from chaosrun.errors import ChaosrunError, Unavailable
 from chaosrun.load.limits import Comers, busiest, local_ports, not_ours, too_few_ports
@@ -80,6 +81,31 @@ def test_an_address_that_this_machine_does_not_have_is_one_error_before_the_load
 def test_a_certificate_that_is_gone_when_the_load_starts_is_one_error(tmp_path):
     with pytest.raises(ChaosrunError, match=r"gone\.pem: there is no such file"):
         play(tmp_path, usable, clients=1, tls=TlsFiles(ca=str(tmp_path / "gone.pem")))
+
+
+def test_pollers_take_the_same_ways_and_send_what_the_service_set_for_each(tmp_path):
+    async def answer(asked):
+        return FOUND.replace(b"\r\n\r\n", b"\r\nSet-Cookie: seen=yes\r\nSet-Cookie: aside=1; Path=/b\r\n\r\n", 1)
+
+    async def several_each(run):
+        await run.served(12)
+
+    proxy = ConnectProxy()
+    with proxy.serving():
+        polled = poll(
+            tmp_path,
+            several_each,
+            {"path": "/a/x", "headers": {"Cookie": "of=request"}},
+            shop=Shop(answer),
+            clients=2,
+            cookies={"team": "blue"},
+            http_proxy=proxy.url,
+            source_addresses=("127.0.0.5", "127.0.0.6"),
+        )
+    assert set(proxy.sources) == {"127.0.0.5", "127.0.0.6"}
+    said = [asked.headers["Cookie"] for asked in polled.shop.asked]
+    assert set(said) == {"of=request; team=blue", "of=request; seen=yes; team=blue"}
+    assert said[-1] == "of=request; seen=yes; team=blue"
 
 
 # ---- how many there may be ------------------------------------------------------------------------------------------
