@@ -124,6 +124,10 @@ class Site(ABC):
             for connection in self._all:
                 connection.abort()
 
+    def exposition(self) -> str:
+        """What /metrics tells."""
+        return exposition(self.name, (*common(self.counts, len(self.clients)), *self.families()))
+
     # ---- as the host of its connections
 
     def connect(self) -> Connection:
@@ -144,8 +148,7 @@ class Site(ABC):
         if path == "/healthz":
             return json_page({"status": "ok", "boot_id": self.boot_id, **self.health()})
         if path == "/metrics":
-            text = exposition(self.name, (*common(self.counts, len(self.clients)), *self.families()))
-            return Page(HTTPStatus.OK, text.encode(), "text/plain; version=0.0.4; charset=utf-8")
+            return Page(HTTPStatus.OK, self.exposition().encode(), "text/plain; version=0.0.4; charset=utf-8")
         if self.switches.stall:
             return None
         if self.switches.refuse == 503:

@@ -13,6 +13,9 @@ from compose_project import Project, compose, project
 from docker_stage import ROOT, Stage, until
 
 from chaosrun.containers import Sought
+from chaosrun.reference._misbehaviour import Misbehaviour
+from chaosrun.reference._program import EventLog
+from chaosrun.reference.mt5_bridge import Bridge
 from chaosrun.spec.loader import load_experiment
 from chaosrun.targets.container import ContainerRole
 
@@ -51,9 +54,7 @@ def test_every_file_that_a_service_mounts_is_there_and_every_image_has_its_versi
 
 
 def test_the_dashboard_asks_for_nothing_that_the_bridge_does_not_count() -> None:
-    from chaosrun.reference.mt5_metrics import Counters
-
-    known = Counters(ticks={"EURUSD": 1}).exposition(connections=1, feed_up=True)
+    known = Bridge(("EURUSD",), "", EventLog(None), Misbehaviour()).exposition()
     board = json.loads((MONITORING / "grafana" / "dashboards" / "mt5-bridge.json").read_text())
     asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     assert asked
