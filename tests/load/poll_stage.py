@@ -1,4 +1,4 @@
-"""A shop in the test's own process that is asked by HTTP, and a run of the real fleet against it.
+"""A shop in the test's own process that is asked by HTTP, and a real load process's work on the same loop.
 
 Differs from a real web server: it answers with the bytes that a test gives it, right or wrong.
 """
@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from chaosrun.journal import Journal
 from chaosrun.load.config import GroupLoad
-from chaosrun.load.fleet import Fleet
-from chaosrun.plan import GroupPlan, Plan
+from chaosrun.load.wire import Drain, Live, Message, Order, Ramp, Sentinels, Setup, StopLoad
+from chaosrun.load.worker import Worker
+from chaosrun.plan import GroupPlan, Plan, StagePlan
 from chaosrun.recorded import read_run
-from chaosrun.records import Began, Ended, History, LoadStopped
+from chaosrun.records import Began, Ended, History, LoadStopped, Phase
 from chaosrun.spec.http import HttpRequest, Polls
 
 MS = 1_000_000
@@ -114,13 +117,27 @@ class Polled:
 
 @dataclass
 class Run:
-    fleet: Fleet
+    """A load process at work, in this one: on its own loop, with nobody to give it orders but the test."""
+
     shop: Shop
+    origin_ns: int
+    worker: Worker | None = None
+    lives: list[Live] = field(default_factory=list)
+
+    def hear(self, message: Message) -> None:
+        assert isinstance(message, Live), message
+        self.lives.append(message)
+
+    def now(self) -> int:
+        return time.monotonic_ns() - self.origin_ns
+
+    async def order(self, order: Order) -> Any:
+        assert self.worker is not None
+        return await self.worker.obey(order)
 
     @property
     def group(self) -> Any:
-        groups = self.fleet.live.groups
-        return groups[0].counts if groups else None
+        return self.lives[-1].groups[0] if self.lives else None
 
     async def until(self, done: Callable[[], bool], within_s: float = 30.0) -> None:
         async with asyncio.timeout(within_s):
@@ -149,6 +166,7 @@ def poll(
     reply_timeout_ns: int = 5 * SECOND,
     sentinel_period_ns: int | None = None,
     watched: bool = False,
+    stages: tuple[StagePlan, ...] = (),
     **load: Any,
 ) -> Polled:
     """One run: start, ramp, whatever `during` does, stop, drain, close; then what was recorded of it."""
@@ -164,35 +182,45 @@ def poll(
         reply_timeout_ns=reply_timeout_ns,
         sentinel_period_ns=sentinel_period_ns,
         ramp_over_ns=100 * MS,
+        stages=stages,
     )
 
     async def act() -> Any:
         await shop.start()
-        origin_ns = time.monotonic_ns()
+        run = Run(shop, time.monotonic_ns())
         group = GroupLoad(index=0, plan=plan, url=f"ws://127.0.0.1:{shop.port}", http=polls, **load)
-        fleet = Fleet([group], run_dir=run_dir, origin_ns=origin_ns, wall_offset_ns=time.time_ns())
         journal = Journal(run_dir, "engine")
         journal.append(Began(t=0, run="r", chaosrun_version="0", title="t", plan=Plan(groups=(plan,))))
-        journal.flush()
-        stopped, live = 0, None
+        setup = Setup(
+            groups=(group,),
+            run_dir=str(run_dir),
+            writer="load-0",
+            shard=0,
+            shards=1,
+            origin_ns=run.origin_ns,
+            wall_offset_ns=time.time_ns(),
+        )
+        run.worker = Worker(setup, run.hear)
         try:
-            await fleet.start()
-            await fleet.ramp(time.monotonic_ns() - origin_ns)
-            await fleet.sentinels(time.monotonic_ns() - origin_ns)
-            await during(Run(fleet, shop))
-            stopped = await fleet.stop()
-            await fleet.drain(drain_s)
-            drained = time.monotonic_ns() - origin_ns
-            while watched and fleet.live.t < drained:
-                await asyncio.sleep(0.02)
-            live = Run(fleet, shop).group
+            began = run.now()
+            journal.append(Phase(t=began, name="ramp"))
+            await run.order(Ramp(at=began))
+            await run.order(Sentinels(at=began))
+            await during(run)
+            stopped = (await run.order(StopLoad(at=run.now() + 20 * MS))).at
+            await asyncio.sleep(max(0, stopped - run.now()) / SECOND)
+            within = Drain(within_ns=int(drain_s * SECOND), heads_within_ns=SECOND, close_within_ns=SECOND)
+            await run.order(within)
+            drained = run.now()
+            if watched:
+                await run.until(lambda: run.lives[-1].t > drained)
         finally:
-            await fleet.close()
+            await run.worker.end()
             await shop.kill()
         journal.append(LoadStopped(t=stopped))
-        journal.append(Ended(t=time.monotonic_ns() - origin_ns))
+        journal.append(Ended(t=run.now()))
         journal.close()
-        return live
+        return run.group
 
-    live = asyncio.run(act())
+    live = uvloop.run(act())
     return Polled(plan, read_run(run_dir).history, shop, live)

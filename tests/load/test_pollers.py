@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import random
 from collections import Counter
 
 import pytest
 from poll_stage import FOUND, MS, Asked, HangUp, Shop, poll
 
-from chaosrun.cutting import CutOrder
+from chaosrun.load.wire import Account, Cut
+from chaosrun.plan import StagePlan
 from chaosrun.records import NONE, Kind, Status
-from chaosrun.scoring.requests import Requests
+from chaosrun.scoring.requests import Requests, violations
 
 
 def ledger(polled):
@@ -307,12 +309,12 @@ def test_a_fault_ends_all_connections_of_a_client_and_what_is_under_way_is_lost(
         await run.served(6)
         slow.set()
         await run.until(lambda: run.group.in_flight >= 2)
-        order = CutOrder(clients=1.0, how="rst")
-        assert await run.fleet.cut("one", order, 0) == 2
+        now = run.now()
+        await run.order(Cut(id="one", group=0, how="rst", clients=((0, now), (1, now))))
         slow.clear()
-        cuts = await run.fleet.cuts("one")
-        assert {cut.client for cut in cuts} == {0, 1}
         await run.until(lambda: run.group.errors.get("injected", 0) >= 2)
+        cuts = (await run.order(Account(id="one"))).cuts
+        assert {cut.client for cut in cuts if cut.at is not None} == {0, 1}
         await run.served(6)
 
     slow = asyncio.Event()
@@ -320,3 +322,56 @@ def test_a_fault_ends_all_connections_of_a_client_and_what_is_under_way_is_lost(
     lost = polled.endings[("injected", None)]
     assert ledger(polled).lost_at_break == lost >= 2
     assert ("asked again", None) not in polled.endings
+
+
+def test_clients_that_stages_send_away_end_their_connections_and_owe_nothing(tmp_path):
+    async def during(run):
+        await run.until(lambda: run.group is not None and run.group.usable == 4)
+        await run.until(lambda: run.group.planned == 1 and run.group.open == 1)
+        await run.served(4)
+
+    up = StagePlan(name="up", length_ns=100 * MS, clients=4)
+    hold = StagePlan(name="hold", length_ns=600 * MS, clients=4)
+    down = StagePlan(name="down", length_ns=100 * MS, clients=1)
+    polled = poll(tmp_path, during, clients=4, stages=(up, hold, down))
+    assert violations(polled.history, 0, ledger(polled)) == []
+    assert ledger(polled).replied_in_time == ledger(polled).sent == len(polled.shop.asked)
+
+
+def test_whatever_a_service_answers_every_request_has_one_row_and_the_load_goes_on(tmp_path):
+    dice = random.Random(7)
+    right = [FOUND, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"]
+
+    async def answer(asked: Asked) -> bytes:
+        data = bytearray(dice.choice(right))
+        for _ in range(dice.randrange(4)):
+            place = dice.randrange(len(data))
+            match dice.randrange(4):
+                case 0:
+                    data[place] = dice.randrange(256)
+                case 1:
+                    del data[place : place + dice.randrange(8)]
+                case 2:
+                    data[place:place] = bytes(data[place : place + 20])
+                case _:
+                    data[place:place] = dice.randbytes(dice.randrange(6))
+        if dice.random() < 0.2:
+            raise HangUp
+        return bytes(data)
+
+    polled = poll(
+        tmp_path,
+        some(250),
+        {"path": "/", "expect": {"keys": ["stocks"]}},
+        shop=Shop(answer),
+        clients=5,
+        period_ns=40 * MS,
+        reply_timeout_ns=300 * MS,
+        latency_limit_ns=100 * MS,
+    )
+    counts = ledger(polled)
+    assert violations(polled.history, 0, counts) == []
+    assert counts.replied_in_time + counts.replied_late > 0
+    assert counts.replied_error > 0
+    failed = counts.replied_error + counts.lost_at_break + counts.lost_connected
+    assert sum(count for (how, _), count in polled.endings.items() if how != "asked again") >= failed
