@@ -34,7 +34,6 @@ from chaosrun.spec.loader import Loaded
 from chaosrun.spec.method import faults_of, is_sustained, method_begins_ns, method_ns, rollbacks_ns, schedule
 from chaosrun.spec.plan import make_plan
 from chaosrun.spec.steps import FaultStep, ToxiproxyStep
-from chaosrun.spec.units import format_rate
 from chaosrun.targets.container import ContainerRole
 
 _OF_EVERY_STEP: Final = (*FaultStep.key_names(), "role")
@@ -181,7 +180,7 @@ def _ways(group: model.Group) -> Iterator[str]:
     if group.cookies is not None:
         yield f"with cookies ({', '.join(group.cookies) or 'those of the service'})"
     if group.read is not None:
-        yield f"each reads at most {format_rate(group.read)}"
+        yield f"each reads at most {group.read:g} messages/s"
 
 
 def _phases(experiment: model.Experiment, plan: Plan) -> Iterator[Phase]:

@@ -243,6 +243,23 @@ def test_clients_need_descriptors_and_ports(tmp_path: Path) -> None:
     assert states["local ports"] == "limited"
 
 
+@pytest.mark.parametrize(
+    ("addresses", "ports", "state"),
+    [("127.0.0.0/24", "ok", "ok"), ("[127.0.0.2, 192.0.2.1]", "limited", "missing")],
+)
+def test_source_addresses_must_be_there_and_each_has_ports_of_its_own(
+    tmp_path: Path, addresses: str, ports: str, state: str
+) -> None:
+    file = tmp_path / "x.yaml"
+    text = EXPERIMENT.replace("10/s,", f"10/s, source_addresses: {addresses},") % (90_000, "{reference: mt5-bridge}")
+    file.write_text(text)
+    found = {finding.name: finding for finding in needs.needs(load_experiment(file).experiment)}
+    assert found["local ports"].state == ports
+    assert found["source addresses of users"].state == state
+    told = "254 from 127.0.0.1 on, 355 connections from each" if state == "ok" else "source address 192.0.2.1"
+    assert told in found["source addresses of users"].found
+
+
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

@@ -102,6 +102,28 @@ def test_each_fault_is_told_with_what_it_would_hit_now_by_what_when_and_how_it_i
     assert (seen.refused, seen.exit_code) == ((), Exit.PASSED)
 
 
+def test_how_clients_connect_and_read_is_told_without_a_password(tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text("""\
+title: a service of my own
+steady_state:
+  load:
+    plain: {protocol: mt5, clients: 3}
+    users:
+      {protocol: mt5, clients: 3, tls: {verify: false}, http_proxy: "http://joe:hunter2@127.0.0.1:3128",
+       source_addresses: 127.0.0.0/24, cookies: {session: hunter2}, read: 10/s}
+target: {url: "wss://127.0.0.1:9/ws"}
+""")
+    plain, users = of(tmp_path / "e.yaml", report_dir=tmp_path / "reports").load
+    assert plain.ways == ()
+    assert users.ways == (
+        "ANY CERTIFICATE of the service will do",
+        "through the HTTP proxy http://127.0.0.1:3128",
+        "from 254 addresses (127.0.0.0/24)",
+        "with cookies (session)",
+        "each reads at most 10 messages/s",
+    )
+
+
 def test_load_phases_guards_and_limits_are_those_of_the_experiment(
     tmp_path: Path, word: str, sleepers: list[int]
 ) -> None:

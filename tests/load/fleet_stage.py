@@ -178,7 +178,7 @@ async def begin(
         plan=plan,
         url=f"{load.pop('scheme', 'ws')}://127.0.0.1:{bridge.port}",
         protocol=load.pop("protocol", "mt5"),
-        channels=("EURUSD",),
+        channels=load.pop("channels", ("EURUSD",)),
         reconnect=reconnect,
         **load,
     )
