@@ -46,7 +46,9 @@ _NO_ROLE = """\
 @click.option("--process", metavar="NAME", help="The server's process, to be killed; without it nothing is done to it.")
 @click.pass_obj
 def command(session: Session, *, url: str, file: Path, process: str | None) -> int:
-    """Write a commented first experiment for the WebSocket service at URL into FILE [default: experiments/first.yaml].
+    """Write a commented first experiment for the service at URL into FILE [default: experiments/first.yaml].
+
+    At a ws:// or wss:// URL clients hold a WebSocket, at an http:// or https:// URL they ask for the page.
 
     A file that exists is left alone. Nothing is connected to.
     """
@@ -63,7 +65,7 @@ def command(session: Session, *, url: str, file: Path, process: str | None) -> i
 
 
 def _parse(url: str) -> SplitResult:
-    """The parts of a WebSocket URL.
+    """The parts of the URL of a service.
 
     Raises:
         UsageError: it is none, or holds a password.
@@ -73,25 +75,22 @@ def _parse(url: str) -> SplitResult:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise UsageError(f"{url}: not a URL ({error}); write ws://HOST:PORT/PATH") from error
-    if parts.scheme in ("http", "https"):
-        likely = parts._replace(scheme=parts.scheme.replace("http", "ws")).geturl()
-        raise UsageError(f"{url}: a WebSocket has a URL of its own, such as {likely}")
-    if parts.scheme not in ("ws", "wss") or not host:
-        raise UsageError(f"{url}: not the URL of a WebSocket; write ws://HOST:PORT/PATH")
+    if parts.scheme not in ("ws", "wss", "http", "https") or not host:
+        raise UsageError(f"{url}: not the URL of a service; write ws://HOST:PORT/PATH, or http://HOST:PORT/PATH")
     if parts.username is not None or parts.password is not None:
         raise UsageError("a URL with a user or password would put them into the file; leave them out and use `secrets`")
     return parts
 
 
 def _text(parts: SplitResult, query: Mapping[str, str], file: Path, process: str | None) -> str:
-    from importlib.resources import files  # noqa: PLC0415 - only when called
-
     from chaosrun.spec.hosts import is_loopback  # noqa: PLC0415 - as above
 
     host = parts.hostname or ""
     title = f"{host} serves its clients again after a crash" if process else f"{host} serves its clients"
     allow = f"  allow: [{_quoted(host)}]             # not this machine: put it under load only if you may\n"
+    pollers = parts.scheme.startswith("http")
     values = {
+        "LOAD": _template("first_pollers.yaml" if pollers else "first_users.yaml"),
         "URL": parts._replace(query="").geturl(),
         "FILE": shlex.quote(str(file)),
         "TITLE": _quoted(title),
@@ -101,12 +100,18 @@ def _text(parts: SplitResult, query: Mapping[str, str], file: Path, process: str
         "ROLES": _NO_ROLE if process is None else _ROLE.replace("@NAME@", _quoted(process)),
         "METHOD": _NOTHING if process is None else _KILL,
         "SECRETS": _secrets(query),
-        "QUERY": _query(query),
+        "QUERY": _query(query, 10 if pollers else 8),
     }
-    text = files("chaosrun.commands").joinpath("first_experiment.yaml").read_text(encoding="utf-8")
+    text = _template("first_experiment.yaml")
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text
+
+
+def _template(name: str) -> str:
+    from importlib.resources import files  # noqa: PLC0415 - only when called
+
+    return files("chaosrun.commands").joinpath(name).read_text(encoding="utf-8")
 
 
 def _quoted(text: str) -> str:
@@ -126,11 +131,11 @@ def _secrets(query: Mapping[str, str]) -> str:
     return "\n".join(["", "secrets:                           # never shown anywhere", *lines, ""])
 
 
-def _query(query: Mapping[str, str]) -> str:
+def _query(query: Mapping[str, str], indent: int) -> str:
     if not query:
         return ""
     pairs = ", ".join(f'{_quoted(key)}: "${{secret.{_secret_name(key)}}}"' for key in query)
-    return f"        query: {{{pairs}}}\n"
+    return f"{' ' * indent}query: {{{pairs}}}\n"
 
 
 def _secret_name(key: str) -> str:

@@ -275,7 +275,7 @@ def _text(detail: ErrorDetails, path: Path) -> str:
 
 
 _FORMS = {
-    "^wss?://": "a WebSocket address; write ws://HOST:PORT/PATH or wss://...",
+    "^(ws|http)s?://": "the address of a service; write ws://HOST:PORT/PATH or wss://..., or http:// and https://",
     "^https?://": "an HTTP address; write http://HOST:PORT/PATH or https://...",
     "^(auto|": "a Toxiproxy; write auto, binary, embedded or http://HOST:PORT",
     r":[0-9]{1,5}$": "HOST:PORT",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from chaosrun.spec.base import (
 from chaosrun.spec.protocol import SECOND
 from chaosrun.spec.proxy import Proxy
 from chaosrun.spec.ready import Ready
+from chaosrun.spec.secret import Secret
 
 MILLISECOND = SECOND // 1000
 
@@ -116,6 +118,17 @@ class Prober(Model):
     connect_every: Span = 250 * MILLISECOND
 
 
+def _by_websocket(value: Any) -> Any:
+    """One place has one spelling inside, whichever of the two is spoken there."""
+    if isinstance(value, Secret):
+        return Secret(_by_websocket(value.reveal()), _by_websocket(str(value)))
+    return _HTTP.sub(r"ws\1://", value) if isinstance(value, str) else value
+
+
+_HTTP = re.compile(r"^http(s?)://")
+_SAME_PLACE = BeforeValidator(_by_websocket)
+
+
 class Target(File):
     """The system under test: an embedded reference service, or a URL with its roles."""
 
@@ -124,7 +137,8 @@ class Target(File):
     """Name of a reference service, which chaosrun starts and stops."""
     options: dict[str, Open] = Field(default_factory=dict)
     """The reference service's own switches."""
-    url: Annotated[Line, Field(pattern=r"^wss?://"), MayHideSecret] | None = None
+    url: Annotated[Line, Field(pattern=r"^(ws|http)s?://"), MayHideSecret, _SAME_PLACE] | None = None
+    """Where it is; `http://` names the same place as `ws://`, and `https://` as `wss://`."""
     allow: Many[Line] = ()
     """Hosts other than loopback that may be put under load."""
     roles: dict[Name, Role] = Field(default_factory=dict, max_length=100)

@@ -129,6 +129,8 @@ def test_list_names_files_that_are_not_valid_and_lists_the_others(
         ("ws://localhost", []),
         ("wss://staging.example.com/ws/market?token=tok3n-secret&1-x=%24%7Ba%7D", ["--process", "uvicorn"]),
         ('ws://[::1]:9/a"b#${x}', ["--process", 'od"d name: {']),
+        ("https://staging.example.com/api/items?token=tok3n-secret&1-x=a", ["--process", "uvicorn"]),
+        ("http://127.0.0.1:8000", []),
     ],
 )
 def test_what_init_writes_is_a_valid_experiment(chaosrun: Any, tmp_path: Path, url: str, options: list[str]) -> None:
@@ -153,8 +155,15 @@ def test_init_leaves_a_file_that_exists_alone(chaosrun: Any, experiment: Path) -
     assert experiment.read_text() == EXPERIMENT
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1/", "127.0.0.1:8000", "ws://", "ws://u:p4ssw0rd@h/", "ws://h:port/"])
-def test_init_wants_the_url_of_a_websocket(chaosrun: Any, url: str) -> None:
+def test_init_writes_pollers_for_a_page(chaosrun: Any, tmp_path: Path) -> None:
+    chaosrun("init", "http://127.0.0.1:8000/items", "a.yaml")
+    experiment = load_experiment(tmp_path / "a.yaml").experiment
+    assert [each.called() for each in experiment.steady_state.load["users"].http or ()] == ["GET /items"]
+    assert experiment.target.url == "ws://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "127.0.0.1:8000", "ws://", "ws://u:p4ssw0rd@h/", "ws://h:port/"])
+def test_init_wants_the_url_of_a_service(chaosrun: Any, url: str) -> None:
     done = chaosrun("init", url, "a.yaml")
     assert done.returncode == Exit.USAGE
     assert "p4ssw0rd" not in done.stderr

