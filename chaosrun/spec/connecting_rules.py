@@ -29,7 +29,7 @@ def connecting_problems(path: Path, group: Group, target: Target | None) -> Iter
         return
     if group.tls is not None and (target.url is None or not target.url.startswith("wss:")):
         what = "a reference service speaks no TLS" if target.url is None else f"{target.url} is without TLS"
-        text = f"{what}; take `tls` out, or name a target whose `url` begins with wss://"
+        text = f"{what}; take `tls` out, or name a target whose `url` begins with wss:// or https://"
         yield Finding((*path, "tls"), text, needs=(("target", "url"), ("target", "reference")))
     links = target.proxy.all_links() if target.proxy is not None else ()
     if group.http_proxy is not None and any(link.role == ENTRY for link in links):
