@@ -140,9 +140,10 @@ def test_slow_readers_took_ten_messages_a_second_of_fifty(seen: Seen) -> None:
         assert taken >= 5, "it reads"
 
 
-def test_no_file_of_the_run_has_the_password_of_the_proxy(seen: Seen) -> None:
+def test_no_file_of_the_run_has_the_password_of_the_proxy_or_the_clients_key(seen: Seen) -> None:
     assert seen.finished.folder is not None
-    needles = (PASSWORD.encode(), b64encode(f"load:{PASSWORD}".encode())[6:-4])
+    key = certificates().client.private_key_pem.bytes().splitlines()[1]
+    needles = (PASSWORD.encode(), b64encode(f"load:{PASSWORD}".encode())[6:-4], key)
     files = [file for file in seen.finished.folder.rglob("*") if file.is_file()]
     assert files
     assert [file for file in files if any(needle in file.read_bytes() for needle in needles)] == []
