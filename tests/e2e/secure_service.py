@@ -31,7 +31,7 @@ async def push(client: ServerConnection) -> None:
     with suppress(ConnectionClosed):
         for seq in range(1, 1_000_000):
             await client.send(json.dumps({"type": "tick", "seq": seq, "filler": "x" * 2000}))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.08)
 
 
 async def talk(client: ServerConnection) -> None:
