@@ -65,6 +65,9 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     period_ns: int | None = None
     """Request period P of one client; None: the group only listens."""
     requests: tuple[str, ...] = ("request",)
+    """Their names, those of the steps of a script last."""
+    scripted: bool = False
+    """Clients play a script: what they ask in it is due when they come to it."""
     latency_limit_ns: int = 500_000_000
     reply_timeout_ns: int = 5_000_000_000
     connect_within_ns: int = 5_000_000_000
@@ -88,6 +91,11 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     """None: recorded before it was part of the plan."""
     takes_any_certificate: bool = False
     """Nobody looks whether the service is whom its address names (`tls: {verify: false}`)."""
+
+    @property
+    def has_requests(self) -> bool:
+        """Something is asked, open loop or by a script, and its answers are measured."""
+        return self.period_ns is not None or self.scripted
 
 
 class RecoveryPlan(msgspec.Struct, frozen=True, kw_only=True):

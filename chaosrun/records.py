@@ -391,6 +391,12 @@ class Kind(IntEnum):
     SLOT = 0
     CANARY = 1
     SENTINEL = 2
+    STEP = 3
+    """A step of a scripted user, due when the user came to it: no plan knows when that is."""
+
+
+REQUESTS: Final = (Kind.SLOT, Kind.STEP)
+"""The kinds that are the load itself; the others are chaosrun's own probes."""
 
 
 class Status(IntEnum):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from chaosrun.charts.bins import MS, Bins, seconds
 from chaosrun.charts.picture import Heat
-from chaosrun.records import Kind
+from chaosrun.records import REQUESTS
 from chaosrun.scoring.evidence import GroupEvidence
 from chaosrun.scoring.outcomes import Outcome
 
@@ -25,9 +25,9 @@ def draw_heat(group: GroupEvidence, end: int, most_columns: int, most_cells: int
 
     Columns are brought together further where both maps would have more than `most_cells` cells.
     """
-    if group.plan.period_ns is None:
+    if not group.plan.has_requests:
         return None
-    slots = [outcome for outcome in group.timeline.requests.outcomes if outcome.kind is Kind.SLOT]
+    slots = [outcome for outcome in group.timeline.requests.outcomes if outcome.kind in REQUESTS]
     while True:
         bins = Bins.over(end, most_columns)
         counts = _Counts(bins)

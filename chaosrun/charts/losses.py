@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from chaosrun.charts.bins import Bins, seconds
 from chaosrun.charts.picture import Loss, Losses
 from chaosrun.charts.publishing import Course, Feeds
-from chaosrun.records import Kind
+from chaosrun.records import REQUESTS
 from chaosrun.scoring.evidence import GroupEvidence
 from chaosrun.scoring.outcomes import Fate
 from chaosrun.scoring.steps import Steps
@@ -33,7 +33,7 @@ def draw_losses(group: GroupEvidence, feeds: Feeds, bins: Bins) -> Losses:
 def _of_requests(group: GroupEvidence, bins: Bins) -> Iterator[Loss]:
     counts: dict[Fate, list[int]] = {}
     for outcome in group.timeline.requests.outcomes:
-        if outcome.kind is Kind.SLOT and outcome.fate is not Fate.REPLIED_IN_TIME:
+        if outcome.kind in REQUESTS and outcome.fate is not Fate.REPLIED_IN_TIME:
             counts.setdefault(outcome.fate, bins.zeros())[bins.of(outcome.due)] += 1
     for fate in Fate:
         if fate in counts:

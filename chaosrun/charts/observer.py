@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from chaosrun.charts.bins import MS, SECOND, Bins, seconds
 from chaosrun.charts.picture import Band, ObserverPicture
-from chaosrun.records import NONE, History, Kind
+from chaosrun.records import NONE, REQUESTS, History
 from chaosrun.scoring.evidence import Evidence
 from chaosrun.scoring.histogram import Histogram
 from chaosrun.scoring.result import Result
@@ -45,7 +45,7 @@ def _lateness(evidence: Evidence, bins: Bins) -> dict[int, int]:
         (bins.of(slot.due), slot.sent - slot.due)
         for group in evidence.groups
         for slot in group.timeline.requests.outcomes
-        if slot.kind is Kind.SLOT and slot.sent != NONE
+        if slot.kind in REQUESTS and slot.sent != NONE
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chaosrun.charts.bins import SECOND, Bins, seconds
 from chaosrun.charts.picture import Rates
 from chaosrun.charts.publishing import Feeds
-from chaosrun.records import Kind
+from chaosrun.records import REQUESTS
 from chaosrun.scoring.evidence import GroupEvidence
 
 
@@ -13,7 +13,7 @@ def draw_rates(group: GroupEvidence, feeds: Feeds, bins: Bins) -> Rates:
     """Of one group. A bin that the end of the run cuts short counts as a whole one."""
     due, good = bins.zeros(), bins.zeros()
     for outcome in group.timeline.requests.outcomes:
-        if outcome.kind is Kind.SLOT:
+        if outcome.kind in REQUESTS:
             i = bins.of(outcome.due)
             due[i] += 1
             good[i] += outcome.good is True

@@ -168,7 +168,7 @@ OF_LOAD: Final = ("usable", "bad", "unexpected_disconnects", *_COUNTS, *_QUANTIL
 def suits(metric: str, plan: GroupPlan) -> bool:
     """Whether the group has what the metric is about: requests, streams, or merely clients."""
     if metric in OF_REQUESTS:
-        return plan.period_ns is not None
+        return plan.has_requests
     return metric not in OF_STREAMS or bool(plan.streams)
 
 

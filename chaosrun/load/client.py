@@ -74,6 +74,7 @@ class Client:
         "_conversation",
         "_cut",
         "_early",
+        "_going",
         "_group",
         "_identity",
         "_malformed",
@@ -89,6 +90,7 @@ class Client:
         "changed_at",
         "conn",
         "connection",
+        "grace_until",
         "pushed_at",
         "requests",
         "state",
@@ -108,6 +110,8 @@ class Client:
         self.wanted = False
         """The plan wants it up, since `wanted_since`."""
         self.wanted_since = 0
+        self.grace_until = 0
+        """By then it should be open again after its script had it leave."""
         self.requests = Requests(group, c)
         self._group = group
         self._identity = identity
@@ -117,6 +121,8 @@ class Client:
         """The last cut of the connection that is open, or that was; it is a fault's doing from then on."""
         self._sids: dict[tuple[str, str, str | None], int] = {}
         self._early: list[Subscribed | _Push] = []
+        self._going = False
+        """It is to leave as soon as nothing is owed any more."""
         self._tries = 0
         self._waits = 0
         """Waits before attempts since a session was last open."""
@@ -141,11 +147,13 @@ class Client:
     def come(self, now: int) -> None:
         """A planned life begins."""
         self.wanted, self.wanted_since = True, now
+        self._going = False
         self.retry()
 
     def go(self, by: int) -> None:
         """A planned life ends: take leave once nothing is owed any more, or at `by`."""
         self.wanted = False
+        self._going = True
         self._go_when_done(by)
 
     def connect(self) -> None:
@@ -335,6 +343,7 @@ class Client:
         group = self._group
         self.state = State.OPEN
         self.conn += 1
+        self._going = False
         self.changed_at = self.pushed_at = self._now
         self.requests.canary_good = False
         group.counts.open += 1
@@ -351,8 +360,11 @@ class Client:
                 self.pushed(*event)
         if not self.wanted:
             self.leave()
-        elif group.asks:
+            return
+        if group.asks:
             self._canary(self.conn)
+        if self._conversation is not None:
+            self._guarded(self._conversation.play, self._now)
 
     def failed(self, why: str) -> None:
         cause = "deadline" if why.startswith("deadline") else "protocol"
@@ -386,6 +398,17 @@ class Client:
             self._group.recorder.name(record)
         else:
             self._early.append(record)
+
+    def ask(self, which: int, due: int) -> None:
+        if self._group.connecting:  # the load is over: whoever is in the middle of a script asks nothing more
+            self._ask(due, self._now, Kind.STEP, which)
+
+    def done(self, again: bool, /) -> None:
+        group = self._group
+        self.wanted = self.wanted and again
+        self.grace_until = self._now + group.grace_ns
+        self._going = True
+        self._go_when_done(self._now + group.reply_timeout_ns)
 
     def replied(self, token: int, ok: bool) -> None:
         if not self.requests.replied(token, self._now, ok):
@@ -483,7 +506,7 @@ class Client:
     # ---- helpers
 
     def _go_when_done(self, by: int) -> None:
-        if self.wanted or self.state is not State.OPEN:
+        if not self._going or self.state is not State.OPEN:
             return
         now = self._group.now()
         if self.requests.in_flight and now < by:

@@ -51,6 +51,8 @@ class Member(Protocol):
     wanted: bool
     """The plan wants it up, since `wanted_since`."""
     wanted_since: int
+    grace_until: int
+    """By then it should be open again after its script had it leave."""
 
     @property
     def is_open(self) -> bool:
@@ -90,6 +92,8 @@ class Group(ABC):
         self.period_ns = plan.period_ns
         self.latency_limit_ns = plan.latency_limit_ns
         self.late_after_ns = late_after(plan)
+        self.reply_timeout_ns = plan.reply_timeout_ns
+        self.grace_ns = plan.connect_within_ns + (0 if plan.reconnect is None else plan.reconnect.first_ns)
         limit = units.format_size(load.max_size)
         self.too_large = f"a message of more than {limit}; if it is right, raise `max_message` of group {plan.name!r}"
         self.asks = (plan.period_ns or plan.sentinel_period_ns) is not None
@@ -204,7 +208,7 @@ class Group(ABC):
         overdue_before = now - self.latency_limit_ns
         planned = in_flight = usable = overdue = 0
         for client in self.clients:
-            planned += client.wanted
+            planned += client.wanted and (client.is_open or now >= client.grace_until)
             if client.is_open:
                 in_flight += client.requests.in_flight
                 overdue += client.requests.overdue(overdue_before)
@@ -274,7 +278,7 @@ class Group(ABC):
 
     def _dismiss(self, client: Member) -> None:
         self._excused.add(client)
-        client.go(self.agenda.now() + self._plan.reply_timeout_ns)
+        client.go(self.agenda.now() + self.reply_timeout_ns)
 
     def _excuse(self, now: int) -> None:
         """No longer those whose time to connect is over, as in the score of the run."""

@@ -30,6 +30,7 @@ class ProbeLine:
     ) -> None:
         """`on_echo(sent, ok, at)` for each echo after the first; `on_broken` at most once, after the first echo."""
         self.asks = bool(protocol.requests)
+        self._feeds = bool(protocol.streams)
         self.outstanding: dict[int, int] = {}
         """Echoes not yet answered: token to the time it was sent, oldest first."""
         self._origin_ns = clocks.origin_ns
@@ -98,6 +99,8 @@ class ProbeLine:
     def opened(self) -> None:
         if self.asks:
             self._ask(self.now())
+        elif not self._feeds and not self._first.done():
+            self._first.set_result(self.now())  # what the opening was answered is all the echo there is
 
     def failed(self, why: str, /) -> None:
         self._break(why)
@@ -121,6 +124,12 @@ class ProbeLine:
 
     def subscribed(self, channel: str, head: int | None, epoch: str | None, stream: str, /) -> None:
         """Of no interest: the prober counts nothing."""
+
+    def ask(self, which: int, due: int, /) -> None:
+        """Of no interest: the prober plays no script."""
+
+    def done(self, again: bool, /) -> None:
+        """Of no interest."""
 
     def malformed(self, why: str, /) -> None:
         """Of no interest: the load says what it could not read."""

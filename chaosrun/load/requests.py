@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chaosrun.load.recorder import PendingSlot
 from chaosrun.protocols._base import Conversation
-from chaosrun.records import NONE, Kind, Status
+from chaosrun.records import NONE, REQUESTS, Kind, Status
 from chaosrun.scoring.histogram import bucket_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Requests:
         for _, sent, kind, *_ in reversed(self._asked.values()):
             if sent < self._overdue_before:
                 break
-            self._overdue += sent < before and kind is Kind.SLOT
+            self._overdue += sent < before and kind in REQUESTS
         self._overdue_before = before
         return self._overdue
 
@@ -122,7 +122,7 @@ class Requests:
         asked = self._asked.pop(token, None)
         if asked is None:
             return False
-        self._overdue -= asked[1] < self._overdue_before and asked[2] is Kind.SLOT
+        self._overdue -= asked[1] < self._overdue_before and asked[2] in REQUESTS
         self._decide(asked, got, status)
         return True
 
@@ -134,7 +134,7 @@ class Requests:
         counts.replies += got != NONE
         if kind is Kind.CANARY:
             self.canary_good |= good
-        elif kind is Kind.SLOT and status is not Status.SKIPPED_OBSERVER and sent - due <= group.late_after_ns:
+        elif kind in REQUESTS and status is not Status.SKIPPED_OBSERVER and sent - due <= group.late_after_ns:
             counts.due += 1
             counts.good += good
             counts.bad += not good

@@ -51,7 +51,7 @@ class Metric:
             case "connections":
                 return group.kind != "http"
             case "requests":
-                return group.period_ns is not None
+                return group.has_requests
             case "pushes":
                 return bool(group.streams)
             case _:

@@ -82,6 +82,12 @@ class Sink(Interface):
     def replied(self, token: int, ok: bool, /) -> None:
         """The reply to request `token` came; not `ok`: an error, or a reply that fails the protocol's checks."""
 
+    def ask(self, which: int, due: int, /) -> None:
+        """The script has come to a step that was due at `due`: have `Conversation.request` called for it now."""
+
+    def done(self, again: bool, /) -> None:
+        """The script is over, and the client leaves: for good, or to come back and play it `again`."""
+
     def pushed(
         self, channel: str, first: int, last: int, sent_at: int | None, epoch: str | None, stream: str, /
     ) -> None:
@@ -119,7 +125,10 @@ class Conversation(ABC):
 
     @abstractmethod
     def request(self, token: int, which: int, now: int) -> bool:
-        """Send request number `which` of `Protocol.requests`, its id being `token`; False: it was not sent."""
+        """Send number `which` of `Protocol.requests` and `steps`, its id being `token`; False: it was not sent."""
+
+    def play(self, now: int) -> None:  # noqa: B027 - most protocols have no script
+        """The session is open, and its client plays the script from here on."""
 
     def wake(self, now: int) -> None:  # noqa: B027 - most conversations wait for nothing
         """`wake_at` has come."""
@@ -138,6 +147,8 @@ class Protocol(ABC):
 
     requests: tuple[str, ...] = ("request",)
     """Names of the requests; empty: the protocol has nothing to ask, its clients only listen."""
+    steps: tuple[str, ...] = ()
+    """Names of what a script asks; their numbers go on from those of `requests`. Empty: no script asks anything."""
     streams: tuple[StreamPlan, ...] = ()
     has_heads: bool = False
     """`ask_head` is answered."""

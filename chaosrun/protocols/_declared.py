@@ -11,6 +11,7 @@ from chaosrun.errors import UsageError
 from chaosrun.protocols._base import Clocks
 from chaosrun.protocols._message import Get, ObjectReader, Reader, segments
 from chaosrun.protocols._pattern import Pattern, compile_pattern, tops
+from chaosrun.protocols._script import Script, ScriptStep
 from chaosrun.protocols._template import Template
 from chaosrun.protocols._values import integer, nanoseconds
 from chaosrun.spec.protocol import Exchange, Protocol, Request, SentAt, SeqAt, SeqRange, Stream
@@ -96,6 +97,7 @@ class Declared:
         self.keepalive_within_ns = model.keepalive.within if model.keepalive else 0
         self.keepalive = Template(model.keepalive.send) if model.keepalive else None
         self.mark = self._mark()
+        self.script = self._script()
         self.rules = tuple(self._rules())
         self._check_words()
         self._by_key: dict[Any, tuple[Rule, ...]] = {}
@@ -130,6 +132,7 @@ class Declared:
         model = self._model
         steps = (*model.open, *model.close, *_as_exchanges(model.resume))
         yield from (step.expect for step in steps if step.expect is not None)
+        yield from (turn.expect for turn in model.turns() if turn.expect is not None)
         yield from (request.reply for request in model.all_requests())
         yield from (stream.match for stream in model.all_streams().values())
         yield from (answer.match for answer in model.answer)
@@ -252,6 +255,27 @@ class Declared:
         channel = self.reader.getter(spec.channel) if spec.channel else None
         return Mark(send, self._pattern(spec.reply), spec.seq, channel, spec.epoch, "channel" in send.names)
 
+    def _script(self) -> Script | None:
+        spec = self._model.session
+        if spec is None:
+            return None
+        steps: list[ScriptStep] = []
+        asked = len(self.asks)
+        for turn in spec.steps:
+            asks = turn.send is not None and turn.expect is not None
+            steps.append(
+                ScriptStep(
+                    name=turn.name,
+                    send=None if turn.send is None else Template(turn.send),
+                    expect=None if turn.expect is None else self._pattern(turn.expect, selected=False),
+                    which=asked if asks else None,
+                    within_ns=turn.within,
+                    think_ns=spec.think if turn.think is None else turn.think,
+                )
+            )
+            asked += asks
+        return Script(tuple(steps), spec.repeat, leaves=spec.then != "stay", returns=spec.then == "reconnect")
+
     def _rules(self) -> Iterator[Rule]:
         """In the order of precedence: a request's reply wins over an error."""
         model = self._model
@@ -278,7 +302,11 @@ class Declared:
                 captured |= step.expect.captures if step.expect is not None else frozenset()
         for rule in self.rules:
             captured |= rule.pattern.captures
+        turns = self.script.steps if self.script is not None else ()
+        for turn in turns:
+            captured |= turn.expect.captures if turn.expect is not None else frozenset()
         sends: list[tuple[str, Template]] = [(f"request {ask.name}", ask.send) for ask in self.asks]
+        sends += [(f"step {turn.name} of the session", turn.send) for turn in turns if turn.send is not None]
         sends += [("answer", cast(Template, rule.of)) for rule in self.rules if rule.role == "answer"]
         sends += [("keepalive", self.keepalive)] if self.keepalive else []
         sends += [("high_water", self.mark.send)] if self.mark else []

@@ -15,6 +15,7 @@ from chaosrun.protocols._base import ClientIdentity, Clocks, Conversation, Data,
 from chaosrun.protocols._declared import Ask, Declared, Feed, Mark, Rule, Step
 from chaosrun.protocols._message import MISSING, UNREADABLE, segments, walk
 from chaosrun.protocols._pattern import NO_VIEW, Pattern
+from chaosrun.protocols._script import Player
 from chaosrun.protocols._speech import Speech, Values
 from chaosrun.protocols._template import Template
 from chaosrun.protocols._values import integer, name
@@ -46,6 +47,7 @@ class Dialogue(Conversation):
         "_marks",
         "_order",
         "_phase",
+        "_player",
         "_rest",
         "_sent",
         "_speech",
@@ -70,6 +72,8 @@ class Dialogue(Conversation):
         self._asked: dict[int, tuple[Ask, Values]] = {}
         self._order: deque[int] = deque()
         """Tokens of the requests whose replies come in order. One that timed out keeps its place."""
+        script = declared.script
+        self._player = None if script is None else Player(script, sink, self._speech, self._send, self._capture)
         self._marks: deque[str] = deque()
         """Channels whose high-water mark is asked for."""
         self._heads: dict[tuple[str, str], tuple[int | None, str | None]] = {}
@@ -89,9 +93,17 @@ class Dialogue(Conversation):
             self._plan(declared.resume)
         self._proceed()
 
+    def play(self, now: int) -> None:
+        self._speech.now = now
+        if self._player is not None:
+            self._player.begin()
+            self._set_wake()
+
     def request(self, token: int, which: int, now: int) -> bool:
         self._speech.now = now
         self._speech.token = token
+        if which >= len(self._declared.asks):
+            return self._player is not None and self._player.asked(token)
         ask = self._declared.asks[which]
         values: Values = {}
         if not self._send(ask.send, values):
@@ -116,6 +128,8 @@ class Dialogue(Conversation):
     def finish(self, now: int) -> None:
         self._speech.now = now
         self._phase = _Phase.CLOSING
+        if self._player is not None:
+            self._player.stop()
         self._steps.clear()
         self._plan(self._declared.closing)
         self._proceed()
@@ -133,6 +147,8 @@ class Dialogue(Conversation):
             self.sink.failed("deadline: no answer to the keepalive in time")
         elif self._keepalive_at is not None and now >= self._keepalive_at:
             self._keep_alive()
+        elif self._player is not None:
+            self._player.wake()
         self._set_wake()
 
     # ---- the steps of opening and closing
@@ -203,6 +219,9 @@ class Dialogue(Conversation):
             self.sink.malformed(str(error))
             return
         if self._step is not None and self._expected(self._step, message):
+            return
+        if self._player is not None and self._player.hears(message):
+            self._set_wake()
             return
         for rule in self._declared.candidates(message):
             view = rule.pattern.view(message)
@@ -293,6 +312,8 @@ class Dialogue(Conversation):
         if token in self._asked:
             self._forget(token)
             self.sink.replied(token, False)
+        elif self._player is not None and self._player.erred():
+            self._set_wake()
         elif self._phase is _Phase.OPENING:
             self.sink.failed("the server answered the opening with an error")
         else:
@@ -365,7 +386,8 @@ class Dialogue(Conversation):
         return _epoch(self._at(view, beside, channel)) or _epoch(self._at(view, feed.epoch_path, channel))
 
     def _set_wake(self) -> None:
-        times = [at for at in (self._step_by, self._keepalive_at, self._keepalive_by) if at is not None]
+        script = () if self._player is None else (self._player.at, self._player.by)
+        times = [at for at in (self._step_by, self._keepalive_at, self._keepalive_by, *script) if at is not None]
         self.wake_at = min(times, default=None)
 
 

@@ -29,6 +29,7 @@ class YamlProtocol(Protocol):
             if template is not None:
                 template.check(frozenset(), where)
         self.requests = tuple(ask.name for ask in self._declared.asks)
+        self.steps = tuple(turn.name for turn in model.asking_turns())
         self.streams = tuple(
             StreamPlan(
                 name=name,

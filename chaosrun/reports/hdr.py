@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from chaosrun.foreign import brief
-from chaosrun.records import Kind
+from chaosrun.records import REQUESTS, Kind
 from chaosrun.reports._base import ScoredRun
 from chaosrun.reports._hdr_encoding import encoded, index_of
 from chaosrun.scoring.evidence import GroupEvidence
@@ -111,4 +111,4 @@ def _services(group: GroupEvidence) -> Intervals:
 
 def _counts(kind: Kind) -> bool:
     """Canaries and sentinels are no user's requests."""
-    return kind is Kind.SLOT
+    return kind in REQUESTS

@@ -15,7 +15,7 @@ from typing import Final
 
 from chaosrun.charts.picture import Band, GroupPicture, Loss, Ribbon
 from chaosrun.foreign import clean
-from chaosrun.records import Kind
+from chaosrun.records import REQUESTS
 from chaosrun.reports._base import ScoredRun
 from chaosrun.scoring.evidence import GroupEvidence
 from chaosrun.scoring.histogram import Histogram
@@ -95,7 +95,7 @@ def _requests(group: GroupEvidence, a: int, b: int) -> list[Cell]:
     due = good = censored = 0
     waits = Histogram()
     for outcome in group.timeline.requests.due_in(a, b):
-        if outcome.kind is not Kind.SLOT:
+        if outcome.kind not in REQUESTS:
             continue
         due += 1
         good += outcome.good is True

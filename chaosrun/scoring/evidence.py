@@ -52,7 +52,7 @@ class GroupEvidence:
 
     def requests_in(self, start: int, end: int, request: str | None = None) -> RequestWindow | None:
         """The slots due in [start, end); None: the group sends no requests."""
-        if self.plan.period_ns is None:
+        if not self.plan.has_requests:
             return None
         key = start, end, request
         if key not in self._requests:

@@ -38,7 +38,7 @@ def broken_equations(evidence: Evidence) -> list[str]:
     strangers = sum(slot.group >= len(evidence.groups) for slot in evidence.history.slots)
     wrong = [f"{strangers} slots of no group of the plan"] if strangers else []
     for group in evidence.groups:
-        if group.plan.period_ns is not None:
+        if group.plan.has_requests:
             wrong += violations(evidence.history, group.g, group.timeline.requests.ledger)
         if group.pushes is not None:
             for stream, ledger in group.pushes.by_stream.items():

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from chaosrun.records import NONE, History, Kind
+from chaosrun.records import NONE, REQUESTS, History, Kind
 from chaosrun.scoring.histogram import Histogram
 from chaosrun.scoring.outcomes import Fate, Outcome, judge
 from chaosrun.scoring.pacing import due_times
@@ -108,7 +108,7 @@ class Requests:
         response, service, lateness = Histogram(), Histogram(), Histogram()
         censored = 0
         for outcome in chosen:
-            if outcome.kind is not Kind.SLOT:
+            if outcome.kind not in REQUESTS:
                 continue
             if outcome.sent != NONE:
                 lateness.record(outcome.sent - outcome.due)
@@ -137,7 +137,7 @@ def _ledger(outcomes: Iterable[Outcome]) -> RequestLedger:
     apart: Counter[tuple[Kind, bool | None]] = Counter()
     late = valid = 0
     for outcome in outcomes:
-        if outcome.kind is not Kind.SLOT:
+        if outcome.kind not in REQUESTS:
             apart[outcome.kind, outcome.good] += 1
             continue
         fates[outcome.fate] += 1

@@ -17,7 +17,8 @@ from chaosrun.scoring.timeline import GroupTimeline
 
 @dataclass(frozen=True)
 class EventSlots:
-    """Judged slots and sentinels of a group by the instant they count at, ascending; canaries have no part in it."""
+    """Judged slots and sentinels of a group by the instant they count at, ascending. Canaries have no part in it, nor
+    have the steps of a script: a user who waits takes none, so that an outage would show in none."""
 
     dues: Sequence[int]
     bad: Sequence[bool]
@@ -31,7 +32,7 @@ class EventSlots:
         events = sorted(
             (o.counts_at, not o.good)
             for o in timeline.requests.outcomes
-            if o.good is not None and o.kind is not Kind.CANARY
+            if o.good is not None and o.kind in (Kind.SLOT, Kind.SENTINEL)
         )
         bad = [is_bad for _, is_bad in events]
         return cls(

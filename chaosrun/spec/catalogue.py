@@ -46,6 +46,8 @@ class Shape:
 
     requests: tuple[str, ...]
     streams: tuple[StreamPlan, ...]
+    steps: tuple[str, ...] = ()
+    """What a script asks."""
 
 
 @dataclass(frozen=True)
@@ -86,4 +88,4 @@ def installed() -> Catalogue:
 def _protocol(reference: str) -> Shape:
     """Kept, because looking through what is installed takes longer than all the rest of loading an experiment."""
     found = import_module("chaosrun.protocols").find(reference)
-    return Shape(tuple(found.requests), tuple(found.streams))
+    return Shape(tuple(found.requests), tuple(found.streams), tuple(found.steps))

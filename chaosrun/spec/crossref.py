@@ -318,7 +318,9 @@ class _Crossing:
         return list(dict.fromkeys(stream.name for shape in self._shapes(group) for stream in shape.streams))
 
     def _requests(self, group: str | None) -> list[str]:
-        return list(dict.fromkeys(request for shape in self._shapes(group) for request in shape.requests))
+        return list(
+            dict.fromkeys(request for shape in self._shapes(group) for request in (*shape.requests, *shape.steps))
+        )
 
     def _groups(self, group: str | None) -> list[str]:
         return [name for name in self.experiment.steady_state.load if group in (None, name)]

@@ -29,9 +29,9 @@ from chaosrun.spec.base import (
     Text,
     Title,
 )
+from chaosrun.spec.session import WITHIN_NS, Session, Turn
 
 SECOND = 1_000_000_000
-WITHIN_NS = 5 * SECOND
 _MOST_TURNS = 1000
 """Of a round in which every request has as many turns as its weight says."""
 
@@ -176,7 +176,8 @@ class Protocol(File):
     """The conversation after every connect; the client is open when it is complete."""
     request: Request | None = None
     requests: Annotated[Many[Request], Field(max_length=100)] = ()
-    session: Later = None
+    session: Session | None = None
+    """What a user does once it is open. None: nothing but the requests of its group."""
     stream: Stream | None = None
     streams: dict[Name, Stream] = Field(default_factory=dict, max_length=100)
     answer: Many[Answer] = ()
@@ -199,10 +200,14 @@ class Protocol(File):
         if self.stream is not None and self.streams:
             text = "`stream` and `streams` exclude each other; put all of them in `streams`"
             yield Broken(text, ("stream", "streams"))
-        names = [request.name for request in self.requests]
+        names = [request.name for request in self.all_requests()]
         double = next((name for name in names if names.count(name) > 1), None)
         if double is not None:
             yield Broken(f"two requests are called {double!r}; give each a `name` of its own", ("requests",))
+        both = next((turn.name for turn in self.asking_turns() if turn.name in names), None)
+        if both is not None:
+            text = f"a request and a step of the session are called {both!r}; give each a `name` of its own"
+            yield Broken(text, ("requests", "session"))
         total = sum(request.weight for request in self.requests)
         if total > _MOST_TURNS:
             text = f"the weights add up to {total}; at most {_MOST_TURNS}: write smaller ones in the same proportion"
@@ -211,6 +216,14 @@ class Protocol(File):
     def all_requests(self) -> tuple[Request, ...]:
         """The requests, whichever key they were written under."""
         return (self.request,) if self.request is not None else self.requests
+
+    def turns(self) -> tuple[Turn, ...]:
+        """The steps of the script."""
+        return () if self.session is None else self.session.steps
+
+    def asking_turns(self) -> tuple[Turn, ...]:
+        """Those that ask something and await its answer, which is measured."""
+        return tuple(turn for turn in self.turns() if turn.send is not None and turn.expect is not None)
 
     def all_streams(self) -> dict[str, Stream]:
         """The streams by name, whichever key they were written under; the only one of `stream` is `stream`."""

@@ -27,7 +27,8 @@ def shape_of(group: Group, catalogue: Catalogue) -> Shape:
         requests = tuple(request.name for request in group.protocol.all_requests())
         resumes = group.protocol.resume is not None
         streams = group.protocol.all_streams().items()
-        return Shape(requests, tuple(_stream_plan(name, stream, resumes) for name, stream in streams))
+        steps = tuple(turn.name for turn in group.protocol.asking_turns())
+        return Shape(requests, tuple(_stream_plan(name, stream, resumes) for name, stream in streams), steps)
     if group.protocol is None:
         raise UsageError("neither a protocol nor requests by HTTP")
     return catalogue.protocol(group.protocol)
@@ -41,7 +42,8 @@ def group_plan(name: str, group: Group, recovery: Recovery, shape: Shape) -> Gro
         clients=group.clients,
         kind="websocket" if group.http is None else "http",
         period_ns=units.period_ns(group.requests) if group.requests else None,
-        requests=shape.requests,
+        requests=(*shape.requests, *shape.steps),
+        scripted=bool(shape.steps),
         latency_limit_ns=group.latency_limit,
         reply_timeout_ns=group.reply_timeout_ns(),
         connect_within_ns=group.connect_within,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from chaosrun.records import NONE, Kind
+from chaosrun.records import NONE, REQUESTS
 from chaosrun.scoring.evidence import GroupEvidence, baseline_of
 from chaosrun.scoring.findings._rule import COUNTS, TIMES, Rule, Seen, Told, seconds, several, share
 from chaosrun.scoring.outcomes import Fate, Outcome
@@ -52,7 +52,7 @@ def _errors_after_return(seen: Seen) -> Iterator[Told]:
     for group in seen.evidence.groups:
         if group.plan.kind != "websocket":
             continue
-        slots = [o for o in group.timeline.requests.outcomes if o.kind is Kind.SLOT and o.sent != NONE]
+        slots = [o for o in group.timeline.requests.outcomes if o.kind in REQUESTS and o.sent != NONE]
         first, later = [o for o in slots if o.conn == 0], [o for o in slots if o.conn > 0]
         errors, errors_before = _errors(later), _errors(first)
         if errors < _LEAST_ERRORS or errors < _ERROR_SHARE * len(later):
