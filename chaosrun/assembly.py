@@ -37,6 +37,7 @@ from chaosrun.spec.masking import Mask
 from chaosrun.spec.method import in_stage_ns
 from chaosrun.spec.model import reveal
 from chaosrun.spec.plan import make_plan
+from chaosrun.spec.replay import played
 from chaosrun.spec.stages import At, StageAt
 from chaosrun.targets.command import CommandRole
 from chaosrun.targets.output import Output
@@ -297,7 +298,7 @@ def _spoken(group: model.Group) -> str:
     """A protocol as the load takes it; empty: none."""
     if group.protocol is None or isinstance(group.protocol, str):
         return group.protocol or ""
-    return group.protocol.wire()
+    return played(group.protocol).wire()
 
 
 def _in_clear(texts: Mapping[str, str | model.Secret]) -> dict[str, str]:

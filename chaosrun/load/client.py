@@ -406,6 +406,8 @@ class Client:
     def done(self, again: bool, /) -> None:
         group = self._group
         self.wanted = self.wanted and again
+        self.wanted_since = self._now
+        group.excuse(self)
         self.grace_until = self._now + group.grace_ns
         self._going = True
         self._go_when_done(self._now + group.reply_timeout_ns)

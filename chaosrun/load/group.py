@@ -276,8 +276,12 @@ class Group(ABC):
     def _admit(self, client: Member) -> None:
         client.come(self.agenda.now())
 
-    def _dismiss(self, client: Member) -> None:
+    def excuse(self, client: Member) -> None:
+        """It is not missed, or not yet."""
         self._excused.add(client)
+
+    def _dismiss(self, client: Member) -> None:
+        self.excuse(client)
         client.go(self.agenda.now() + self.reply_timeout_ns)
 
     def _excuse(self, now: int) -> None:

@@ -69,7 +69,7 @@ class Player:
         self._sent: Values = {}
 
     def begin(self) -> None:
-        self._plan()
+        self._plan(self._speech.now)
 
     def wake(self) -> None:
         """Do what is due by now."""
@@ -116,13 +116,13 @@ class Player:
 
     # ---- inside
 
-    def _plan(self) -> None:
+    def _plan(self, since: int) -> None:
         script = self._script
         if self._done == script.repeat * len(script.steps):
             if script.leaves:
                 self._sink.done(script.returns)
         else:
-            self.at = self._speech.now + self._next().think_ns
+            self.at = since + self._next().think_ns
 
     def _next(self) -> ScriptStep:
         return self._script.steps[self._done % len(self._script.steps)]
@@ -135,7 +135,7 @@ class Player:
         if step.expect is None:
             assert step.send is not None
             self._say(step.send, self._sent)
-            self._plan()
+            self._plan(due)  # nothing is waited for, so that a late one does not put off those that follow
             return
         self._expected = step
         self.by = self._speech.now + step.within_ns
@@ -146,4 +146,4 @@ class Player:
         token, self._token, self._expected, self.by = self._token, None, None, None
         if token is not None:
             self._sink.replied(token, ok)
-        self._plan()
+        self._plan(self._speech.now)

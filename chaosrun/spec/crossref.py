@@ -41,6 +41,7 @@ from chaosrun.spec.nodes import Mapping as MappingNode
 from chaosrun.spec.overrides import did_you_mean
 from chaosrun.spec.placeholders import poll_problems, template_problems
 from chaosrun.spec.proxy_rules import proxy_problems
+from chaosrun.spec.replay import played
 from chaosrun.spec.resolve import shape_of
 from chaosrun.spec.secret import mask
 from chaosrun.spec.size_rules import size_problems
@@ -195,7 +196,7 @@ class _Crossing:
                 wrong = list(islice(template_problems(group, self._node(path), path, columns), MOST_TOLD))
                 yield from wrong
                 if not wrong and not self.doubt.touches(path):  # else compiling it would say the same again
-                    self.catalogue.protocol(group.protocol.wire())
+                    self.catalogue.protocol(played(group.protocol).wire())
             shape = shape_of(group, self.catalogue)
         except UsageError as error:
             yield Finding(path, str(error))

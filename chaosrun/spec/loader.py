@@ -229,6 +229,7 @@ def _resolve_paths(tree: Mapping) -> None:
     steps = [step for key in ("method", "rollbacks") for step in _steps(tree.entries.get(key))]
     holders: list[tuple[Node | None, str]] = [(group.entries.get("accounts"), "csv") for _, group in groups(tree)]
     holders += [(group.entries.get("tls"), key) for _, group in groups(tree) for key in ("ca", "cert", "key")]
+    holders += [holder for _, group in groups(tree) for holder in _archives(group.entries.get("protocol"))]
     target = tree.entries.get("target")
     roles = target.entries.get("roles") if isinstance(target, Mapping) else None
     if isinstance(roles, Mapping):
@@ -238,6 +239,12 @@ def _resolve_paths(tree: Mapping) -> None:
         node = holder.entries.get(key) if isinstance(holder, Mapping) else None
         if isinstance(node, Scalar) and isinstance(node.value, str):
             node.value = beside(node.mark, node.value)
+
+
+def _archives(protocol: Node | None) -> Iterator[tuple[Node | None, str]]:
+    """Where a protocol names a captured session, short or long."""
+    yield protocol, "replay"
+    yield (protocol.entries.get("replay") if isinstance(protocol, Mapping) else None), "har"
 
 
 def _steps(listed: Node | None) -> Iterator[Mapping]:

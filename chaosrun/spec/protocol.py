@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from chaosrun.spec.base import (
     SHOWN,
@@ -19,7 +19,6 @@ from chaosrun.spec.base import (
     File,
     Headers,
     Json,
-    Later,
     Line,
     Many,
     MayHideSecret,
@@ -29,7 +28,7 @@ from chaosrun.spec.base import (
     Text,
     Title,
 )
-from chaosrun.spec.session import WITHIN_NS, Session, Turn
+from chaosrun.spec.session import WITHIN_NS, Replay, Session, Turn, replay_of
 
 SECOND = 1_000_000_000
 _MOST_TURNS = 1000
@@ -191,7 +190,8 @@ class Protocol(File):
     """What separates several messages in a frame, or one message across frames."""
     json_: Annotated[Many[str], Field(alias="json")] = ()
     """Named groups of a text match that hold JSON themselves."""
-    replay: Later = None
+    replay: Annotated[Replay | None, BeforeValidator(replay_of)] = None
+    """A captured session that is played in place of a script."""
 
     def rules(self) -> Iterator[Broken]:
         if self.request is not None and self.requests:
@@ -200,6 +200,8 @@ class Protocol(File):
         if self.stream is not None and self.streams:
             text = "`stream` and `streams` exclude each other; put all of them in `streams`"
             yield Broken(text, ("stream", "streams"))
+        if self.session is not None and self.replay is not None:
+            yield Broken("`session` and `replay` exclude each other; one user plays one script", ("session", "replay"))
         names = [request.name for request in self.all_requests()]
         double = next((name for name in names if names.count(name) > 1), None)
         if double is not None:

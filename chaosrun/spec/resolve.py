@@ -9,6 +9,7 @@ from chaosrun.spec import units
 from chaosrun.spec.catalogue import Catalogue, Shape
 from chaosrun.spec.model import Group, Protocol, Recovery, Stream
 from chaosrun.spec.protocol import SECOND
+from chaosrun.spec.replay import played
 from chaosrun.spec.stages import stage_plans
 
 LISTENING_WINDOW_NS = 2 * SECOND
@@ -24,10 +25,11 @@ def shape_of(group: Group, catalogue: Catalogue) -> Shape:
     if group.http is not None:
         return Shape(tuple(request.called() for request in group.http), ())
     if isinstance(group.protocol, Protocol):
-        requests = tuple(request.name for request in group.protocol.all_requests())
-        resumes = group.protocol.resume is not None
-        streams = group.protocol.all_streams().items()
-        steps = tuple(turn.name for turn in group.protocol.asking_turns())
+        protocol = played(group.protocol)
+        requests = tuple(request.name for request in protocol.all_requests())
+        resumes = protocol.resume is not None
+        streams = protocol.all_streams().items()
+        steps = tuple(turn.name for turn in protocol.asking_turns())
         return Shape(requests, tuple(_stream_plan(name, stream, resumes) for name, stream in streams), steps)
     if group.protocol is None:
         raise UsageError("neither a protocol nor requests by HTTP")

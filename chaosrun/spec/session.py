@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -63,3 +63,8 @@ class Replay(Model):
     """What stands in place of captured texts, placeholders and all: `{captured-token: "{account.token}"}`."""
     repeat: Count = 1
     then: Then = "stay"
+
+
+def replay_of(value: Any) -> Any:
+    """`session.har` is short for `{har: session.har}`."""
+    return {"har": value} if isinstance(value, str) else value
