@@ -146,7 +146,9 @@ def test_every_need_is_explained() -> None:
 
 # ---- protocols.md ---------------------------------------------------------------------------------------------------
 
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```.*?^```\n(.*?)^```", PROTOCOLS, re.MULTILINE | re.DOTALL)
+EXAMPLES = re.findall(
+    r"^```yaml\n(.*?)^```.*?^```\n(.*?)^```", PROTOCOLS[PROTOCOLS.index("## Example") :], re.MULTILINE | re.DOTALL
+)
 """Each experiment with the conversation below it."""
 
 

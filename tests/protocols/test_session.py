@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -168,6 +169,12 @@ def test_steps_are_numbered_after_the_requests_and_both_have_names(user) -> None
 def test_what_a_step_sends_must_be_known() -> None:
     with pytest.raises(UsageError, match="step step of the session"):
         find(json.dumps({"session": {"steps": [{"send": {"x": "{nonsense}"}}]}}))
+
+
+def test_the_example_of_the_docs_is_a_protocol() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text()
+    example = page.partition("## Scripted users\n\n```yaml\n")[2].partition("```")[0]
+    assert find(json.dumps(yaml.safe_load(example))).steps == ("ping", "message")
 
 
 def test_what_a_step_captures_later_steps_send(user) -> None:
