@@ -39,14 +39,27 @@ class _Exchange:
 
 
 class Poller:
-    __slots__ = ("_busy", "_connecting", "_group", "_idle", "_open", "_waiting", "asker", "c", "requests",
-                 "wanted", "wanted_since")  # fmt: skip
+    __slots__ = (
+        "_busy",
+        "_connecting",
+        "_group",
+        "_idle",
+        "_open",
+        "_waiting",
+        "asker",
+        "c",
+        "grace_until",
+        "requests",
+        "wanted",
+        "wanted_since",
+    )  # fmt: skip
 
     def __init__(self, group: HttpGroup, c: int, identity: ClientIdentity) -> None:
         self.c = c
         self.requests = Requests(group, c)
         self.wanted = False
         self.wanted_since = 0
+        self.grace_until = 0
         self.asker = group.asker(identity)
         self._group = group
         self._open: dict[int, _Exchange] = {}
