@@ -78,7 +78,7 @@ def timeline(*away: list[Interval], planned: Interval) -> GroupTimeline:
     for index, gaps in enumerate(away):
         edges = [planned[0], *(t for gap in gaps for t in gap), planned[1]]
         usable = tuple(zip(edges[::2], edges[1::2], strict=True))
-        clients.append(ClientTimeline(index=index, planned=planned, sessions=(planned,), usable=usable))
+        clients.append(ClientTimeline(index=index, planned=(planned,), sessions=(planned,), usable=usable))
     end = planned[1]
     return GroupTimeline(
         g=0,
@@ -87,7 +87,7 @@ def timeline(*away: list[Interval], planned: Interval) -> GroupTimeline:
         clients=tuple(clients),
         sessions=Steps.counting(span for client in clients for span in client.sessions),
         usable=Steps.counting(span for client in clients for span in client.usable),
-        planned=Steps.counting(client.planned for client in clients),
+        planned=Steps.counting(span for client in clients for span in client.planned),
         unusable=Steps.counting(span for client in clients for span in client.unusable(0, end)),
     )
 

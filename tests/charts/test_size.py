@@ -82,7 +82,7 @@ class World:
             away |= {self.dice.randrange(self.end) for _ in range(20)}
         edges = sorted({0, *away, self.end})
         usable = tuple(zip(edges[::2], edges[1::2], strict=True))
-        return ClientTimeline(index=c, planned=(0, self.end), sessions=usable, usable=usable)
+        return ClientTimeline(index=c, planned=((0, self.end),), sessions=usable, usable=usable)
 
     def _outcome(self, due: int) -> Outcome:
         hit = self.down[0] <= due < self.down[1]
@@ -113,7 +113,7 @@ class World:
             clients=tuple(self.lives),
             sessions=Steps.counting(span for life in self.lives for span in life.sessions),
             usable=Steps.counting(span for life in self.lives for span in life.usable),
-            planned=Steps.counting(life.planned for life in self.lives),
+            planned=Steps.counting(span for life in self.lives for span in life.planned),
             unusable=Steps.counting(span for life in self.lives for span in life.unusable(0, self.end)),
         )
 
