@@ -31,6 +31,7 @@ class ProbeLine:
         """`on_echo(sent, ok, at)` for each echo after the first; `on_broken` at most once, after the first echo."""
         self.asks = bool(protocol.requests)
         self._feeds = bool(protocol.streams)
+        self._scripted = bool(protocol.steps)
         self.outstanding: dict[int, int] = {}
         """Echoes not yet answered: token to the time it was sent, oldest first."""
         self._origin_ns = clocks.origin_ns
@@ -99,7 +100,7 @@ class ProbeLine:
     def opened(self) -> None:
         if self.asks:
             self._ask(self.now())
-        elif not self._feeds and not self._first.done():
+        elif (self._scripted or not self._feeds) and not self._first.done():
             self._first.set_result(self.now())  # what the opening was answered is all the echo there is
 
     def failed(self, why: str, /) -> None:

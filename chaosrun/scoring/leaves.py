@@ -23,10 +23,13 @@ class Leaves:
         for closed in history.closed:
             if closed.g == g and is_leave(closed, history):
                 self._of[closed.c].append(closed)
+        self._grace = history.plan.groups[g].connect_within_ns
         self._attempts: defaultdict[int, list[int]] = defaultdict(list)
-        for attempt in history.attempts if self._of else ():
-            if attempt.g == g and attempt.c in self._of:
-                self._attempts[attempt.c].append(attempt.t)
+        self._opened: defaultdict[int, list[int]] = defaultdict(list)
+        for times, lines in ((self._attempts, history.attempts), (self._opened, history.opened)):
+            for line in lines if self._of else ():
+                if line.g == g and line.c in self._of:
+                    times[line.c].append(line.t)
 
     def before(self, client: int, conn: int) -> int:
         """How often the client had taken leave before its connection `conn`: the number of its stay."""
@@ -38,17 +41,28 @@ class Leaves:
         return leaves[stay].t if stay < len(leaves) else self._stop
 
     def away(self, client: int) -> list[Interval]:
-        """From each leave to the attempt that brought the client back; the last may never end."""
-        return [(closed.t, self._back(client, closed.t) or self._stop) for closed in self._of.get(client, [])]
+        """From each leave until the client was open again, at most until it should have been: `connect_within` after it
+        began to come back. The last may never end."""
+        return [(closed.t, self._up(client, closed.t)) for closed in self._of.get(client, [])]
 
     def returns(self, client: int) -> list[int]:
         """When the client began to connect again after a leave."""
         return [back for closed in self._of.get(client, []) if (back := self._back(client, closed.t)) is not None]
 
     def _back(self, client: int, left: int) -> int | None:
-        attempts = self._attempts.get(client, [])
-        i = bisect_left(attempts, left)
-        return attempts[i] if i < len(attempts) else None
+        return _next(self._attempts.get(client, []), left)
+
+    def _up(self, client: int, left: int) -> int:
+        back, opened = self._back(client, left), _next(self._opened.get(client, []), left)
+        if back is None:
+            return self._stop
+        return min(back + self._grace, self._stop if opened is None else opened)
+
+
+def _next(times: list[int], t: int) -> int | None:
+    """The first of the times, which ascend, at or after `t`."""
+    i = bisect_left(times, t)
+    return times[i] if i < len(times) else None
 
 
 def is_leave(closed: Closed, history: History) -> bool:

@@ -105,7 +105,7 @@ def _clients(
 
 
 def _planned(history: History, group: GroupPlan, c: int, leaves: Leaves) -> tuple[Interval, ...]:
-    """Its planned lives, less what its script had it away for. Each time it has `connect_within` to come."""
+    """Its planned lives, each after its time to connect, less what its script had it away for."""
     t0 = ramp_start(history)
     if t0 is None:
         return ()
@@ -113,8 +113,7 @@ def _planned(history: History, group: GroupPlan, c: int, leaves: Leaves) -> tupl
     spans = [
         (t0 + start + grace, stop if end is None else min(stop, t0 + end)) for start, end in planned_lives(c, group)
     ]
-    away = [(left, back + grace) for left, back in leaves.away(c)]
-    return tuple(piece for start, end in spans for piece in outside(merged(away), start, end))
+    return tuple(piece for start, end in spans for piece in outside(merged(leaves.away(c)), start, end))
 
 
 def _fresh(lives: list[Interval], still: list[Interval]) -> list[Interval]:

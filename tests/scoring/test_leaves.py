@@ -67,7 +67,7 @@ def test_a_leave_is_our_own_planned_close_while_there_is_load() -> None:
         attempts=[Attempt(t=t * S, g=0, c=0) for t in (1, 19, 31)],
     )
     leaves = Leaves(history, 0)
-    assert leaves.away(0) == [(10 * S, 19 * S)]
+    assert leaves.away(0) == [(10 * S, 20 * S)], "it was open a second after it began to come back"
     assert leaves.returns(0) == [19 * S]
     assert [leaves.before(0, conn) for conn in range(3)] == [0, 1, 1]
     assert (leaves.end_of(0, 0), leaves.end_of(0, 1)) == (10 * S, 100 * S)
@@ -118,6 +118,23 @@ def test_whom_a_script_calls_back_has_his_time_to_connect_again() -> None:
     assert (told.needs, told.needs_met) == (2, 1), "a second is what it has, and it took two"
     [client] = build_timeline(history, 0).clients
     assert client.planned == ((s(1), s(10)), (s(12), s(42)))
+
+
+def test_users_whose_scripts_are_short_are_planned_as_soon_as_they_are_open() -> None:
+    """Else a service that is down would be down for nobody."""
+    plan = group(clients=1, period_ns=None, scripted=True, connect_within_ns=s(5))
+    history = Story(plan).history()
+    times = range(2, 40, 2)
+    history = replace(
+        history,
+        attempts=[Attempt(t=0, g=0, c=0), *(Attempt(t=s(t) + S // 10, g=0, c=0) for t in times)],
+        opened=[Opened(t=s(t) + S // 5, g=0, c=0, conn=i, began=0, shaken=0) for i, t in enumerate(range(0, 40, 2))],
+        closed=[Closed(t=s(t), g=0, c=0, conn=i, cause="ours", planned=True) for i, t in enumerate(times)],
+    )
+    timeline = build_timeline(history, 0)
+    assert timeline.planned.at(s(9)) == timeline.sessions.at(s(9)) == 1
+    assert timeline.planned.at(s(10) + S // 10) == 0
+    assert timeline.unusable.integral(s(5), s(40)) == 0
 
 
 def test_who_is_sent_away_before_he_is_back_is_not_waited_for() -> None:
