@@ -135,7 +135,8 @@ def _recovery(result: Result, detail: Detail) -> list[Row]:
     if worst.absorbed is None and worst.ttr_s is None and worst.ttr_censored_above_s is None:
         return []
     if worst.absorbed:
-        return [("Recovery", _joined([f"no impact longer than {seconds(worst.blind_s)} was seen"]))]
+        blind = "" if worst.blind_s is None else f" longer than {seconds(worst.blind_s)}"
+        return [("Recovery", _joined([f"no impact{blind} was seen"]))]
     recovered = with_error(worst.ttr_s, worst.error_s) if worst.ttr_s is not None else f"> {seconds(worst.ttr_above_s)}"
     parts = [f"time to recover {recovered}", f"outage {seconds(worst.outage_s)}"]
     parts.append(f"server ready {seconds(worst.server_ready_s)}")

@@ -110,7 +110,8 @@ def _recovered(result: Result) -> Figure:
     worst = result.recovery
     label = "time to recover" + (f", worst of {len(worst.episodes)}" if len(worst.episodes) > 1 else "")
     if worst.absorbed:
-        return Figure(label, "no impact", f"none longer than {seconds(worst.blind_s)}")
+        blind = "none was seen" if worst.blind_s is None else f"none longer than {seconds(worst.blind_s)}"
+        return Figure(label, "no impact", blind)
     if worst.ttr_s is None:
         return Figure(label, f"> {seconds(worst.ttr_above_s)}", "not recovered while observed")
     error = with_error(worst.ttr_s, worst.error_s).partition(" ± ")[2]
