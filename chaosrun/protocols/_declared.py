@@ -61,6 +61,8 @@ class Mark:
     send: Template
     pattern: Pattern
     seq: str
+    stream: str | None
+    """Whose number it is; None: of the only stream with numbers."""
     channel: Get | None
     epoch: str | None
     per_channel: bool
@@ -253,7 +255,9 @@ class Declared:
             return None
         send = Template(spec.send)
         channel = self.reader.getter(spec.channel) if spec.channel else None
-        return Mark(send, self._pattern(spec.reply), spec.seq, channel, spec.epoch, "channel" in send.names)
+        return Mark(
+            send, self._pattern(spec.reply), spec.seq, spec.stream, channel, spec.epoch, "channel" in send.names
+        )
 
     def _script(self) -> Script | None:
         spec = self._model.session

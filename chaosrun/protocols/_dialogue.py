@@ -338,7 +338,7 @@ class Dialogue(Conversation):
         for channel in channels:
             seq = integer(self._at(view, mark.seq, channel))
             for feed in self._declared.feeds:
-                if seq is not None and feed.numbers is not None:
+                if seq is not None and feed.numbers is not None and mark.stream in (None, feed.name):
                     epoch = _epoch(self._at(view, mark.epoch, channel)) if mark.epoch is not None else None
                     self.sink.head(channel, seq, epoch, feed.name)
         return True

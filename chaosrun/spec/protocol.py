@@ -149,6 +149,8 @@ class HighWater(Model):
     send: Json
     reply: Json
     seq: str
+    stream: Name | None = None
+    """Whose newest number it is; None: that of the only stream with numbers."""
     channel: str | None = None
     epoch: str | None = None
 
@@ -210,10 +212,23 @@ class Protocol(File):
         if both is not None:
             text = f"a request and a step of the session are called {both!r}; give each a `name` of its own"
             yield Broken(text, ("requests", "session"))
+        yield from self._high_water_rules()
         total = sum(request.weight for request in self.requests)
         if total > _MOST_TURNS:
             text = f"the weights add up to {total}; at most {_MOST_TURNS}: write smaller ones in the same proportion"
             yield Broken(text, ("requests",))
+
+    def _high_water_rules(self) -> Iterator[Broken]:
+        if self.high_water is None:
+            return
+        numbered = [name for name, stream in self.all_streams().items() if stream.seq is not None]
+        named = self.high_water.stream
+        if named is not None and named not in numbered:
+            text = f"`high_water.stream` is {named!r}; streams with numbers: {', '.join(numbered) or 'none'}"
+            yield Broken(text, ("high_water", "streams"))
+        elif named is None and len(numbered) > 1:
+            text = f"several streams have numbers; say by `stream` whose newest it tells: {', '.join(numbered)}"
+            yield Broken(text, ("high_water", "streams"))
 
     def all_requests(self) -> tuple[Request, ...]:
         """The requests, whichever key they were written under."""

@@ -124,6 +124,18 @@ def test_a_reply_to_nothing_asked_is_malformed(mt5):
     assert len(it.heard.of("malformed")) == 1
 
 
+def test_a_high_water_mark_is_that_of_the_stream_that_it_names_and_of_no_other(converse):
+    it = converse(
+        """
+        streams: {ticks: {match: {type: t}, seq: n}, trades: {match: {type: d}, seq: n}, notes: {match: {type: o}}}
+        high_water: {send: {type: head}, reply: {type: head}, seq: n, stream: trades}
+        """
+    )
+    it.conversation.ask_head(1)
+    it.hear({"type": "head", "n": 7})
+    assert it.heard.of("head") == [["", 7, None, "trades"]]
+
+
 def test_the_high_water_mark_is_asked_and_told_per_channel(mt5):
     it = mt5()
     assert it.conversation.ask_head(10)
