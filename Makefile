@@ -30,6 +30,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m chaosrun.spec.schema --check
+	$(BIN)/python tests/mutation/by_hand.py --check
 
 schema: $(READY)
 	$(BIN)/python -m chaosrun.spec.schema --write

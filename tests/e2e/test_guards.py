@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
-from e2e_running import TINY, Finished, chaosrun, come_to, free_port
+from e2e_running import TINY, Finished, chaosrun, come_to, conclusive, free_port
 
 from chaosrun.recorded import read_run
 from chaosrun.records import Burnt
@@ -239,7 +239,7 @@ def test_a_guard_that_is_not_beyond_its_limit_leaves_a_run_alone(tmp_path: Path)
             "{metric: memory, role: server, above: 12GB, for: 1s}",
             f'{{http: "{health.url}", failures: 5}}',
         )
-        finished = chaosrun(TINY, "--format", "json", *guard(", ".join(entries)), reports=tmp_path).finish()
+        finished = conclusive(TINY, "--format", "json", *guard(", ".join(entries)), reports=tmp_path)
         assert finished.result["stopped_by"] is None, finished.out
         assert phases(finished.result)[-2:] == ["verify", "drain"]
         assert health.asked

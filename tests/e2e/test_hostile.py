@@ -12,7 +12,7 @@ from e2e_running import Finished, chaosrun, conclusive, free_port
 
 from chaosrun.recorded import read_run
 
-SERVICE = Path(__file__).parents[1] / "load" / "hostile.py"
+SERVICE = Path(__file__).parents[1] / "load" / "hostile_service.py"
 FILE = """
 title: A service that is not kind
 target:

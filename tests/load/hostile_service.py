@@ -1,6 +1,6 @@
 """A service that speaks the mt5 bridge's protocol and then does to its clients what no service should: bare asyncio.
 
-`python hostile.py PORT MANNER POLITE` serves until it is ended, each connection politely for its first POLITE messages;
+`python hostile_service.py PORT MANNER POLITE` serves until it is ended, each connection politely for its first POLITE messages;
 `Hostile(MANNER)` is the same within a test.
 """
 
