@@ -101,7 +101,8 @@ class Display(View):
         phase = self.phase_now
         if phase is None:
             return Text("starting", style="dim")
-        names = SHOWN_PHASES if phase.name in SHOWN_PHASES else (phase.name,)  # a rest between two runs stands alone
+        # What only some runs come to stands alone: a rollback, stages that are left, a rest between two runs.
+        names = SHOWN_PHASES if phase.name in SHOWN_PHASES else (phase.name,)
         place = names.index(phase.name)
         path = Text(no_wrap=True, overflow="ellipsis")
         for index, name in enumerate(names):

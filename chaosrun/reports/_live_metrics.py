@@ -19,7 +19,7 @@ from chaosrun.reports._families import Family
 from chaosrun.reports._view import SHOWN_PHASES, GroupView, View
 from chaosrun.spec.secret import mask
 
-PHASES: Final = (*SHOWN_PHASES, "rollback", "cool-down")
+PHASES: Final = (*SHOWN_PHASES, "rollback", "ramp_down", "cool-down")
 
 
 class LiveMetrics(View):

@@ -17,9 +17,7 @@ from chaosrun.load.live import FleetNow, GroupNow
 from chaosrun.plan import Plan
 from chaosrun.records import Resource
 
-SHOWN_PHASES: Final = (
-    "start", "ramp", "warmup", "baseline", "fault", "recovery", "after", "verify", "ramp_down", "drain"
-)  # fmt: skip
+SHOWN_PHASES: Final = ("start", "ramp", "warmup", "baseline", "fault", "recovery", "after", "verify", "drain")
 _NOTES: Final = 4
 _RATE_NS: Final = 1_000_000_000
 _MINUTE: Final = 60
