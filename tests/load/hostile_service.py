@@ -1,7 +1,7 @@
 """A service that speaks the mt5 bridge's protocol and then does to its clients what no service should: bare asyncio.
 
-`python hostile_service.py PORT MANNER POLITE` serves until it is ended, each connection politely for its first POLITE messages;
-`Hostile(MANNER)` is the same within a test.
+`python hostile_service.py PORT MANNER POLITE` serves until it is ended, each connection politely for its first POLITE
+messages; `Hostile(MANNER)` is the same within a test.
 """
 
 from __future__ import annotations
