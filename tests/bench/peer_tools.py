@@ -95,7 +95,7 @@ class Chaosrun(Tool):
         result = json.loads(path.read_bytes())
         requests, recovery = result["messages"]["requests"], result["recovery"]
         answered = requests["replied_in_time"] + requests["replied_late"]
-        lost = f"{requests['lost_at_break']} cut off, {requests['skipped_disconnected']} not sent"
+        lost = f"requests: {requests['lost_at_break']} cut off, {requests['skipped_disconnected']} not sent"
         ttr = recovery and recovery["ttr_s"]
         return Said(
             errors=requests["due"] - answered - requests["in_flight_at_end"],
