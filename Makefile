@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test slow proof lint bench oracle campaign mutation mutation-hand picture schema clean
+.PHONY: run test slow proof lint bench bench-peers oracle campaign mutation mutation-hand picture schema clean
 
 run: $(READY)
 	$(BIN)/chaosrun experiments/server-restart.yaml
@@ -37,6 +37,10 @@ schema: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench/run.py
+
+# The same load by chaosrun, Artillery, Locust and k6, which are installed into ~/.cache/chaosrun/peers where they can be had.
+bench-peers: $(READY)
+	$(BIN)/python tests/bench/peers.py
 
 # Every number against a server that writes down what it really did; exit code 1 if one is wrong.
 oracle: $(READY)
