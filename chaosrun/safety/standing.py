@@ -76,6 +76,7 @@ class StandingFaults:
         self._journal.sync()
         self.any_called = True
         self._journal.append(Called(t=self._world.now(), id=identifier))
+        self._journal.flush()  # whatever kills the run from here on, the fault is known to have been called
         await fault.inject(self._world)
         injected = self._world.now()
         self._tell(fault.name, "called", "")

@@ -125,6 +125,18 @@ def test_a_step_may_wait_for_a_time_after_the_beginning_of_the_load(stage: Stage
     assert LOG[0].endswith("a")
 
 
+def test_that_a_fault_was_called_is_out_of_the_process_before_it_is_injected(stage: Stage, tmp_path: Path) -> None:
+    told: list[bytes] = []
+
+    class Telltale(Lamp):
+        async def inject(self, world: World) -> None:
+            told.extend(path.read_bytes() for path in tmp_path.rglob("journal.jsonl"))
+            await super().inject(world)
+
+    assert story(stage.to_its_end(light("a", Telltale)))
+    assert any(b'"type":"called"' in journal for journal in told), "a run that is killed now could not tell"
+
+
 def light(name: str, kind: type[Lamp] = Lamp, *, at_ns: int = 0, for_ns: int | None = None, **more: float) -> Inject:
     return Inject(kind(name, **more), name, at=At(at_ns), for_ns=for_ns)  # type: ignore[arg-type]
 
