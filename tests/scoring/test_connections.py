@@ -22,13 +22,13 @@ def test_each_client_needs_to_be_open_from_its_planned_start() -> None:
     ]
 
 
-def test_a_loss_is_a_need_and_so_is_a_cut_that_a_fault_made() -> None:
+def test_a_loss_is_a_need_and_so_is_a_cut_that_a_fault_made_and_of_a_leave_the_return() -> None:
     history = Story(group(clients=1)).crash(s(10), s(10.2)).history()
     assert [(need.at, need.met) for need in needs(history, 0)] == [(0, True), (s(10), True)]
     injected = with_closes(history, cause="injected", planned=True)
     assert len(list(needs(injected, 0))) == 2
     ours = with_closes(history, cause="ours", planned=True)
-    assert len(list(needs(ours, 0))) == 1
+    assert [need.at for need in needs(ours, 0)] == [0, s(10.1)], "from when it begins to come back"
 
 
 def test_a_need_is_missed_by_a_nanosecond() -> None:

@@ -22,7 +22,7 @@ def listened(*usable: Sequence[tuple[int, int]], recovered: int | None = 300) ->
     """Of clients that only listen, planned from 10 on, each usable in these intervals; the impact is at 100."""
     history = Story(ticking(clients=len(usable))).history()
     clients = tuple(
-        ClientTimeline(index=i, planned=(10, END), sessions=tuple(own), usable=tuple(own))
+        ClientTimeline(index=i, planned=((10, END),), sessions=tuple(own), usable=tuple(own))
         for i, own in enumerate(usable)
     )
     timeline = replace(build_timeline(history, 0), clients=clients)

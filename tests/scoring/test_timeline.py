@@ -81,7 +81,7 @@ def test_what_the_observer_got_wrong_is_no_observation() -> None:
 def test_a_client_is_planned_from_connect_within_after_its_start_to_the_end_of_the_load() -> None:
     plan = group(clients=2, ramp_start=1, ramp_over_ns=s(4), connect_within_ns=s(1))
     timeline = build_timeline(Story(plan, end=s(20), verify=s(2)).history(), 0)
-    assert [client.planned for client in timeline.clients] == [(s(1), s(22)), (s(5), s(22))]
+    assert [client.planned for client in timeline.clients] == [((s(1), s(22)),), ((s(5), s(22)),)]
     assert [timeline.planned.at(t) for t in (0, s(1), s(5), s(22))] == [0, 1, 2, 0]
 
 
