@@ -9,11 +9,13 @@ from push_script import S, Script
 from storybook import Story, group, s, strike
 
 from chaosrun.plan import StagePlan, StreamPlan
-from chaosrun.records import Attempt, Closed, Opened
+from chaosrun.records import NONE, Attempt, Closed, Kind, Opened, Slot, Status
 from chaosrun.scoring.connections import measure_connections
 from chaosrun.scoring.leaves import Leaves
 from chaosrun.scoring.recovery import find_recovery
+from chaosrun.scoring.requests import Requests
 from chaosrun.scoring.timeline import build_timeline
+from chaosrun.scoring.windows import EventSlots
 
 
 def away_and_back(*, planned: bool, epoch: str = "E") -> Script:
@@ -72,6 +74,24 @@ def test_a_leave_is_our_own_planned_close_while_there_is_load() -> None:
     assert [leaves.before(0, conn) for conn in range(3)] == [0, 1, 1]
     assert (leaves.end_of(0, 0), leaves.end_of(0, 1)) == (10 * S, 100 * S)
     assert (leaves.away(1), leaves.before(1, 5)) == ([], 0)
+
+
+def test_what_a_fault_makes_a_client_give_up_is_no_leave_and_each_leave_ends_its_own_stay() -> None:
+    script = Script().joins(0, 1).leaves(0, 5, "deadline", planned=True).joins(0, 6)
+    script.leaves(0, 10, "ours", planned=True).joins(0, 10).leaves(0, 30, "ours", planned=True)
+    leaves = Leaves(replace(script.history(), attempts=[Attempt(t=t * S, g=0, c=0) for t in (1, 6, 10)]), 0)
+    assert [leaves.end_of(0, stay) // S for stay in range(3)] == [10, 30, 100]
+    assert [leaves.before(0, conn) for conn in range(3)] == [0, 0, 1]
+    assert leaves.returns(0) == [10 * S], "in the instant of its leave"
+
+
+def test_steps_of_a_script_are_no_events_of_the_tolerance() -> None:
+    history = Story(group(clients=1)).history()
+    step = Slot(0, 0, s(10.5), s(10.5), NONE, Status.SENT, Kind.STEP, 0)
+    with_step = replace(history, slots=sorted([*history.slots, step], key=lambda row: row.due))
+    events = [EventSlots.of(build_timeline(each, 0)) for each in (history, with_step)]
+    assert events[0].dues == events[1].dues
+    assert Requests.of(with_step, 0).ledger.due == Requests.of(history, 0).ledger.due + 1
 
 
 def test_a_client_that_never_comes_back_from_a_leave_is_away_to_the_end() -> None:
