@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaosrun.errors import ChaosrunError, Exit
-from chaosrun.judge import Assessed, assess
+from chaosrun.errors import ChaosrunError, Dirty, Exit, Unwritable
+from chaosrun.judge import Assessed, assess, dirt
 from chaosrun.recorded import read_run
+from chaosrun.records import History
 from chaosrun.runfolder import write_whole
 from chaosrun.scoring.repeats import worst
 from chaosrun.scoring.result import Result, encode
@@ -43,9 +44,20 @@ def score(folder: Path, draw: Draw = draw_nothing) -> Outcome:
 
     Raises:
         UsageError: the folder holds no run.
-        Unwritable: the result cannot be written.
+        Unwritable: the result cannot be written, and every fault was undone.
+        Dirty: it cannot be written, and would have said that the system is not as it was found.
     """
     recording = read_run(folder)
     assessed = assess(recording.history, recording.began)
-    write_whole(folder / "result.json", encode(assessed.result))
+    try:
+        write_whole(folder / "result.json", encode(assessed.result))
+    except Unwritable as error:
+        raise _with_undos(error, recording.history) from error
     return Outcome(assessed.result, folder, draw(folder, assessed))
+
+
+def _with_undos(error: Unwritable, history: History) -> ChaosrunError:
+    """What no result can be written of, and what became of the faults, which nothing else will tell now."""
+    if left := dirt(history):
+        return Dirty(f"{error}\nnot as it was found, see to it by hand: {'; '.join(left)}")
+    return Unwritable(f"{error}\nevery fault was undone") if history.intents else error

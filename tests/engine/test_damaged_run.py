@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import LOAD, record
 
-from chaosrun.errors import ChaosrunError
+from chaosrun.errors import ChaosrunError, Dirty, Unwritable
 from chaosrun.journal import JOURNAL, SAMPLES
 from chaosrun.outcome import score
 from chaosrun.recorded import PROBER
@@ -59,6 +59,18 @@ def test_the_run_is_one_that_can_be_scored(whole: Path, tmp_path: Path) -> None:
     assert result.faults[0].undone
     assert result.messages.requests.sent == 2 * 170 - 10
     assert score(folder).result == result
+
+
+def test_a_result_that_cannot_be_written_still_tells_what_became_of_the_faults(whole: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(whole, tmp_path / "run"))
+    (folder / "result.json" / "in the way").mkdir(parents=True)
+    with pytest.raises(Unwritable, match=r"(?s)result\.json: .*chaosrun score.*every fault was undone"):
+        score(folder)
+    journal = folder / JOURNAL
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if '"type":"undone"' not in line))
+    with pytest.raises(Dirty, match=r"(?s)result\.json: .*chaosrun score.*by hand: .*never undone"):
+        score(folder)
 
 
 @settings(max_examples=30)
