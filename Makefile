@@ -40,7 +40,7 @@ bench: $(READY)
 
 # The same load by chaosrun, Artillery, Locust and k6, which are installed into ~/.cache/chaosrun/peers where they can be had.
 bench-peers: $(READY)
-	$(BIN)/python tests/bench/peers.py
+	$(BIN)/python tests/bench/peer_bench.py
 
 # Every number against a server that writes down what it really did; exit code 1 if one is wrong.
 oracle: $(READY)

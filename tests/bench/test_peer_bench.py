@@ -12,8 +12,8 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from peer_bench import Crashed, Held, crash_table, held_table  # noqa: E402
 from peer_tools import OURS, Load, Locust, Said, artillery_script, obtained  # noqa: E402
-from peers import Crashed, Held, crash_table, held_table  # noqa: E402
 
 ROOT = HERE.parents[1]
 PINGS = Load("pings", clients=10, every_s=0.2, seconds=5)
@@ -36,7 +36,7 @@ def with_locust() -> None:
 def test_every_peer_that_is_installed_is_measured_beside_chaosrun() -> None:
     tools, absent = obtained(install=False)
     assert {OURS, "Locust"} <= tools.keys()
-    command = [sys.executable, str(HERE / "peers.py"), "--quick", "--no-install"]
+    command = [sys.executable, str(HERE / "peer_bench.py"), "--quick", "--no-install"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=850, check=False)
     assert done.returncode == 0, done.stderr
     assert "went wrong" not in done.stdout
@@ -58,9 +58,9 @@ def test_ratios_are_of_one_round_and_a_missing_figure_is_no_zero(capsys: pytest.
 
 
 def test_who_left_no_report_is_not_said_to_have_seen_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    import peers
+    import peer_bench
 
-    crash_table({"Artillery": Crashed(11, 0, None, Said(report=False))}, peers.QUICK)
+    crash_table({"Artillery": Crashed(11, 0, None, Said(report=False))}, peer_bench.QUICK)
     line = next(line for line in capsys.readouterr().out.splitlines() if "Artillery" in line)
     assert line.split() == ["Artillery", "11", "-", "-", "0", "-", "left", "no", "report"]
 
