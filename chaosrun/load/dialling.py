@@ -116,7 +116,10 @@ async def dial(address: Address, route: Route, make: Callable[[], asyncio.BasePr
             failure = failure or error
         else:
             return
-    raise failure or OSError(f"{host} has no address")
+    try:
+        raise failure or OSError(f"{host} has no address")
+    finally:
+        failure = None  # else it holds this frame, which holds it, until the collector comes
 
 
 def _called(address: Address, route: Route) -> tuple[str, int]:
@@ -160,7 +163,10 @@ async def _first_connected(loop: asyncio.AbstractEventLoop, proxy: HttpProxy, so
             return await _connected(loop, family, target, source)
         except OSError as error:
             failure = failure or error
-    raise failure or OSError(f"{proxy.host} has no address")
+    try:
+        raise failure or OSError(f"{proxy.host} has no address")
+    finally:
+        failure = None
 
 
 async def _connected(loop: asyncio.AbstractEventLoop, family: int, target: Any, source: str | None) -> socket.socket:

@@ -215,7 +215,7 @@ class Link(ABC):
         if self._cause is not None:
             return False
         self._cause, self._code = cause, code
-        self.deliver = _discard
+        self.deafen()
         self._cancel_timer()
         was_slow = self._slow is not None
         if self._slow is not None and cause not in _IN_STREAM:
@@ -226,6 +226,10 @@ class Link(ABC):
         if was_slow and self._unsent is None and not self._tcp.is_closing():
             self._tcp.resume_reading()  # to see what the peer does about the end
         return True
+
+    def deafen(self) -> None:
+        """Take no more messages, and hold on to nobody who would."""
+        self.deliver = _discard
 
     # ---- slow reading
 

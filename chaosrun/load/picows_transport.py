@@ -8,6 +8,7 @@ are joined here.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -56,6 +57,7 @@ async def connect(url: str, handler: Handler, options: Options) -> PicowsLink:
     except BaseException as error:
         if protocol is not None and protocol.transport is not None:
             protocol.transport.disconnect(graceful=False)
+        protocol = None  # it keeps the error, which keeps this frame
         if isinstance(error, WSHandshakeError):
             raise _refusal_of_answer(error) from error
         if isinstance(error, Exception):
@@ -83,10 +85,10 @@ class _Ear:
     picows tells its log, and nobody else, that it has found a broken frame, right before it answers it.
     """
 
-    __slots__ = ("protocol",)
+    __slots__ = ("_protocol",)
 
-    def __init__(self, protocol: _Protocol) -> None:
-        self.protocol = protocol
+    def __init__(self, protocol: weakref.ref[_Protocol]) -> None:
+        self._protocol = protocol
 
     def isEnabledFor(self, _level: int) -> bool:
         return False
@@ -99,8 +101,9 @@ class _Ear:
     def error(self, _text: str, *what: Any) -> None:
         """Hear of a broken frame: `what` is the arguments of the exception, the code that is answered first."""
         code = what[0][0] if what and isinstance(what[0], tuple) else 1002
-        if self.protocol.listener is not None:
-            self.protocol.listener.link.parser_failed(int(code))
+        protocol = self._protocol()
+        if protocol is not None and protocol.listener is not None:
+            protocol.listener.link.parser_failed(int(code))
 
     exception = error
 
@@ -125,23 +128,28 @@ def _extra_headers(options: Options) -> tuple[tuple[str, str], ...]:
 class _Protocol(WSProtocol):  # type: ignore[misc]  # picows has no types for its internals
     """Notes why TCP ended, which picows drops."""
 
-    __slots__ = ("error",)
+    __slots__ = ("__weakref__", "error")
 
     def __init__(self, address: Address, handler: Handler, options: Options, loop: asyncio.AbstractEventLoop) -> None:
         self.error: Exception | None = None
+        # In a circle, connections that ended would be in memory until the collector stops everybody to find them: for
+        # 0.1 s after some thousand.
+        weak = weakref.ref(self)
 
         def listen(_request: object, response: Any) -> _Listener:
             wrong = _unasked(response, options)
             if wrong is not None:
                 raise Refusal("http", 101, wrong)
-            return _Listener(PicowsLink(handler, options, loop, self.transport, response))
+            protocol = weak()
+            assert protocol is not None
+            return _Listener(PicowsLink(handler, options, loop, protocol.transport, response))
 
         super().__init__(
             address.authority,
             address.resource,
             True,  # client side
             listen,
-            _Ear(self),
+            _Ear(weak),
             False,  # do not disconnect on an exception: ours are caught nearer
             None,  # handshake time-out: `connect` has one for all of opening
             False,  # no auto-ping, and so the next three mean nothing

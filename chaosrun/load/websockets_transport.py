@@ -42,6 +42,7 @@ async def connect(url: str, handler: Handler, options: Options) -> WebsocketsLin
             await link.shaken
     except BaseException as error:
         link.give_up()
+        del link  # it keeps the error, which keeps this frame
         if isinstance(error, Exception):
             raise refusal_of(error) from error
         raise
@@ -124,6 +125,7 @@ class WebsocketsLink(Link, asyncio.Protocol):
 
     def give_up(self) -> None:
         """Drop a connection whose handshake failed."""
+        self.deafen()
         self.shaken.cancel()
         if self._transport is not None:
             self._transport.abort()

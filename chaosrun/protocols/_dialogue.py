@@ -73,7 +73,7 @@ class Dialogue(Conversation):
         self._order: deque[int] = deque()
         """Tokens of the requests whose replies come in order. One that timed out keeps its place."""
         script = declared.script
-        self._player = None if script is None else Player(script, sink, self._speech, self._send, self._capture)
+        self._player = None if script is None else Player(script, sink, self._speech)
         self._marks: deque[str] = deque()
         """Channels whose high-water mark is asked for."""
         self._heads: dict[tuple[str, str], tuple[int | None, str | None]] = {}
@@ -103,7 +103,7 @@ class Dialogue(Conversation):
         self._speech.now = now
         self._speech.token = token
         if which >= len(self._declared.asks):
-            return self._player is not None and self._player.asked(token)
+            return self._player is not None and self._player.asked(token, self._send)
         ask = self._declared.asks[which]
         values: Values = {}
         if not self._send(ask.send, values):
@@ -148,7 +148,7 @@ class Dialogue(Conversation):
         elif self._keepalive_at is not None and now >= self._keepalive_at:
             self._keep_alive()
         elif self._player is not None:
-            self._player.wake()
+            self._player.wake(self._send)
         self._set_wake()
 
     # ---- the steps of opening and closing
@@ -220,7 +220,7 @@ class Dialogue(Conversation):
             return
         if self._step is not None and self._expected(self._step, message):
             return
-        if self._player is not None and self._player.hears(message):
+        if self._player is not None and self._player.hears(message, self._capture):
             self._set_wake()
             return
         for rule in self._declared.candidates(message):

@@ -39,19 +39,18 @@ class Script:
     """And connects again to begin anew."""
 
 
+Say = Callable[[Template, Values], bool]
+"""Sends a message; False: it could not be sent."""
+Capture = Callable[[Pattern, Any], bool]
+
+
 class Player:
-    """The script on one connection, once that is open."""
+    """The script on one connection, once that is open. It keeps nothing of whom it plays for, and is told each time how
+    to speak: in a circle, users who have left would be in memory until the collector stops everybody to find them."""
 
-    __slots__ = ("_capture", "_done", "_expected", "_say", "_script", "_sent", "_sink", "_speech", "_token", "at", "by")
+    __slots__ = ("_done", "_expected", "_script", "_sent", "_sink", "_speech", "_token", "at", "by")
 
-    def __init__(
-        self,
-        script: Script,
-        sink: Sink,
-        speech: Speech,
-        say: Callable[[Template, Values], bool],
-        capture: Callable[[Pattern, Any], bool],
-    ) -> None:
+    def __init__(self, script: Script, sink: Sink, speech: Speech) -> None:
         self.at: int | None = None
         """When the next step is due."""
         self.by: int | None = None
@@ -59,8 +58,6 @@ class Player:
         self._script = script
         self._sink = sink
         self._speech = speech
-        self._say = say
-        self._capture = capture
         self._done = 0
         """Steps that are behind."""
         self._expected: ScriptStep | None = None
@@ -71,7 +68,7 @@ class Player:
     def begin(self) -> None:
         self._plan(self._speech.now)
 
-    def wake(self) -> None:
+    def wake(self, say: Say) -> None:
         """Do what is due by now."""
         now = self._speech.now
         if self.by is not None and now >= self.by:
@@ -79,18 +76,18 @@ class Player:
             self.by = None
             self._sink.failed(f"deadline: no answer to step {self._expected.name} of the script in time")
         elif self.at is not None and now >= self.at:
-            self._take(self.at)
+            self._take(self.at, say)
 
-    def asked(self, token: int) -> bool:
+    def asked(self, token: int, say: Say) -> bool:
         """Send the step that is due as request `token`; False: it could not be sent."""
         self._speech.token = token
         step = self._expected
         assert step is not None and step.send is not None
-        sent = self._say(step.send, self._sent)
+        sent = say(step.send, self._sent)
         self._token = token if sent else None
         return sent
 
-    def hears(self, message: Any) -> bool:
+    def hears(self, message: Any, capture: Capture) -> bool:
         """Whether the message is the answer that is awaited; then the script goes on."""
         step = self._expected
         if step is None or step.expect is None:
@@ -99,7 +96,7 @@ class Player:
         sent = self._sent if self._token is None else self._sent | {"id": self._token}
         if view is NO_VIEW or not step.expect.echoes(view, self._speech.echo(sent)):
             return False
-        self._capture(step.expect, view)
+        capture(step.expect, view)
         self._answered(ok=True)
         return True
 
@@ -127,14 +124,14 @@ class Player:
     def _next(self) -> ScriptStep:
         return self._script.steps[self._done % len(self._script.steps)]
 
-    def _take(self, due: int) -> None:
+    def _take(self, due: int, say: Say) -> None:
         step = self._next()
         self.at = None
         self._done += 1
         self._sent = {}
         if step.expect is None:
             assert step.send is not None
-            self._say(step.send, self._sent)
+            say(step.send, self._sent)
             self._plan(due)  # nothing is waited for, so that a late one does not put off those that follow
             return
         self._expected = step

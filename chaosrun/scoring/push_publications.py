@@ -125,7 +125,7 @@ class _Book:
                     if (line.channel, line.stream, line.epoch) == key:
                         publication.instants.saw(line.t, line.last)
         self._sight()
-        for publication in self.of.values():
+        for publication, _ in self._accounts():  # each once: it is shared by all accounts of a channel
             publication.instants.settle()
 
     def _sight(self) -> None:

@@ -10,17 +10,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaosrun.load.config import GroupLoad
+from chaosrun.journal import SAMPLES, PushRows, read_rows
+from chaosrun.load.config import Backoff, GroupLoad
 from chaosrun.load.fleet import Fleet
 from chaosrun.plan import GroupPlan
 from chaosrun.protocols import find
+from chaosrun.recorded import read_lines
+from chaosrun.records import Opened
 
 S = 1_000_000_000
+USUAL = Backoff()
 
 
 @dataclass(frozen=True)
 class Load:
     fleet: Fleet
+    folder: Path
+    origin_ns: int
+    """CLOCK_MONOTONIC of run time 0."""
     connected_s: float
     """From the order to connect until the worker said that all were open; seen every 200 ms."""
     failures: int
@@ -29,9 +36,21 @@ class Load:
     def pid(self) -> int:
         return self.fleet.pids[0]
 
+    def push_delays_s(self) -> list[float]:
+        """From the server's time stamp in a pushed message to its receipt, of each that is on disk by now."""
+        rows, _ = read_rows(next((self.folder / SAMPLES).glob("*.pushes")), PushRows)
+        columns = PushRows.columns
+        return [(at - sent_at) / S for at, sent_at in zip(rows[0::columns], rows[3::columns], strict=True)]
+
+    def opened_s(self) -> list[float]:
+        """CLOCK_MONOTONIC in seconds at which clients were through their opening conversation, in that order."""
+        return sorted((self.origin_ns + line.t) / S for line in read_lines(self.folder).of(Opened))
+
 
 @asynccontextmanager
-async def load(port: int, clients: int, *, period_s: float | None = None) -> AsyncIterator[Load]:
+async def load(
+    port: int, clients: int, *, period_s: float | None = None, reconnect: Backoff = USUAL
+) -> AsyncIterator[Load]:
     """One worker with `clients` subscribed clients that all connect at once."""
     plan = GroupPlan(
         name="bench",
@@ -41,7 +60,8 @@ async def load(port: int, clients: int, *, period_s: float | None = None) -> Asy
         ramp_over_ns=1,
         ramp_start=clients,
     )
-    group = GroupLoad(index=0, plan=plan, url=f"ws://127.0.0.1:{port}", protocol="mt5", channels=("EURUSD",))
+    url = f"ws://127.0.0.1:{port}"
+    group = GroupLoad(index=0, plan=plan, url=url, protocol="mt5", channels=("EURUSD",), reconnect=reconnect)
     origin_ns = time.monotonic_ns()
     with tempfile.TemporaryDirectory(prefix="chaosrun-bench-") as folder:
         fleet = Fleet((group,), run_dir=Path(folder), origin_ns=origin_ns, wall_offset_ns=time.time_ns())
@@ -50,7 +70,7 @@ async def load(port: int, clients: int, *, period_s: float | None = None) -> Asy
             began = time.monotonic_ns()
             await fleet.ramp(began - origin_ns)
             connected_ns, failures = await _all_open(fleet, origin_ns, clients)
-            yield Load(fleet, (connected_ns - began) / S, failures)
+            yield Load(fleet, Path(folder), origin_ns, (connected_ns - began) / S, failures)
         finally:
             await fleet.close()
 

@@ -40,6 +40,10 @@ class Program:
         self._process.terminate()
         self.end()
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
     def end(self) -> str:
         """Close its stdin; returns the last it says."""
         last, _ = self._process.communicate(timeout=30)
@@ -54,8 +58,8 @@ def compiled(name: str, folder: Path) -> Path:
 
 
 class TickServer(Program):
-    def __init__(self, program: Path) -> None:
-        super().__init__([str(program)])
+    def __init__(self, program: Path, port: int = 0) -> None:
+        super().__init__([program, str(port)])
         self.port = int(self.ready)
 
     def rate(self, ticks_per_second: int) -> None:

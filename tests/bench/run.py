@@ -22,6 +22,8 @@ from typing import Any
 from load_under_test import load
 from processes import HERE, Program, TickServer, compiled, cpu_s, raise_descriptors, rss_mb
 
+from chaosrun.load.config import Backoff
+
 ROUNDS = 3
 RATE = 20_000
 CLIENTS = 300
@@ -31,6 +33,10 @@ MANY = 10_000
 PING_SETTLE_S = 2.5
 """Locust's users begin within a second; the collection after the ramp is over."""
 PING_WINDOW_S = 6.0
+STEADY_RATE = 10_000
+AWAY_S = 1.0
+EAGER = Backoff(first_ns=5_000_000, max_ns=5_000_000, factor=1.0, jitter="none")
+"""No backoff: whoever is refused tries again 5 ms later, always."""
 
 LOWEST = "C, epoll"
 OURS = "chaosrun load worker"
@@ -63,6 +69,8 @@ def main() -> None:
         memory_per_1000(programs)
         connect_many(programs, min(MANY, limit - 500))
         ping_pong(programs)
+        steady(programs)
+        back(programs)
     startup()
     print(f"\nwhole bench: {time.monotonic() - began:.0f} s")
 
@@ -201,6 +209,81 @@ async def cpu_of_30_s(pid: int) -> float:
     before, began = cpu_s(pid), time.perf_counter()
     await asyncio.sleep(PING_WINDOW_S)
     return (cpu_s(pid) - before) / (time.perf_counter() - began) * 30
+
+
+# ---- a steady stream
+
+
+def steady(programs: Programs) -> None:
+    """What 10,000 messages a second take of a core, and how much later than the C client they are stamped."""
+    late: dict[str, list[float]] = {LOWEST: [], OURS: []}
+
+    async def lowest(server: TickServer) -> float:
+        client = Program([programs.client, str(server.port), str(CLIENTS)])
+        try:
+            share = await share_of_core(server, client.pid)
+        finally:
+            server.rate(0)
+            said = client.end()
+        late[LOWEST].append(int(said.split()[-1]) / 1e6)
+        return share
+
+    async def ours(server: TickServer) -> float:
+        async with load(server.port, CLIENTS) as running:
+            share = await share_of_core(server, running.pid)
+            server.rate(0)
+            await asyncio.sleep(0.7)  # what it received is on disk
+            delays = sorted(running.push_delays_s())
+        late[OURS].append(delays[int(len(delays) * 0.99)] * 1000)
+        return share
+
+    shares = in_turns(programs, {LOWEST: lowest, OURS: ours})
+    title(f"% of a core at {STEADY_RATE:,} messages/s over {CLIENTS} clients", f"÷ {LOWEST}")
+    for name, values in shares.items():
+        row(name, values, ratios(values, shares[LOWEST]), "<= 15" if name == OURS else "", digits=1)
+    title("ms from the server's time stamp to the client's, 99% of the messages", f"- {LOWEST}")
+    for name, values in late.items():
+        over = [value - low for value, low in zip(values, late[LOWEST], strict=True)]
+        row(name, values, over, "difference < 1" if name == OURS else "", digits=2)
+
+
+async def share_of_core(server: TickServer, pid: int) -> float:
+    server.rate(STEADY_RATE)
+    await asyncio.sleep(SETTLE_S)
+    cpu, began = cpu_s(pid), time.perf_counter()
+    await asyncio.sleep(WINDOW_S)
+    return (cpu_s(pid) - cpu) / (time.perf_counter() - began) * 100
+
+
+# ---- a restart
+
+
+def back(programs: Programs) -> None:
+    """How soon all clients are back after the server listens again, and after the first of them is."""
+    after_listening, after_first = [], []
+
+    async def restarted() -> None:
+        server = TickServer(programs.server)
+        async with load(server.port, CLIENTS, reconnect=EAGER) as running:
+            server.kill()
+            await asyncio.sleep(AWAY_S)
+            again = TickServer(programs.server, server.port)
+            listening = time.monotonic()
+            try:
+                await asyncio.sleep(1.5)  # all are back, and it is on disk
+                opened = running.opened_s()[CLIENTS:]
+            finally:
+                again.end()
+        if len(opened) != CLIENTS:
+            raise RuntimeError(f"{len(opened)} of {CLIENTS} came back")
+        after_listening.append((opened[-1] - listening) * 1000)
+        after_first.append((opened[-1] - opened[0]) * 1000)
+
+    for _ in range(ROUNDS):
+        asyncio.run(restarted())
+    title(f"ms until all of {CLIENTS} clients are back after a restart, without backoff", "")
+    row("since it listens", after_listening, None, "", digits=0)
+    row("since the first is back", after_first, None, "<= 100", digits=0)
 
 
 # ---- start

@@ -1,8 +1,8 @@
 /* The server of the bench: as little as possible between epoll and the sockets, so that the client is what is measured.
  *
- * Speaks the mt5 bridge's protocol. Prints its port, then obeys lines on stdin: `rate N` (ticks a second over all
- * subscribed connections in turn; 0 stops), `count` (prints how many ticks were sent and how many connections are open).
- * Ends with its stdin.
+ * usage: tick_server [PORT]. Speaks the mt5 bridge's protocol. Prints its port, then obeys lines on stdin: `rate N`
+ * (ticks a second over all subscribed connections in turn; 0 stops), `count` (prints how many ticks were sent and how
+ * many connections are open). Ends with its stdin.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -220,12 +220,15 @@ static int obey(void) {
     return 1;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct epoll_event event = {.events = EPOLLIN}, events[256];
     socklen_t size = sizeof at;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), poll = epoll_create1(0), open = 1;
+    int on = 1;
     signal(SIGPIPE, SIG_IGN);
+    if (argc == 2) at.sin_port = htons((uint16_t)atoi(argv[1]));
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(listener, (struct sockaddr *)&at, size) < 0 || listen(listener, 1024) < 0) die("listen");
     getsockname(listener, (struct sockaddr *)&at, &size);
     setvbuf(stdin, NULL, _IONBF, 0); /* what stdio keeps, epoll does not see */
