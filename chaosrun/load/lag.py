@@ -36,13 +36,17 @@ class LagTicker:
         longest, self._max_seen = self._max_seen, 0
         return longest
 
-    def stop(self) -> None:
-        """Report what there is, and tick no more."""
+    def report_now(self) -> None:
+        """Report what there is: what comes next is no part of the load, and not to be told with its last second."""
         if self._running:
-            self._running = False
             now = self._agenda.now()
             self._count(now)
             self._emit(now)
+
+    def stop(self) -> None:
+        """Report what there is, and tick no more."""
+        self.report_now()
+        self._running = False
 
     def _tick(self, _: None) -> None:
         if not self._running:

@@ -127,6 +127,7 @@ class Worker:
         self._agenda.close()
 
     async def _drain(self, order: Drain) -> None:
+        self._lag.report_now()  # slow readers catch up all at once
         for group in self._groups:
             group.settle_slots()
             group.catch_up()

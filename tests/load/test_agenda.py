@@ -117,6 +117,23 @@ def test_a_stall_that_the_end_cuts_short_counts_too():
     assert sum(lag.buckets.values()) >= 29
 
 
+def test_what_comes_after_a_report_is_not_told_with_what_came_before():
+    reports = []
+
+    async def act(agenda):
+        ticker = LagTicker(agenda, reports.append)
+        await asyncio.sleep(0.05)
+        ticker.report_now()
+        time.sleep(0.3)
+        ticker.stop()
+        ticker.report_now()
+
+    with_agenda(act)
+    before, after = reports
+    assert before.max_ns < 290 * MS <= after.max_ns
+    assert after.t - after.span_ns == before.t
+
+
 class Guest:
     def __init__(self):
         self.begun = False
