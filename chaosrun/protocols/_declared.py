@@ -148,7 +148,9 @@ class Declared:
 
     def _paths(self) -> Iterator[str]:
         for stream in self._model.all_streams().values():
-            yield from (path for path in (stream.channel, stream.head, stream.epoch, *stream.require) if path)
+            yield from (
+                path for path in (stream.channel, stream.head, stream.epoch, *stream.require) if path is not None
+            )
             if isinstance(stream.seq, str):
                 yield stream.seq
             elif isinstance(stream.seq, SeqRange):

@@ -94,6 +94,13 @@ def test_a_pushed_message_without_a_required_field_is_malformed(mt5):
     assert len(it.heard.of("malformed")) == 1
 
 
+def test_the_empty_name_is_a_key_like_any_other(converse):
+    it = converse("stream: {match: {type: tick}, seq: seq, require: ['']}", channels=("A",))
+    it.hear({"type": "tick", "seq": 1})
+    it.hear({"type": "tick", "seq": 2, "": None})
+    assert [event[1] for event in it.heard.of("pushed")] == [2]
+
+
 def test_a_null_is_present(mt5):
     it = mt5()
     it.hear(TICK | {"ask": None})

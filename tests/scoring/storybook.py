@@ -11,6 +11,7 @@ unless the story says so (`late`, `skip`).
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -227,16 +228,22 @@ class Actor:
 
     def play(self) -> None:
         conn = 0
-        for start, end in planned_lives(self.c, self.plan) if self.plan.kind != "http" else ():
-            conn = self.live(start, self.stop if end is None else min(end, self.stop), conn)
+        planned = deque(planned_lives(self.c, self.plan) if self.plan.kind != "http" else ())
+        while planned:
+            start, end = planned.popleft()
+            conn = self.live(start, self.until(end), conn, planned)
         for due in due_times(self.c, self.plan, 0, self.stop):
             self.slot(due, Kind.SLOT)
         for due, client in sentinel_times(self.plan, self.story.baseline, self.stop):
             if client == self.c:
                 self.slot(due, Kind.SENTINEL)
 
-    def live(self, t: int, leave: int, conn: int) -> int:
-        """Be there until `leave`; the number of the next connection."""
+    def until(self, end: int | None) -> int:
+        return self.stop if end is None else min(end, self.stop)
+
+    def live(self, t: int, leave: int, conn: int, planned: deque[tuple[int, int | None]]) -> int:
+        """Be there until `leave`; the number of the next connection. A life of those `planned` that begins while it
+        still comes is lived on that connection: a client has no two at a time."""
         while t < leave:
             self.scribe.attempts.append(Attempt(t=t, g=self.g, c=self.c))
             down = self.during("crash", t)
@@ -251,6 +258,8 @@ class Actor:
                 self.scribe.refused.append(Refused(t=broken, g=self.g, c=self.c, why="reset"))
                 t = broken + self.story.backoff
                 continue
+            while planned and planned[0][0] <= at:
+                leave = self.until(planned.popleft()[1])
             self.scribe.opened.append(Opened(t=at, g=self.g, c=self.c, conn=conn, began=t, shaken=at))
             gone = min(broken, leave) if leave < self.stop else broken
             if gone <= at:  # it has to go while it still comes
