@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 
@@ -56,6 +57,25 @@ def wait(it, until: int | None = None):
 
 def said(it):
     return [json.loads(each)["type"] for each in it.heard.sent]
+
+
+def test_nothing_is_left_of_a_user_who_is_gone(user) -> None:
+    """In a circle of references it would stay until the collector stops the whole load."""
+    it = user()
+    wait(it)
+    it.hear({"type": "pong"})
+    gc.collect()
+    gc.disable()
+    try:
+        it.conversation = None
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+    finally:
+        gc.set_debug(0)
+        gc.enable()
+    left = [type(each).__name__ for each in gc.garbage if type(each).__module__.startswith("chaosrun.")]
+    gc.garbage.clear()
+    assert left == []
 
 
 def test_a_step_is_due_when_the_user_has_thought_and_the_next_one_follows_its_answer(user) -> None:
