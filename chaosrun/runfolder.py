@@ -41,6 +41,15 @@ def make_series_folder(reports: Path, title: str, started: datetime) -> Path:
     return _make(reports, title, started, "-series")
 
 
+def make_suite_folder(reports: Path, title: str, started: datetime, kind: str) -> Path:
+    """Create the folder of several experiments, `<UTC time>-<slug>-<kind>`, below which each has its own.
+
+    Raises:
+        Unwritable: as for `make_run_folder`.
+    """
+    return _make(reports, title, started, f"-{kind}")
+
+
 def _make(reports: Path, title: str, started: datetime, what: str) -> Path:
     name = f"{started.astimezone(UTC).strftime('%Y%m%dT%H%M%SZ')}-{slug(title)}{what}"
     try:

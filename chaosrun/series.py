@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -67,14 +67,30 @@ async def run_series(loaded: Loaded, options: engine.Options, repetition: Repeti
         Unwritable: the series cannot be kept.
     """
     folder = make_series_folder(options.report_dir, loaded.experiment.title, datetime.now(UTC))
+    with Signals().caught() as signals:
+        return await run_series_in(folder, loaded, options, repetition, watch, signals)
+
+
+async def run_series_in(
+    folder: Path,
+    loaded: Loaded,
+    options: engine.Options,
+    repetition: Repetition,
+    watch: Watch,
+    signals: Signals,
+) -> Finished:
+    """The same in a folder that is there, stopped by signals that are caught already.
+
+    Raises:
+        Unwritable: the series cannot be kept.
+    """
     going = _Going(loaded, options, repetition, watch, folder)
     error: Exception | None = None
-    with Signals().caught() as signals:
-        try:
-            await going.go_on(signals)
-        except Exception as broke:  # whatever it is, what the runs before it showed is not lost
-            error = broke
-        going.end(signals.first, error)
+    try:
+        await going.go_on(signals)
+    except Exception as broke:  # whatever it is, what the runs before it showed is not lost
+        error = broke
+    going.end(signals.first, error)
     if going.outcomes:
         return _finished(folder, going, error)
     if isinstance(error, UsageError):
@@ -169,7 +185,7 @@ class _Going:
                 outcome = await self._run(offset_ns, watcher, signals)
                 if outcome.exit in _LAST_RUN or number == runs:
                     return
-                watcher.note(f"run {number} of {runs}: {_told(outcome.result)}")
+                watcher.note(f"run {number} of {runs}: {in_short(outcome.result)}")
                 watcher.phase("cool-down", cool_down_ns)
                 if not await signals.quiet_for(cool_down_ns):
                     return
@@ -189,14 +205,18 @@ class _Going:
             if signal is not None and self._begun < self._repetition.runs:
                 self._log.write(Halted(exit_code=Exit.ABORTED, why=signal))
             if error is not None:
-                # Other people's commands may follow the first line, and anything may be in the text of a defect: both
-                # are for the eyes of whoever sits there.
-                code, why = Exit.DEFECT, f"a defect of chaosrun: {type(error).__name__}"
-                if isinstance(error, ChaosrunError):
-                    code, why = error.exit, mask(str(error).partition("\n")[0], self._loaded.secrets)
+                code, why = for_the_record(error, self._loaded.secrets)
                 broke_off = self._begun > len(self.outcomes)
                 self._log.write((Broken if broke_off else Halted)(exit_code=code, why=why))
         self._log.close()
+
+
+def for_the_record(error: Exception, secrets: Iterable[str]) -> tuple[Exit, str]:
+    """The exit code of what a run broke off with, and as much of its text as may be kept: other people's commands may
+    follow the first line, and anything may be in the text of a defect. Both are for the eyes of whoever sits there."""
+    if isinstance(error, ChaosrunError):
+        return error.exit, mask(str(error).partition("\n")[0], secrets)
+    return Exit.DEFECT, f"a defect of chaosrun: {type(error).__name__}"
 
 
 def _heading(number: int, runs: int, offset_ns: int, outcomes: Sequence[Outcome]) -> str:
@@ -206,7 +226,8 @@ def _heading(number: int, runs: int, offset_ns: int, outcomes: Sequence[Outcome]
     return f"run {number} of {runs}{later}" + (f"; so far {so_far}" if so_far else "")
 
 
-def _told(result: Result) -> str:
+def in_short(result: Result) -> str:
+    """How a run ended, in a few words."""
     recovery = result.recovery
     if recovery.absorbed:
         return f"{result.verdict}, no impact"

@@ -5,21 +5,15 @@ A line is on disk before what it tells of happens, so that a series that is cut 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
-from chaosrun.errors import Exit, Unwritable, UsageError
-from chaosrun.journal import JOURNAL, UNREADABLE, Appender
+from chaosrun.errors import Exit, UsageError
+from chaosrun.journal import JOURNAL
+from chaosrun.linelog import Line, LineLog, is_plain, read_lines
 
 SERIES = "series.jsonl"
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
-    """A line of `series.jsonl`."""
 
 
 class Planned(Line, frozen=True, kw_only=True):
@@ -69,27 +63,11 @@ class Series:
         return self.begun if self.broken is None else self.begun[:-1]
 
 
-class SeriesLog:
+class SeriesLog(LineLog):
     """Writes `series.jsonl`, line by line."""
 
     def __init__(self, folder: Path) -> None:
-        self.lines: list[Line] = []
-        self._file = Appender(folder / SERIES)
-        self._encoder = msgspec.json.Encoder()
-
-    def write(self, line: Line) -> None:
-        """Add a line, and wait until it is on disk.
-
-        Raises:
-            Unwritable: the disk is full or gone.
-        """
-        self.lines.append(line)
-        self._file.write(self._encoder.encode(line) + b"\n")
-        self._file.sync()
-
-    def close(self) -> None:
-        with contextlib.suppress(Unwritable):  # `write` has told of it
-            self._file.close()
+        super().__init__(folder / SERIES)
 
 
 def is_series(folder: Path) -> bool:
@@ -116,18 +94,14 @@ def read_series(folder: Path) -> Series:
         UsageError: there is none that can be read, its first line is missing, or it names a run that lies elsewhere.
     """
     path = folder / SERIES
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); name the folder of a series") from error
-    lines = _lines(data)
+    lines = read_lines(path, Planned | Begun | Broken | Halted)
     if not lines or not isinstance(lines[0], Planned):
         raise UsageError(f"{path}: its first line is missing or torn; nothing can be scored from it")
     series = as_series(lines)
-    outside = next((run.folder for run in series.begun if not _is_plain(run.folder)), None)
+    outside = next((run.folder for run in series.begun if not is_plain(run.folder)), None)
     if outside is not None:
         raise UsageError(f"{path}: names {outside!r} as a run; one of this series is right below its folder")
-    if series.broken is None and series.begun and not _kept_anything(folder / series.begun[-1].folder):
+    if series.broken is None and series.begun and not kept_anything(folder / series.begun[-1].folder):
         cut_off = Broken(exit_code=Exit.INCONCLUSIVE, why="it was cut off before it kept anything")
         return replace(series, broken=cut_off)
     return series
@@ -145,25 +119,9 @@ def as_series(lines: Sequence[Line]) -> Series:
     )
 
 
-def _is_plain(name: str) -> bool:
-    """Whoever wrote the file: what is scored is written to, and must not lie elsewhere."""
-    return name not in ("", ".", "..") and not {"/", "\0"} & set(name)
-
-
-def _kept_anything(run: Path) -> bool:
+def kept_anything(run: Path) -> bool:
     """The run's own first line is on disk; lines of its load may be there before it."""
     try:
         return b'"type":"began"' in (run / JOURNAL).read_bytes()
     except OSError:
         return False
-
-
-def _lines(data: bytes) -> list[Planned | Begun | Broken | Halted]:
-    decoder = msgspec.json.Decoder(Planned | Begun | Broken | Halted)
-    lines = []
-    for raw in data.split(b"\n"):
-        try:
-            lines.append(decoder.decode(raw))
-        except UNREADABLE:
-            continue
-    return lines

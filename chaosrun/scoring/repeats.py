@@ -14,7 +14,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from chaosrun.errors import Exit
-from chaosrun.scoring.result import Push, RepeatedRun, Repeats, Result, Spread, rounded, seconds
+from chaosrun.scoring.result import Push, RepeatedRun, Repeats, Requests, Result, Spread, rounded, seconds
 from chaosrun.scoring.statistics import CONFIDENCE, clopper_pearson
 
 PRECEDENCE = (
@@ -253,15 +253,20 @@ def _run(trial: Trial) -> RepeatedRun:
         censored_above_s=recovery.ttr_above_s,
         error_s=recovery.error_s,
         server_ready_s=recovery.server_ready_s,
-        replies_lost=requests.lost_connected + requests.lost_at_break if requests.due else None,
-        pushes_lost=_pushes_lost(result.messages.push),
+        replies_lost=replies_lost(requests),
+        pushes_lost=pushes_lost(result.messages.push),
         offset_s=offset,
         left_out=_left_out(result),
         absorbed=recovery.absorbed,
     )
 
 
-def _pushes_lost(push: Push | None) -> int | None:
+def replies_lost(requests: Requests) -> int | None:
+    """Requests that were sent and never answered; None where none was due."""
+    return requests.lost_connected + requests.lost_at_break if requests.due else None
+
+
+def pushes_lost(push: Push | None) -> int | None:
     """Copies owed that nobody will get; None where that cannot be told."""
     if push is None or not push.accountable or push.tail is None:
         return None

@@ -1,0 +1,484 @@
+"""A sequence: several experiments one after another, with nothing left between two, and one record over them all.
+
+Folders of experiments and game days are run by it. All experiments are loaded before the first begins. It ends early
+at a signal, at a system that is not as it was found, where nothing can be kept, at a defect, and where it is told to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from chaosrun import __version__, engine, series
+from chaosrun import outcome as single
+from chaosrun.errors import ChaosrunError, Dirty, Exit, SpecError, Unavailable, Unwritable, UsageError
+from chaosrun.outcome import Draw, Outcome, code_of, draw_nothing
+from chaosrun.processes import RUN_TAG
+from chaosrun.runfolder import make_run_folder, make_series_folder, make_suite_folder, write_whole
+from chaosrun.safety.open_runs import Index
+from chaosrun.scoring import suite as record
+from chaosrun.scoring.repeats import Stop
+from chaosrun.scoring.suite import Asked, Day, Suite, SuiteRun
+from chaosrun.series import Repetition, Watch, for_the_record, in_short
+from chaosrun.series_folder import is_series
+from chaosrun.spec.loader import Loaded, load_experiment
+from chaosrun.stopping import Signals
+from chaosrun.suite_folder import (
+    RECORD,
+    Begun,
+    Broken,
+    Ended,
+    Halted,
+    Kind,
+    Planned,
+    Skipped,
+    SuiteLines,
+    SuiteLog,
+    Told,
+    as_suite,
+    read_suite,
+)
+from chaosrun.tagged import tagged
+
+_ENDS_ALL: Final = (Exit.DIRTY, Exit.DEFECT, Exit.UNWRITABLE)
+"""After these another experiment would be wrong, or end the same way."""
+_GONE_WITHIN_S: Final = 5.0
+"""What a run has started and told to end may take so long to be gone."""
+_LOOK_S: Final = 0.05
+
+Skip = Literal["no-profile", "unavailable"]
+"""What is left out rather than counted against the whole: an experiment without the profile that was asked for; one
+that needs something that is not here."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An experiment of a sequence, as it was asked for."""
+
+    path: Path
+    profile: str | None = None
+    sets: tuple[str, ...] = ()
+    target: Path | None = None
+    repetition: Repetition | None = None
+    """None: a single run."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An experiment that is loaded and may be run."""
+
+    entry: Entry
+    loaded: Loaded
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An experiment that is skipped, and why."""
+
+    entry: Entry
+    title: str
+    exit: Exit
+    why: str
+
+
+Item = Ready | LeftOut
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a sequence is run."""
+
+    title: str
+    kind: Kind
+    cool_down_ns: int
+    """From the end of one experiment to the beginning of the next."""
+    stop_at: frozenset[Exit] = frozenset()
+    """It ends after an experiment with one of these exit codes, beside those that always end it."""
+    skip_unavailable: bool = False
+    """An experiment that needs something that is not here is skipped."""
+    day: Day | None = None
+    """Of a game day, what it has beyond its experiments."""
+
+
+MayBegin = Callable[[Ready], Awaitable[Stop | None]]
+"""Asked before each experiment, after the cool-down: None, or why neither it nor any after it may begin."""
+Hold = Callable[[Path, engine.Options], AbstractContextManager[engine.Options]]
+"""What is held over all of a sequence, given its folder: entered before the first experiment, left after the last. It
+gives the options with which the runs get through."""
+DrawSuite = Callable[[Path, Suite], Sequence[Exception]]
+"""Draws the reports over all into the folder; what it returns kept one from being there."""
+
+
+async def always(_ready: Ready) -> Stop | None:
+    return None
+
+
+@contextlib.contextmanager
+def nothing_held(_folder: Path, options: engine.Options) -> Iterator[engine.Options]:
+    yield options
+
+
+def draw_no_suite(_folder: Path, _suite: Suite) -> Sequence[Exception]:
+    return ()
+
+
+@dataclass(frozen=True)
+class SuiteOutcome:
+    """What came of a sequence that is recorded."""
+
+    suite: Suite
+    folder: Path
+    undrawn: Sequence[Exception] = ()
+    """What kept reports from being drawn or written, of an experiment or over all."""
+
+    @property
+    def exit(self) -> Exit:
+        return code_of(Exit(self.suite.exit_code), self.undrawn)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A sequence that has ended."""
+
+    outcome: SuiteOutcome
+    errors: tuple[Exception, ...]
+    """What experiments broke off with, and what ended it early; their whole text is for people only."""
+    outcomes: Mapping[int, Outcome] = field(repr=False)
+    """What came of the experiments that have a result, by their numbers from 1."""
+
+
+# ---- loading --------------------------------------------------------------------------------------------------------
+
+
+def load_entries(
+    entries: Sequence[Entry], *, revealed: set[str] | None = None, skip: Collection[Skip] = ()
+) -> list[Item]:
+    """All experiments, in their order.
+
+    Args:
+        revealed: as for `load_experiment`.
+        skip: with `no-profile`, those without the profile that was asked for are left out.
+
+    Raises:
+        SpecError: with everything that is wrong with any of them.
+    """
+    items: list[Item] = []
+    problems: dict[str, None] = {}
+    for entry in entries:
+        try:
+            items.append(_load(entry, revealed, "no-profile" in skip))
+        except SpecError as error:
+            problems.update(dict.fromkeys(error.problems))
+    if problems:
+        raise SpecError(list(problems))
+    return items
+
+
+def _load(entry: Entry, revealed: set[str] | None, may_skip: bool) -> Item:
+    if may_skip and entry.profile is not None:
+        plain = load_experiment(entry.path, sets=entry.sets, target=entry.target, revealed=revealed)
+        if entry.profile not in plain.experiment.profiles:
+            why = f"it has no profile {entry.profile}"
+            return LeftOut(entry, plain.experiment.title, Exit.USAGE, why)
+    loaded = load_experiment(entry.path, profile=entry.profile, sets=entry.sets, target=entry.target, revealed=revealed)
+    return Ready(entry, loaded)
+
+
+# ---- running --------------------------------------------------------------------------------------------------------
+
+
+async def run_sequence(
+    items: Sequence[Item],
+    course: Course,
+    options: engine.Options,
+    watch: Watch,
+    *,
+    may_begin: MayBegin = always,
+    hold: Hold = nothing_held,
+    draw: DrawSuite = draw_no_suite,
+) -> Finished:
+    """Run the experiments one after another, and score them together.
+
+    Args:
+        options: for each of them; profile and place are their own.
+
+    Raises:
+        Unwritable: nothing can be kept; no experiment was begun.
+        ChaosrunError: as `hold` does on entering; no experiment was begun.
+    """
+    folder = make_suite_folder(options.report_dir, course.title, datetime.now(UTC), course.kind)
+    began_ns = time.monotonic_ns()
+    log = SuiteLog(folder)
+    going = _Going(items, course, watch, may_begin, folder, log)
+    try:
+        log.write(_planned(items, course))
+        with Signals().caught() as signals:
+            with hold(folder, replace(options, report_dir=folder)) as held:
+                await going.go_on(held, signals)
+            with contextlib.suppress(Unwritable):  # told by what is kept, and cannot be, below
+                log.write(Ended(duration_ns=time.monotonic_ns() - began_ns))
+            # Still under the signals' cover: who stops a sequence wants its record, not half of it.
+            outcome = await asyncio.to_thread(_keep, folder, as_suite(log.lines), going.outcomes, draw)
+    except ChaosrunError:
+        if not going.begun:
+            _take_away(folder)
+        raise
+    finally:
+        log.close()
+    return Finished(outcome, tuple(going.errors), going.outcomes)
+
+
+def retell(finished: Finished, day: Day, draw: DrawSuite = draw_no_suite) -> Finished:
+    """The same with another `day`, as when notices have been sent, kept in its place."""
+    folder = finished.outcome.folder
+    log = SuiteLog(folder)
+    try:
+        log.write(Told(day=day))
+    finally:
+        log.close()
+    outcome = _keep(folder, read_suite(folder), finished.outcomes, draw)
+    return replace(finished, outcome=outcome)
+
+
+def score(folder: Path, draw: Draw = draw_nothing, draw_suite: DrawSuite = draw_no_suite) -> SuiteOutcome:
+    """Score every run of a recorded sequence again, drawing its reports, and then all together: the same bytes.
+
+    Raises:
+        UsageError: the folder holds no sequence.
+    """
+    lines = read_suite(folder)
+    outcomes: dict[int, Outcome] = {}
+    for number, name in lines.scorable.items():
+        with contextlib.suppress(UsageError):  # of a series that was cut off in its first run
+            outcomes[number] = (series.score if is_series(folder / name) else single.score)(folder / name, draw)
+    return _keep(folder, lines, outcomes, draw_suite)
+
+
+def _planned(items: Sequence[Item], course: Course) -> Planned:
+    return Planned(
+        chaosrun_version=__version__,
+        title=course.title,
+        kind=course.kind,
+        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        cool_down_ns=course.cool_down_ns,
+        asked=tuple(map(_asked, items)),
+    )
+
+
+def _asked(item: Item) -> Asked:
+    entry = item.entry
+    return Asked(
+        experiment=str(entry.path),
+        title=item.loaded.experiment.title if isinstance(item, Ready) else item.title,
+        profile=entry.profile,
+        target=None if entry.target is None else str(entry.target),
+        # The values may be secret.
+        overrides=tuple(each.partition("=")[0] for each in entry.sets),
+    )
+
+
+def _take_away(folder: Path) -> None:
+    """Nothing was begun, so nothing is to be kept."""
+    with contextlib.suppress(OSError):
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+
+class _Going:
+    """A sequence while it goes on."""
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        course: Course,
+        watch: Watch,
+        may_begin: MayBegin,
+        folder: Path,
+        log: SuiteLog,
+    ) -> None:
+        self._items = items
+        self._course = course
+        self._watch = watch
+        self._may_begin = may_begin
+        self._folder = folder
+        self._log = log
+        self.begun = 0
+        self.errors: list[Exception] = []
+        self.outcomes: dict[int, Outcome] = {}
+
+    async def go_on(self, options: engine.Options, signals: Signals) -> None:
+        """All experiments, or those to the one that ends it."""
+        try:
+            if self._course.day is not None:
+                self._log.write(Told(day=self._course.day))
+            for number, item in enumerate(self._items, 1):
+                if isinstance(item, LeftOut):
+                    self._log.write(Skipped(number=number, exit_code=item.exit, why=item.why))
+            for number, item in enumerate(self._items, 1):
+                if isinstance(item, Ready) and (stop := await self._one(number, item, options, signals)) is not None:
+                    self._log.write(Halted(exit_code=stop.exit, why=stop.why))
+                    return
+        except Exception as error:  # whatever it is, what the experiments before it showed is not lost
+            self.errors.append(error)
+            with contextlib.suppress(Unwritable):
+                code, why = for_the_record(error, ())
+                self._log.write(Halted(exit_code=code, why=why))
+
+    async def _one(self, number: int, item: Ready, options: engine.Options, signals: Signals) -> Stop | None:
+        """One experiment; what ends all with it, or before it."""
+        if (stop := await self._why_not(number, item, signals)) is not None:
+            return stop
+        code = await self._run(number, item, options, signals)
+        if left := await asyncio.to_thread(_left_in, self._folder):
+            why = f"experiment {number} left something behind: {'; '.join(left)}"
+            self.errors.append(Dirty(why))
+            return Stop(Exit.DIRTY, why)
+        # An end after the last one is no early one.
+        is_last = not any(isinstance(each, Ready) for each in self._items[number:])
+        return None if is_last else self._why_no_other(number, code, signals)
+
+    async def _why_not(self, number: int, item: Ready, signals: Signals) -> Stop | None:
+        """Why an experiment does not begin, once the one before it has been given its rest."""
+        if self.begun and self._course.cool_down_ns:
+            with self._watch(f"before {self._heading(number)}") as watcher:
+                watcher.phase("cool-down", self._course.cool_down_ns)
+                await signals.quiet_for(self._course.cool_down_ns)
+        stop = None if signals.first is not None else await self._may_begin(item)
+        return Stop(Exit.ABORTED, signals.first) if signals.first is not None else stop
+
+    def _why_no_other(self, number: int, code: Exit, signals: Signals) -> Stop | None:
+        if signals.first is not None:
+            return Stop(Exit.ABORTED, signals.first)
+        if code in _ENDS_ALL or code in self._course.stop_at:
+            return Stop(code, f"after experiment {number}, which {_ended(code)}")
+        return None
+
+    async def _run(self, number: int, item: Ready, options: engine.Options, signals: Signals) -> Exit:
+        """One experiment, whatever comes of it; its exit code."""
+        title, entry = item.loaded.experiment.title, item.entry
+        make = make_run_folder if entry.repetition is None else make_series_folder
+        try:
+            folder = make(self._folder, title, datetime.now(UTC))
+            self._log.write(Begun(number=number, folder=folder.name))
+            self.begun += 1
+            mine = replace(options, profile=entry.profile)
+            if entry.repetition is None:
+                with self._watch(self._heading(number)) as watcher:
+                    outcome = await engine.run_in(folder, item.loaded, mine, watcher, signals)
+                    watcher.note(f"experiment {number} of {len(self._items)}: {in_short(outcome.result)}")
+            else:
+                outcome = await self._several(number, item, folder, mine, entry.repetition, signals)
+        except Exception as error:  # the experiments after it may be as good as ever
+            return self._broke(number, item, error)
+        self.outcomes[number] = outcome
+        return Exit(outcome.result.exit_code)
+
+    async def _several(
+        self,
+        number: int,
+        item: Ready,
+        folder: Path,
+        options: engine.Options,
+        repetition: Repetition,
+        signals: Signals,
+    ) -> Outcome:
+        """A series of one experiment.
+
+        Raises:
+            Exception: no run of it has a result, or it cannot be kept.
+        """
+
+        def watch(heading: str) -> AbstractContextManager[engine.Watcher]:
+            return self._watch(f"{self._heading(number)}, {heading}")
+
+        finished = await series.run_series_in(folder, item.loaded, options, repetition, watch, signals)
+        if finished.outcome is None:
+            assert finished.error is not None
+            raise finished.error
+        if finished.error is not None:
+            self.errors.append(finished.error)
+        return finished.outcome
+
+    def _broke(self, number: int, item: Ready, error: Exception) -> Exit:
+        code, why = for_the_record(error, item.loaded.secrets)
+        if self._course.skip_unavailable and isinstance(error, Unavailable):
+            self._log.write(Skipped(number=number, exit_code=code, why=why))
+            return Exit.PASSED
+        self.errors.append(error)
+        with contextlib.suppress(Unwritable):
+            self._log.write(Broken(number=number, exit_code=code, why=why))
+        return code
+
+    def _heading(self, number: int) -> str:
+        item = self._items[number - 1]
+        verdicts = [outcome.result.verdict for outcome in self.outcomes.values()]
+        counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))
+        so_far = f"; so far {counts}" if counts else ""
+        return f"experiment {number} of {len(self._items)} ({item.entry.path.name}){so_far}"
+
+
+def _ended(code: Exit) -> str:
+    words = {Exit.DIRTY: "left the system not as it was found", Exit.FAILED: "failed", Exit.ABORTED: "was ended early"}
+    return words.get(code, f"ended with exit code {int(code)}")
+
+
+def _left_in(folder: Path) -> list[str]:
+    """What the runs below a folder have left behind, in words: an undo that is open, or a process. Blocks."""
+    try:
+        found = [run for run in Index.here().runs() if folder in Path(run.folder).parents]
+    except Unwritable:  # told by the run itself, which is in the index only where that can be kept
+        found = []
+    told = [f"{run.folder} has something open; see to it with chaosrun recover {run.folder}" for run in found]
+    # Runs of a series lie one deeper.
+    tags = [{RUN_TAG: str(each)} for each in (*folder.glob("*/"), *folder.glob("*/*/")) if each.name != "samples"]
+    end = time.monotonic() + _GONE_WITHIN_S
+    while (left := tagged(*tags)) and time.monotonic() < end:
+        time.sleep(_LOOK_S)
+    return [*told, *(f"process {each.pid} goes on" for each in left)]
+
+
+# ---- the record -----------------------------------------------------------------------------------------------------
+
+
+def _keep(folder: Path, lines: SuiteLines, outcomes: Mapping[int, Outcome], draw: DrawSuite) -> SuiteOutcome:
+    """Write `suite.json`, the same bytes for the same lines and results, and draw the reports over all."""
+    planned, halted = lines.planned, lines.halted
+    rows = [_row(number, asked, folder, lines, outcomes) for number, asked in enumerate(planned.asked, 1)]
+    suite = record.combine(
+        rows,
+        title=planned.title,
+        version=planned.chaosrun_version,
+        started_at=planned.started_at,
+        duration_ns=None if lines.ended is None else lines.ended.duration_ns,
+        cool_down_ns=planned.cool_down_ns,
+        halted=None if halted is None else Stop(halted.exit_code, halted.why),
+        day=lines.day,
+    )
+    undrawn = [error for outcome in outcomes.values() for error in outcome.undrawn]
+    try:
+        write_whole(folder / RECORD, record.encode(suite))
+    except Unwritable as error:
+        return SuiteOutcome(suite, folder, [*undrawn, error])
+    return SuiteOutcome(suite, folder, [*undrawn, *draw(folder, suite)])
+
+
+def _row(number: int, asked: Asked, folder: Path, lines: SuiteLines, outcomes: Mapping[int, Outcome]) -> SuiteRun:
+    begun, outcome = lines.begun.get(number), outcomes.get(number)
+    name = None if begun is None or not (folder / begun.folder).is_dir() else begun.folder
+    if (left_out := lines.skipped.get(number)) is not None:
+        return record.skipped(asked, left_out.exit_code, left_out.why)
+    if (broken := lines.broken.get(number)) is not None:
+        return record.broke_off(asked, name, broken.exit_code, broken.why)
+    if begun is not None and outcome is not None:
+        return record.ran(asked, begun.folder, outcome.result)
+    if begun is not None:
+        return record.broke_off(asked, name, Exit.INCONCLUSIVE, "it was cut off before any run of it had a result")
+    return record.not_run(asked, "nothing tells why" if lines.halted is None else lines.halted.why)
