@@ -1,4 +1,4 @@
-"""`chaosrun validate FILE...`: everything that is wrong with experiments and steady states, without running any."""
+"""`chaosrun validate FILE...`: all that is wrong with experiments, steady states and game days; nothing is run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from chaosrun.errors import Exit, SpecError, UsageError
 def command(
     session: Session, *, files: tuple[Path, ...], profile: str | None, sets: tuple[str, ...], target: Path | None
 ) -> int:
-    """Check experiments and steady states, and print every problem.
+    """Check experiments, steady states and game days, and print every problem.
 
-    An experiment is checked as it is and with each of its profiles, together with the files that it includes.
+    An experiment is checked as it is and with each of its profiles, together with the files that it includes; a game
+    day with its experiments as it would run them.
     """
     problems: dict[str, None] = {}
     for file in files:
@@ -42,10 +43,13 @@ def _check(session: Session, file: Path, *, profile: str | None, sets: tuple[str
     Raises:
         SpecError: with everything that is wrong.
     """
-    from chaosrun.spec.loader import load_experiment, load_steady_state  # noqa: PLC0415 - only when called
+    from chaosrun.gameday.loader import is_game_day, load_day  # noqa: PLC0415 - only when called
+    from chaosrun.spec.loader import load_experiment, load_steady_state  # noqa: PLC0415 - as above
 
     if _is_steady_state(file) and not (profile or sets or target):
         load_steady_state(file)
+    elif is_game_day(file) and not (profile or sets or target):
+        load_day(file, revealed=session.secrets)
     else:
         load_experiment(file, profile=profile, sets=sets, target=target, revealed=session.secrets)
 

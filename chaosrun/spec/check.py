@@ -59,7 +59,9 @@ def check(kind: type[Checked], tree: Node, problems: list[Problem], doubt: Doubt
 
 def _take_out(details: list[ErrorDetails], remains: Remains, value: Any, reading: Reading) -> None:
     """Take what is wrong with `value` out of the tree that it is the data of, each place once."""
-    for path, kind in {locate(remains.tree, detail["loc"])[1]: _kind(detail) for detail in details}.items():
+    # A list that is too short only because of what is wrong in it is left, for what is right in it.
+    first = [each for each in details if each["type"] != "too_short" or not _follows(each, details)]
+    for path, kind in {locate(remains.tree, detail["loc"])[1]: _kind(detail) for detail in first}.items():
         if kind == "extra_forbidden":
             known, given = _known_keys(path, value, reading), _at(value, path[:-1])
             meant = near(str(path[-1]), known)

@@ -23,7 +23,7 @@ from chaosrun.spec.mount import Files, beside, groups, mount
 from chaosrun.spec.nodes import MOST_TOLD, Mapping, Mark, Node, Problem, Scalar, count
 from chaosrun.spec.nodes import Path as Loc
 from chaosrun.spec.nodes import Sequence as ListNode
-from chaosrun.spec.overrides import apply_profile, apply_sets, did_you_mean
+from chaosrun.spec.overrides import apply_layer, apply_sets, did_you_mean
 from chaosrun.spec.secret import holds_secret
 from chaosrun.spec.values import Values
 
@@ -58,22 +58,38 @@ class Loaded:
         return locate(self.tree, loc)[0].short
 
 
+@dataclass(frozen=True)
+class Named:
+    """How another file names an experiment, in place of the command line: where it says so, and its overrides."""
+
+    profile: Mark | None = None
+    target: Mark | None = None
+    """The name of the target's file is seen from the file of the mark."""
+    layer: Mapping | None = None
+    """Overrides, laid over the experiment after its profile."""
+    place: Loc = ()
+    """Of the layer, in the other file."""
+
+
 def load_experiment(
     path: str | Path,
     *,
     profile: str | None = None,
     sets: Sequence[str] = (),
     target: str | Path | None = None,
+    named: Named | None = None,
     env: Environment[str, str] = os.environ,
     catalogue: Catalogue | None = None,
     revealed: set[str] | None = None,
 ) -> Loaded:
     """The experiment in a file, with `profile`, then each of `sets` (`a.b.c=value`) laid over it.
 
-    Without `sets` the file is checked as it is and with each of its profiles, whichever is chosen.
+    Without `sets`, and where no other file names it, the file is checked as it is and with each of its profiles,
+    whichever is chosen.
 
     Args:
         target: a target file, in place of the experiment's own.
+        named: another file says which profile and target, and may say more; None: the command line does.
         env: where `{env: NAME}` is looked up.
         catalogue: what names mean; None: everything that is installed.
         revealed: to this each secret is added before anything is made of it, so that no error, not even one of
@@ -82,12 +98,14 @@ def load_experiment(
     Raises:
         SpecError: with everything that is wrong.
     """
-    loading = _Loading(str(path), None if target is None else str(target), env, catalogue or installed(), revealed)
+    loading = _Loading(
+        str(path), None if target is None else str(target), env, catalogue or installed(), revealed, named or Named()
+    )
     loaded = loading.load(profile, tuple(sets))
-    if not sets:
+    if not sets and named is None:
         loading.build_others(profile)
     if loading.problems or loaded is None:
-        raise SpecError(_in_order(loading.problems))
+        raise SpecError(in_order(loading.problems))
     return loaded
 
 
@@ -116,7 +134,7 @@ def load_steady_state(path: str | Path, *, env: Environment[str, str] = os.envir
             cross_reference_alone(steady_state, tree, installed(), found, doubt, values.revealed)
         problems.extend(problem._replace(path=problem.path[1:]) for problem in found)
     if problems or steady_state is None:
-        raise SpecError(_in_order(problems))
+        raise SpecError(in_order(problems))
     return steady_state
 
 
@@ -124,9 +142,16 @@ class _Loading:
     """One file on its way to an experiment, in all of its variants."""
 
     def __init__(
-        self, path: str, target: str | None, env: Environment[str, str], catalogue: Catalogue, revealed: set[str] | None
+        self,
+        path: str,
+        target: str | None,
+        env: Environment[str, str],
+        catalogue: Catalogue,
+        revealed: set[str] | None,
+        named: Named,
     ) -> None:
         self.problems: list[Problem] = []
+        self._named = named
         self._path = path
         self._target = target
         self._env = env
@@ -146,7 +171,8 @@ class _Loading:
             return None
         if profile is not None and profile not in self.profiles():
             hint = did_you_mean(profile, list(self.profiles())) or "; the file has no `profiles`"
-            self.problems.append(Problem(Mark(f"--profile {profile}"), (), f"{self._path} has no such profile{hint}"))
+            mark = self._named.profile or Mark(f"--profile {profile}")
+            self.problems.append(Problem(mark, (), f"{self._path} has no such profile{hint}"))
             return None
         return self.build(profile, sets, chosen=True)
 
@@ -202,14 +228,16 @@ class _Loading:
         """Mount, override, mount what the overrides brought. In doubt is what could not be read or overridden."""
         doubt = Doubt()
         if self._target is not None:
-            option = Mark(f"--target {self._target}")
+            option = self._named.target or Mark(f"--target {self._target}")
             tree.put("target", Scalar(self._target, option), option)
         mount(tree, self._files, doubt)
         if profile is not None:
             layers = tree.entries["profiles"]
             layer = layers.entries[profile] if isinstance(layers, Mapping) else None
             if isinstance(layer, Mapping):
-                apply_profile(tree, profile, layer, problems, doubt)
+                apply_layer(tree, layer, ("profiles", profile), problems, doubt)
+        if self._named.layer is not None:
+            apply_layer(tree, self._named.layer, self._named.place, problems, doubt)
         apply_sets(tree, sets, problems, doubt)
         mount(tree, self._files, doubt)
         return doubt
@@ -265,7 +293,7 @@ def _digest(experiment: Experiment) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _in_order(problems: Sequence[Problem]) -> list[str]:
+def in_order(problems: Sequence[Problem]) -> list[str]:
     """Each problem once, in the order of the files' lines; those of the command line last. Of very many, the first."""
     first = {problem.mark.file: index for index, problem in reversed(list(enumerate(problems)))}
     ordered = sorted(problems, key=lambda problem: (not problem.mark.line, first[problem.mark.file], problem.mark[1:]))

@@ -75,14 +75,18 @@ def apply_sets(tree: Mapping, sets: tuple[str, ...], problems: list[Problem], do
             doubt.vague.add(_known_part(tree, path))
 
 
-def apply_profile(tree: Mapping, name: str, profile: Mapping, problems: list[Problem], doubt: Doubt) -> None:
-    """Lay a profile over `tree`: each of its keys is a path. Where one cannot be laid goes to `doubt`."""
-    for path, node in profile.entries.items():
-        mark = profile.keys[path]
+def apply_layer(tree: Mapping, layer: Mapping, place: Path, problems: list[Problem], doubt: Doubt) -> None:
+    """Lay a mapping over `tree`, such as a profile: its keys are paths. Where one cannot be laid goes to `doubt`.
+
+    Args:
+        place: where the layer itself stands, for its problems.
+    """
+    for path, node in layer.entries.items():
+        mark = layer.keys[path]
         try:
             override(tree, split_path(path), node.copy(), mark)
         except Misplaced as error:
-            problems.append(Problem(mark, ("profiles", name), str(error)))
+            problems.append(Problem(mark, place, str(error)))
             doubt.vague.add(_known_part(tree, path))
 
 

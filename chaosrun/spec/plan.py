@@ -26,10 +26,7 @@ def make_plan(loaded: Loaded, catalogue: Catalogue | None = None) -> Plan:
     """
     names = catalogue or installed()
     experiment = loaded.experiment
-    groups = tuple(
-        group_plan(name, group, experiment.recovery, shape_of(group, names))
-        for name, group in experiment.steady_state.load.items()
-    )
+    groups = _groups(experiment, names)
     return Plan(
         groups=groups,
         recovery=RecoveryPlan(
@@ -41,6 +38,20 @@ def make_plan(loaded: Loaded, catalogue: Catalogue | None = None) -> Plan:
         faults=tuple(_faults(experiment, names)),
         phases_ns=_phases(experiment),
         max_duration_ns=experiment.timing.max_duration or 2 * _planned_ns(experiment, groups),
+    )
+
+
+def planned_ns(loaded: Loaded, catalogue: Catalogue | None = None) -> int:
+    """The longest that a run takes, in ns, when all goes as planned, or by its own `max_duration`."""
+    experiment = loaded.experiment
+    planned = _planned_ns(experiment, _groups(experiment, catalogue or installed()))
+    return min(planned, experiment.timing.max_duration or planned)
+
+
+def _groups(experiment: Experiment, catalogue: Catalogue) -> tuple[GroupPlan, ...]:
+    return tuple(
+        group_plan(name, group, experiment.recovery, shape_of(group, catalogue))
+        for name, group in experiment.steady_state.load.items()
     )
 
 

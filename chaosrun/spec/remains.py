@@ -11,6 +11,7 @@ _ANY = "*"
 _GROUP = {"protocol": "mt5", "clients": 1}
 _CRITERION = {"metric": "usable"}
 _STEP = {"pause": "1s"}
+_WINDOW = {"from": "00:00", "to": "24:00"}
 _STAND_INS: dict[tuple[str, ...], Any] = {
     ("title",): "any",
     ("steady_state",): {"load": {"any": _GROUP}},
@@ -28,6 +29,11 @@ _STAND_INS: dict[tuple[str, ...], Any] = {
     ("method", _ANY, "role"): "any",
     ("target",): {"url": "ws://localhost/"},
     ("target", "roles", _ANY): {},
+    ("window", _ANY): _WINDOW,
+    ("window", _ANY, "from"): _WINDOW["from"],
+    ("window", _ANY, "to"): _WINDOW["to"],
+    ("experiments", _ANY): {"file": "."},
+    ("notify", _ANY): {"webhook": "http://localhost/"},
 }
 """What stands where something is needed, is counted or has a name that others may use. Nothing is found wrong with it,
 since its place is in doubt; whatever else is wrong is left out."""

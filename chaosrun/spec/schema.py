@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chaosrun.spec import base, guard, http, limit, load, model, protocol, proxy, ready, steps, target
+from chaosrun.spec import base, gameday, guard, http, limit, load, model, protocol, proxy, ready, steps, target
 from chaosrun.spec.base import File
 
 FILES: dict[str, type[File]] = {
@@ -23,6 +23,7 @@ FILES: dict[str, type[File]] = {
     "steady_state": model.SteadyState,
     "target": model.Target,
     "protocol": model.Protocol,
+    "gameday": gameday.GameDay,
 }
 """The schemas by file name, and the type that each describes."""
 _STEPS = (steps.base, steps.clients, steps.containers, steps.network, steps.processes, steps.service, steps.toxics)
@@ -116,7 +117,7 @@ def notes() -> dict[tuple[str, str], str]:
     """
     found: dict[tuple[str, str], str] = {}
     modules: tuple[ModuleType, ...] = (
-        *(base, guard, http, limit, load, model, protocol, proxy, ready, target),
+        *(base, gameday, guard, http, limit, load, model, protocol, proxy, ready, target),
         *(*_STEPS, steps),
     )
     for module in modules:
