@@ -17,7 +17,8 @@ test: $(READY)
 
 # Everything that takes longer or needs more of the machine; nothing of it may be skipped in CI.
 slow: $(READY)
-	$(BIN)/pytest -m "(slow or live) and not proof" -rs --durations=15
+	$(BIN)/pytest -m "(slow or live) and not proof and not whole_run" -n 2 --dist loadgroup --no-loadscope-reorder -rs --durations=15
+	$(BIN)/pytest -m "(slow or live) and not proof and whole_run" -rs --durations=15
 
 # A harmed observer, series, comparisons and the oracles in small size on real runs, and many more seeds of the scorers: for a
 # machine with nothing else to do.

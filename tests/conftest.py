@@ -24,6 +24,10 @@ PROOFS = [
 """Their slow tests take long or want a machine that has nothing else to do, as all of `observer` and most of `oracle`
 do: `make proof`."""
 
+MACHINES = HERE / "live/vm"
+ENGINES = [HERE / name for name in ("containers", "campaign", "targets/test_systemd.py")]
+"""Emulated machines keep a core busy for as long as all others together, and two engines would share a bridge."""
+
 # The same examples every time: whether a commit is good is not for a seed to decide. On a busy machine one may take
 # long, which is no property of the code. To look further: pytest --hypothesis-profile=explore
 settings.register_profile(
@@ -54,7 +58,12 @@ def own_signals() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks which group a test belongs to
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole runs measure time: `make test` runs them by themselves, and xdist never two at once."""
+    """Whole runs measure time: they are run by themselves, and xdist never runs two at once.
+
+    Of the others `--dist loadgroup` runs at once what is in different files, which may make what their tests share; the
+    machines begin first, as they take longest.
+    """
+    items.sort(key=lambda item: MACHINES not in item.path.parents)
     for item in items:
         around = (item.path, *item.path.parents)
         if HERE / "observer" in around or (item.get_closest_marker("slow") and any(it in around for it in PROOFS)):
@@ -62,3 +71,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if any(folder in item.path.parents for folder in WHOLE_RUNS):
             item.add_marker(pytest.mark.whole_run)
             item.add_marker(pytest.mark.xdist_group("whole runs"))
+        elif MACHINES in around:
+            item.add_marker(pytest.mark.xdist_group("machines"))
+        elif any(place in around for place in ENGINES):
+            item.add_marker(pytest.mark.xdist_group("engines"))
+        else:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(HERE).as_posix()))

@@ -28,6 +28,10 @@ class Instant(NamedTuple):
     after: str
     plus_s: float
 
+    def sooner(self) -> Instant:
+        """After the same line, for a run that goes quicker than was thought."""
+        return self._replace(plus_s=self.plus_s / 2)
+
 
 class Course(NamedTuple):
     """How a run goes that nobody disturbs."""

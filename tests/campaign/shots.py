@@ -87,7 +87,9 @@ def shoot(stage: Stage, instant: Instant, victim: Victim, folder: Path) -> Shot:
         shot = _shoot(stage, run, tag, instant, victim)
         if shot is not None:
             return shot
-        # It was not steady, which is right on a busy machine, or over sooner than the one before it.
+        # It was not steady, which is right on a busy machine, or over sooner than the run that told the instant.
+        if instant.after in (mark.name for mark in run.marks):
+            instant = instant.sooner()
         _wait_until_clean(stage, tag, set(), time.monotonic())
     raise NoKill(f"{stage.fault} {instant}: {_TRIES} runs ended before:\n{''.join(run.told[-12:])}")
 
