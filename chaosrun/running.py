@@ -1,0 +1,100 @@
+"""A run of chaosrun in a process of its own, as tests and other tools start it: asked to stop, waited for, read.
+
+It has a session of its own, so that signals meant for whoever started it do not reach it, and ends in order when that
+process is gone (`chaosrun.tethered`). Light: nothing of chaosrun is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+STOPPED_WITHIN_S: Final = 120.0
+"""A run that is asked to stop undoes, drains and scores; each of it is bounded, and mostly takes some seconds."""
+_LAST_LINES_WITHIN_S: Final = 2.0
+_KEPT_LINES: Final = 400
+_PROGRESS = re.compile(r"\s*\d+\.\d s\s")
+"""How a line of progress begins; all others are errors and notes."""
+
+
+class Ended(NamedTuple):
+    """What a run left when its process ended."""
+
+    code: int
+    """Its exit code; below 0: a signal that killed it."""
+    out: bytes
+    """Its standard output: `result.json`, or nothing where there is no result."""
+    complaint: str
+    """What it said on standard error beside its progress, the last lines of it."""
+
+
+class Running:
+    """One run, from its start.
+
+    Args:
+        arguments: of the command line, without the name of a program.
+        cwd: working directory.
+        tell: given every line of its progress, by a thread of its own.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], *, cwd: Path | None = None, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the run
+        self._kept: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._tell = tell
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "chaosrun.tethered", str(os.getpid()), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=self._out,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            start_new_session=True,
+        )
+        self._listening = threading.Thread(target=self._listen, name="progress of chaosrun", daemon=True)
+        self._listening.start()
+
+    @property
+    def is_over(self) -> bool:
+        return self.process.poll() is not None
+
+    def wait(self, within_s: float | None = None) -> Ended:
+        """Wait for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: it goes on.
+        """
+        code = self.process.wait(within_s)
+        # Something that it left running may hold the pipe open.
+        self._listening.join(_LAST_LINES_WITHIN_S)
+        self._out.seek(0)
+        return Ended(code, self._out.read(), "\n".join(line for line in self._kept if not _PROGRESS.match(line)))
+
+    def stop(self, within_s: float = STOPPED_WITHIN_S) -> Ended | None:
+        """Ask it to undo everything and end, and wait for that; None: it has not ended, and goes on undoing by itself.
+
+        What interrupts the wait, such as a second Ctrl-C, interrupts nothing of the run.
+        """
+        if not self.is_over:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as stream:
+            for raw in stream:
+                line = raw.decode(errors="replace").rstrip("\n")
+                self._kept.append(line)
+                self._tell(line)
