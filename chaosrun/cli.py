@@ -32,6 +32,7 @@ COMMANDS: Final = (
     "score",
     "report",
     "compare",
+    "history",
     "recover",
     "serve",
     "doctor",
@@ -40,7 +41,7 @@ COMMANDS: Final = (
 """In the order in which the help lists them."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 """A full disk is no defect of ours, wherever it is noticed."""
-LATER: Final = ("plan", "gameday", "schedule", "history")
+LATER: Final = ("plan", "gameday", "schedule")
 """Commands that the documentation of the format names and that are still to come."""
 
 _HELP = """Chaos engineering for WebSocket services: live clients, real faults, true recovery numbers.

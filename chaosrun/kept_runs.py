@@ -56,10 +56,29 @@ def read_kept(place: Path) -> Run:
         UsageError: it is no result, that of a series, or the folder of no run.
     """
     file = place if place.is_file() else place / RESULT
-    result = _decoded(file) if file.is_file() else _scored(place)
+    result = read_result(file) if file.is_file() else _scored(place)
     if result.repeats is not None:
         raise UsageError(f"{file}: is the result of a series; name its folder, which holds the runs")
     return Run(str(place), result)
+
+
+def read_result(file: Path) -> Result:
+    """A result, of a run or of a series.
+
+    Raises:
+        UsageError: it cannot be read, or is none.
+    """
+    try:
+        result = decode(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
+    except UNREADABLE as error:
+        raise UsageError(f"{file}: is no {RESULT} of chaosrun: {error}") from error
+    if result.schema != SCHEMA:
+        raise UsageError(
+            f"{file}: is of schema {result.schema}, this chaosrun reads {SCHEMA}; read it with a newer one"
+        )
+    return result
 
 
 def is_recorded(place: Path) -> bool:
@@ -76,7 +95,7 @@ def read_assessed(folder: Path) -> Assessed:
     recording = read_run(folder)
     assessed = assess(recording.history, recording.began)
     file = folder / RESULT
-    return replace(assessed, result=_decoded(file)) if file.is_file() else assessed
+    return replace(assessed, result=read_result(file)) if file.is_file() else assessed
 
 
 def refuse_unlike(a: Sequence[Run], b: Sequence[Run]) -> None:
@@ -127,20 +146,6 @@ def _runs_in(folder: Path) -> list[Path]:
     if is_series(folder) or (folder / JOURNAL).is_file():
         return list(runs_of(folder))
     return [folder] if (folder / RESULT).is_file() else []
-
-
-def _decoded(file: Path) -> Result:
-    try:
-        result = decode(file.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
-    except UNREADABLE as error:
-        raise UsageError(f"{file}: is no {RESULT} of chaosrun: {error}") from error
-    if result.schema != SCHEMA:
-        raise UsageError(
-            f"{file}: is of schema {result.schema}, this chaosrun reads {SCHEMA}; read it with a newer one"
-        )
-    return result
 
 
 def _scored(folder: Path) -> Result:

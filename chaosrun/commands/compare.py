@@ -118,20 +118,15 @@ def _subjects(names: Iterable[str], groups: list[str]) -> Sequence[Subject]:
     Raises:
         UsageError: runs cannot be compared by it.
     """
-    from chaosrun.scoring.comparable import COMPARABLE, subjects  # noqa: PLC0415 - as above
+    from chaosrun.commands._subjects import no_such_number  # noqa: PLC0415 - only when called
+    from chaosrun.scoring.comparable import subjects  # noqa: PLC0415 - as above
 
     found: dict[Subject, None] = {}
     for name in names:
         try:
             found.update(dict.fromkeys(subjects(name, groups)))
         except KeyError:
-            from difflib import get_close_matches  # noqa: PLC0415 - only for errors
-
-            close = get_close_matches(name, COMPARABLE, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(COMPARABLE)}"
-            if name.partition("@")[0] in COMPARABLE:
-                hint = "only a latency of requests or pushes has phases, as in response_p99@baseline"
-            raise UsageError(f"runs cannot be compared by {name!r}; {hint}") from None
+            raise no_such_number(name) from None
     return list(found)
 
 

@@ -29,18 +29,19 @@ _COLUMNS: Final = ("number", "A", "B", "B/A (least)", "p", "")
 
 def to_json(comparison: Comparison) -> bytes:
     """The comparison as JSON; what is infinite is the text "infinite" or "-infinite", what is not known null."""
-    plain = _finite(msgspec.to_builtins(comparison))
+    plain = finite(msgspec.to_builtins(comparison))
     return msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same without infinite numbers, which JSON has not: in their place stands a text."""
     match value:
         case float():
             return ("infinite" if value > 0 else "-infinite") if isinf(value) else value
         case dict():
-            return {key: _finite(item) for key, item in value.items()}
+            return {key: finite(item) for key, item in value.items()}
         case list() | tuple():
-            return [_finite(item) for item in value]
+            return [finite(item) for item in value]
         case _:
             return value
 

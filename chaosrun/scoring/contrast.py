@@ -88,15 +88,26 @@ class Deciding(NamedTuple):
     """Its p, corrected for how many decide."""
     among: int
     """So many decide."""
+    alpha: Fraction = ALPHA
+    """What p may be at most, where others decide too: of all together."""
 
 
-def contrast(a: Values, b: Values, subject: Subject, deciding: Deciding | None, doubts: Sequence[str]) -> Contrast:
+def contrast(
+    a: Values,
+    b: Values,
+    subject: Subject,
+    deciding: Deciding | None,
+    doubts: Sequence[str] = (),
+    *,
+    detectable: bool = True,
+) -> Contrast:
     """Judge one number.
 
     Args:
         deciding: None: it is only shown.
         doubts: runs that were left out though it may be the service that kept them from having numbers; with one of
             these there is no clean bill.
+        detectable: say, too, how much larger B would have had to be, which takes the longest.
     """
     found = Contrast(
         name=subject.label,
@@ -109,7 +120,10 @@ def contrast(a: Values, b: Values, subject: Subject, deciding: Deciding | None, 
     if not a.known or not b.known:
         without = " and ".join(name for name, side in (("A", a), ("B", b)) if not side.known)
         return replace(found, why=f"no run of {without} has a value")
-    return _judged(_measured(found, a, b), a, b, deciding, doubts)
+    judged = _judged(_measured(found, a, b), a, b, deciding, doubts)
+    if judged.verdict != "no_regression" or not detectable:
+        return judged
+    return _with_detectable(judged, _level(deciding))
 
 
 def _measured(found: Contrast, a: Values, b: Values) -> Contrast:
@@ -129,11 +143,10 @@ def _measured(found: Contrast, a: Values, b: Values) -> Contrast:
 
 def _judged(found: Contrast, a: Values, b: Values, deciding: Deciding | None, doubts: Sequence[str]) -> Contrast:
     p = deciding.p if deciding else ranks.mann_whitney(a.numbers, b.numbers)
-    among = deciding.among if deciding else 1
-    level = ALPHA / among
-    if ranks.smallest_p(len(a.known), len(b.known)) > level:
-        return replace(found, why=_too_few(len(a.known), len(b.known), among))
-    larger = p <= ALPHA and found.ratio_at_least is not None and found.ratio_at_least > RATIO
+    if ranks.smallest_p(len(a.known), len(b.known)) > _level(deciding):
+        return replace(found, why=_too_few(len(a.known), len(b.known), deciding))
+    alpha = deciding.alpha if deciding else ALPHA
+    larger = p <= alpha and found.ratio_at_least is not None and found.ratio_at_least > RATIO
     if larger and found.error is None:
         return replace(found, why="B looks worse, but the error bound of a value is not known")
     if larger and _beyond_error(found.shift, found.error):
@@ -144,9 +157,12 @@ def _judged(found: Contrast, a: Values, b: Values, deciding: Deciding | None, do
     if found.ratio_at_most == inf:
         unbound = "no regression was shown, but nothing bounds how much larger B may be; more runs would tell"
         return replace(found, why=unbound)
-    detectable = _detectable(a.numbers, b.numbers, found.error, level)
-    found = replace(found, verdict="no_regression", detectable_ratio=detectable)
-    return replace(found, why=_no_regression(found, larger=larger))
+    return replace(found, verdict="no_regression", why=_no_regression(found, larger=larger))
+
+
+def _level(deciding: Deciding | None) -> Fraction:
+    """What an uncorrected p may be at most."""
+    return deciding.alpha / deciding.among if deciding else ALPHA
 
 
 def _beyond_error(shift: float | None, error: float | None) -> bool:
@@ -167,16 +183,24 @@ def _sample(values: Sequence[float]) -> Sample:
     )
 
 
+def _with_detectable(found: Contrast, level: Fraction) -> Contrast:
+    factor = _detectable(found.a.values, found.b.values, found.error, level)
+    if factor is None:
+        return found
+    why = f"{found.why}; had B been {_times(factor)} as large as it was, one would have been shown"
+    return replace(found, detectable_ratio=factor, why=why)
+
+
 def _detectable(a: Sequence[float], b: Sequence[float], error: float | None, level: Fraction) -> float | None:
     """The least factor on all values of B with which the verdict would be a regression; None: none would do, as of
     zeros."""
 
     def shown(factor: float) -> bool:
         larger = [factor * value for value in b]
-        lower, _ = ranks.ratio_bounds(a, larger, level)
+        lower, _ = ranks.ratio_bounds(a, larger, ALPHA)
         if lower is None or lower <= RATIO or not _beyond_error(ranks.shift(a, larger), error):
             return False
-        # The bound knows of no ties, and they may leave p a little above.
+        # The bound knows of no ties and of no stricter level, and p may be above either.
         return ranks.mann_whitney(a, larger) <= level
 
     low = high = 1.0
@@ -193,9 +217,9 @@ def _detectable(a: Sequence[float], b: Sequence[float], error: float | None, lev
 # ---- in words -------------------------------------------------------------------------------------------------------
 
 
-def _too_few(n: int, m: int, among: int) -> str:
+def _too_few(n: int, m: int, deciding: Deciding | None) -> str:
     """What would be enough: as many of each, or more runs of B beside those of A."""
-    level = ALPHA / among
+    level, among = _level(deciding), deciding.among if deciding else 1
     each = next(k for k in range(1, ranks.LARGEST) if ranks.smallest_p(k, k) <= level)
     more = next((k for k in range(m, _MOST_RUNS_ADVISED + 1) if ranks.smallest_p(n, k) <= level), None)
     beside = "" if more is None or more <= each else f", or {more} of B with these of A"
@@ -215,8 +239,6 @@ def _no_regression(found: Contrast, *, larger: bool) -> str:
         parts.append(f"B is larger by {shift}, which is within twice the error bound, {twice}")
     if found.ratio_at_most is not None:
         parts.append(f"B is at most {_times(found.ratio_at_most)} as large as A (95%)")
-    if found.detectable_ratio is not None:
-        parts.append(f"had B been {_times(found.detectable_ratio)} as large as it was, one would have been shown")
     return "; ".join(parts)
 
 

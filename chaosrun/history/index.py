@@ -1,0 +1,244 @@
+"""`history.sqlite3`: an index of the runs below a folder. It holds nothing that is not in their results, so it can
+always be made anew; one that cannot be used is kept aside and told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from chaosrun.errors import UsageError
+from chaosrun.history.folders import Place, runs_below
+from chaosrun.history.kept import Kept, kept
+from chaosrun.journal import UNREADABLE
+from chaosrun.kept_runs import read_result
+
+FILE: Final = "history.sqlite3"
+VERSION: Final = 1
+_APPLICATION: Final = 0x63727368
+"""`crsh`: a file of another program's that happens to have our name is not ours to change."""
+_PATIENCE_S: Final = 30.0
+_BESIDE: Final = ("", "-wal", "-shm", "-journal")
+_SCHEMA: Final = """
+CREATE TABLE run (
+    place TEXT PRIMARY KEY,
+    stamp TEXT NOT NULL,
+    why TEXT,
+    title TEXT, profile TEXT, fingerprint TEXT, started_at TEXT, verdict TEXT,
+    kept TEXT
+) WITHOUT ROWID
+"""
+"""`why`: it cannot be read, and this is the reason. `kept`: all that is known of it, as JSON."""
+
+
+class Unread(NamedTuple):
+    """A result that cannot be read."""
+
+    place: str
+    why: str
+
+
+@dataclass
+class Runs:
+    """Every run below a folder."""
+
+    folder: Path
+    runs: tuple[Kept, ...] = ()
+    """In the order of their beginnings."""
+    unread: tuple[Unread, ...] = ()
+    unscored: tuple[str, ...] = ()
+    """Places without a result: the run goes on, or ended without one."""
+    notes: list[str] = field(default_factory=list)
+    """What was amiss with the index, and what was done about it."""
+
+
+class _Unfit(Exception):
+    """The file is there and cannot be used as it is; `suffix` is what it is kept as."""
+
+    def __init__(self, why: str, suffix: str) -> None:
+        super().__init__(why)
+        self.suffix = suffix
+
+
+def read_runs(folder: Path, *, rebuild: bool = False) -> Runs:
+    """All runs below a folder, from its index, which is brought up to date first. Two processes may do so at once.
+
+    Args:
+        rebuild: read every result again.
+
+    Raises:
+        UsageError: there is no such folder, or it cannot be read.
+    """
+    found = Runs(folder)
+    try:
+        with _alone(folder):
+            places = list(runs_below(folder))
+            try:
+                _read_with(found, places, rebuild=rebuild)
+            except sqlite3.Error as error:
+                found.notes.append(
+                    f"{folder / FILE}: cannot be kept ({error}); every result was read instead, which takes longer"
+                )
+                with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
+                    _make(memory)
+                    _bring_up_to_date(memory, found, places)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be read ({error.strerror}); name the folder that runs are kept in"
+        ) from error
+    return found
+
+
+def _read_with(found: Runs, places: Sequence[Place], *, rebuild: bool) -> None:
+    """Raises: sqlite3.Error: no index can be kept here."""
+    file = found.folder / FILE
+    if rebuild:
+        for suffix in _BESIDE:
+            Path(f"{file}{suffix}").unlink(missing_ok=True)
+    try:
+        _read_from(file, found, places)
+    except (_Unfit, sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+        if not isinstance(error, _Unfit) and not _is_broken(error):
+            raise
+        suffix = error.suffix if isinstance(error, _Unfit) else "broken"
+        aside = _keep_aside(file, suffix)
+        found.notes.append(f"{file}: {error}; it is kept as {aside.name}, and the index was made anew from the runs")
+        _read_from(file, found, places)
+
+
+def _read_from(file: Path, found: Runs, places: Sequence[Place]) -> None:
+    """Raises: _Unfit, sqlite3.Error."""
+    with contextlib.closing(sqlite3.connect(file, timeout=_PATIENCE_S, isolation_level=None)) as index:
+        with contextlib.suppress(OSError):  # of another owner
+            file.chmod(0o600)  # what is in it was said to its owner only, as the folders of runs are
+        _check(index)
+        index.execute("PRAGMA journal_mode = WAL")
+        index.execute("PRAGMA synchronous = NORMAL")
+        _bring_up_to_date(index, found, places)
+
+
+def _check(index: sqlite3.Connection) -> None:
+    """Nothing where the file is new, whole, and of this version.
+
+    Raises:
+        _Unfit: it is not.
+    """
+    (application,), (version,) = (
+        index.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+    )
+    (tables,) = index.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if (application, version, tables) == (0, 0, 0):
+        _make(index)
+        return
+    if application != _APPLICATION:
+        raise _Unfit("is no index of chaosrun", "broken")
+    if version > VERSION:
+        raise _Unfit(f"is of version {version}, and this chaosrun knows version {VERSION}", "newer")
+    (whole,) = index.execute("PRAGMA quick_check(1)").fetchone()
+    if whole != "ok":
+        raise _Unfit(f"is damaged ({' '.join(str(whole).split())})", "broken")
+
+
+def _make(index: sqlite3.Connection) -> None:
+    index.execute("BEGIN IMMEDIATE")
+    index.execute(_SCHEMA)
+    index.execute(f"PRAGMA application_id = {_APPLICATION}")
+    index.execute(f"PRAGMA user_version = {VERSION}")
+    index.execute("COMMIT")
+
+
+def _is_broken(error: sqlite3.Error) -> bool:
+    """The file is none of SQLite's, or part of it is gone; not: it cannot be written, or the disk is full."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA)
+
+
+def _keep_aside(file: Path, suffix: str) -> Path:
+    """Give it a name of its own, with what SQLite wrote beside it."""
+    for number in range(1, 1000):
+        aside = file.with_name(f"{file.name}.{suffix}-{number}")
+        if not aside.exists():
+            break
+    for beside in _BESIDE:
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{file}{beside}").rename(f"{aside}{beside}")
+    return aside
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: another may be about to put a broken file aside.
+
+    Raises:
+        OSError: the folder cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+# ---- what is in it --------------------------------------------------------------------------------------------------
+
+
+def _bring_up_to_date(index: sqlite3.Connection, found: Runs, places: Sequence[Place]) -> None:
+    """Read what is new or another, forget what is gone, and tell all runs.
+
+    Raises:
+        sqlite3.Error, _Unfit: the index is broken, or cannot be written.
+    """
+    known = dict(index.execute("SELECT place, stamp FROM run"))
+    scored = [place for place in places if place.stamp]
+    changed = [place for place in scored if known.get(place.name) != place.stamp]
+    gone = known.keys() - {place.name for place in scored}
+    rows = [_row(found.folder, place) for place in changed]
+    if rows or gone:
+        index.execute("BEGIN IMMEDIATE")
+        try:
+            index.executemany("DELETE FROM run WHERE place = ?", [(name,) for name in gone])
+            index.executemany("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            index.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                index.execute("ROLLBACK")
+            raise
+    read, unread = [], []
+    decoder = msgspec.json.Decoder(Kept)
+    for place, why, text in index.execute("SELECT place, why, kept FROM run ORDER BY place"):
+        if why is not None:
+            unread.append(Unread(place, why))
+        elif text is not None:
+            try:
+                read.append(decoder.decode(text))
+            except (msgspec.MsgspecError, TypeError) as error:
+                raise _Unfit(f"holds something else than chaosrun wrote ({error})", "broken") from error
+    found.runs = tuple(sorted(read, key=lambda run: (run.began, run.place)))
+    found.unread = tuple(unread)
+    found.unscored = tuple(place.name for place in places if not place.stamp)
+
+
+def _row(folder: Path, place: Place) -> tuple[str | None, ...]:
+    """A run as a row; of the result of a series, which is made of its runs, nothing but that it was seen."""
+    nothing = (None,) * 6
+    try:
+        result = read_result(folder / place.name / "result.json")
+    except (UsageError, *UNREADABLE) as error:
+        return (place.name, place.stamp, str(error), *nothing)
+    if result.repeats is not None:
+        return (place.name, place.stamp, None, *nothing)
+    run = kept(place.name, result)
+    text = msgspec.json.encode(run).decode()
+    return (
+        place.name, place.stamp, None, run.title, run.profile, run.fingerprint, run.started_at, run.verdict, text
+    )  # fmt: skip

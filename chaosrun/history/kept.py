@@ -1,0 +1,102 @@
+"""A run of the history: what of its result is kept in the index, so that a thousand runs are read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from math import inf, isinf
+from typing import Final
+
+import msgspec
+
+from chaosrun.scoring.comparable import COMPARABLE, Subject, Value, subjects
+from chaosrun.scoring.look import Point
+from chaosrun.scoring.result import Result
+
+Number = tuple[float | None, float | None]
+"""A value, null where it was never seen to end, and its error bound, null where nobody knows it."""
+_UNDATED: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """One run. A text is as the result has it: it may be of others."""
+
+    place: str
+    """Its folder, below that of all runs; `.` is that folder itself."""
+    title: str
+    profile: str | None
+    fingerprint: str
+    started_at: str
+    verdict: str
+    reasons: tuple[str, ...]
+    sound: bool
+    """The observer was, and CPU time was not taken away."""
+    has_fault: bool
+    groups: tuple[str, ...]
+    required: dict[str, str] | None
+    """What its fingerprint is made of; None: it was recorded before conditions were."""
+    numbers: dict[str, Number]
+    """By name, as in `response_p99@baseline`; of several groups with the group, `response_p99 of pollers`."""
+
+    @property
+    def is_good(self) -> bool:
+        """What later runs may be held against."""
+        return self.verdict == "passed" and self.sound
+
+    @property
+    def began(self) -> datetime:
+        """For their order; a result whose time nobody can read is older than all others."""
+        try:
+            found = datetime.fromisoformat(self.started_at)
+        except ValueError:
+            return _UNDATED
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+    def value(self, name: str) -> Value | None:
+        """None: it gives no evidence of this number."""
+        if name not in self.numbers:
+            return None
+        value, error = self.numbers[name]
+        return Value(inf if value is None else value, error)
+
+    def point(self, name: str) -> Point:
+        """What a look sees of it."""
+        return Point(self.value(name), self.sound, self.is_good)
+
+
+def kept(place: str, result: Result) -> Kept:
+    """What is kept of a result."""
+    return Kept(
+        place=place,
+        title=result.title,
+        profile=result.profile,
+        fingerprint=result.fingerprint,
+        started_at=result.started_at,
+        verdict=result.verdict,
+        reasons=tuple(result.reasons[:1]),
+        sound=result.observer.sound and not result.observer.slowed,
+        has_fault=bool(result.faults),
+        groups=tuple(result.groups),
+        required=None if result.conditions is None else result.conditions.required,
+        numbers=dict(_numbers(result)),
+    )
+
+
+def _numbers(result: Result) -> Iterator[tuple[str, Number]]:
+    if result.stopped_by is not None or result.verdict == "dirty":
+        return  # what was cut short, or left broken, measures something else
+    for subject in _subjects(result):
+        value = subject.read(result)
+        if value is not None:
+            yield subject.label, (None if isinf(value.value) else value.value, value.error)
+
+
+def _subjects(result: Result) -> Iterator[Subject]:
+    groups = list(result.groups)
+    phases = dict.fromkeys(phase for group in result.groups.values() for phase in group.latency_ms.response)
+    for name, number in COMPARABLE.items():
+        yield from subjects(name, groups)
+        if number.phased:
+            for phase in phases:
+                if phase != "all":
+                    yield from subjects(f"{name}@{phase}", groups)

@@ -1,0 +1,257 @@
+"""The index of runs: what is found, what is read again, and what becomes of a file that cannot be used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+from kept import keep
+from msgspec.structs import replace
+from past import STEADY, keep_days, ran
+
+from chaosrun.errors import UsageError
+from chaosrun.history.index import FILE, Runs, read_runs
+from chaosrun.scoring.result import Repeats, Spread
+
+REPEATS = Repeats(
+    n=1, asked=1, passed=1, failed=0, inconclusive=0, aborted=0, dirty=0, broken=0, failure_probability_below=None,
+    confidence=0.95, ttr_s=Spread(), seed=1, cool_down_s=0.0, worst="run-1", runs=[],
+)  # fmt: skip
+
+
+def places(runs: Runs) -> list[str]:
+    return [run.place for run in runs.runs]
+
+
+def test_runs_are_found_in_series_and_in_suites_wherever_results_may_lie(tmp_path: Path) -> None:
+    keep(tmp_path / "run", ran(2.0, day=0))
+    keep(tmp_path / "series" / "run-1", ran(2.0, day=1))
+    (tmp_path / "series" / "series.jsonl").write_text("{}")
+    (tmp_path / "series" / "result.json").write_bytes((tmp_path / "run" / "result.json").read_bytes())
+    keep(tmp_path / "suite" / "run", ran(2.0, day=2))
+    keep(tmp_path / "suite" / "series" / "run-1", ran(2.0, day=3))
+    series = keep(tmp_path / "suite" / "series-2", replace(ran(2.0), repeats=REPEATS))
+    keep(series / "run-1", ran(2.0, day=4))
+    found = read_runs(tmp_path)
+    assert {"run", "series/run-1", "suite/run", "suite/series/run-1", "suite/series-2/run-1"} <= set(places(found))
+    assert "suite/series-2" not in places(found), "the result of a series is made of its runs"
+    assert (found.unread, found.notes) == ((), [])
+
+
+def test_runs_are_in_the_order_of_their_beginnings_whatever_their_names(tmp_path: Path) -> None:
+    keep(tmp_path / "a", ran(2.0, day=2))
+    keep(tmp_path / "b", ran(2.0, day=1))
+    keep(tmp_path / "c", replace(ran(2.0), started_at="2026-03-02T05:30:00.000+01:00"))  # 04:30 in UTC, after b
+    keep(tmp_path / "d", replace(ran(2.0), started_at="nobody knows"))
+    assert places(read_runs(tmp_path)) == ["d", "b", "c", "a"]
+
+
+def test_only_what_is_new_or_another_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_days(tmp_path, [2.0, 2.1])
+    read_runs(tmp_path)
+    opened: list[str] = []
+    from chaosrun.history import index
+
+    read_result = index.read_result
+    monkeypatch.setattr(index, "read_result", lambda file: opened.append(file.parent.name) or read_result(file))
+    read_runs(tmp_path)
+    assert opened == []
+    keep(tmp_path / "new", ran(2.2, day=9))
+    shutil.rmtree(tmp_path / "run-000")
+    keep(tmp_path / "run-000", ran(9.0))
+    found = read_runs(tmp_path)
+    assert sorted(opened) == ["new", "run-000"]
+    assert [value.value for run in found.runs if (value := run.value("ttr"))] == [9.0, 2.1, 2.2]
+
+
+def test_a_run_whose_folder_is_gone_is_forgotten(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0, 2.1])
+    read_runs(tmp_path)
+    shutil.rmtree(tmp_path / "run-000")
+    assert places(read_runs(tmp_path)) == ["run-001"]
+
+
+def test_a_result_that_cannot_be_read_is_named_with_its_reason_each_time(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0])
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "result.json").write_bytes((tmp_path / "run-000" / "result.json").read_bytes()[:500])
+    (tmp_path / "later").mkdir()
+    text = (tmp_path / "run-000" / "result.json").read_text().replace('"schema": 1', '"schema": 7', 1)
+    (tmp_path / "later" / "result.json").write_text(text)
+    for _ in range(2):
+        found = read_runs(tmp_path)
+        assert places(found) == ["run-000"]
+        assert {each.place: "schema 7" in each.why for each in found.unread} == {"torn": False, "later": True}
+
+
+def test_a_run_that_goes_on_is_no_run_yet_and_is_named(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0])
+    (tmp_path / "going").mkdir()
+    (tmp_path / "going" / "journal.jsonl").write_text("{}\n")
+    found = read_runs(tmp_path)
+    assert (places(found), found.unscored) == (["run-000"], ("going",))
+
+
+def test_a_link_to_a_run_is_no_second_run(tmp_path: Path) -> None:
+    (first,) = keep_days(tmp_path, [2.0])
+    (tmp_path / "again").symlink_to(first, target_is_directory=True)
+    assert places(read_runs(tmp_path)) == ["run-000"]
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No such file"):
+        read_runs(tmp_path / "nowhere")
+
+
+def test_what_never_ended_stays_infinite_and_what_was_not_measured_unknown(tmp_path: Path) -> None:
+    keep_days(tmp_path, [None, 2.0])
+    keep(tmp_path / "cut", replace(ran(2.0, day=5), stopped_by="SIGINT"))
+    for _ in range(2):
+        values = [run.value("ttr") for run in read_runs(tmp_path).runs]
+        assert [value and value.value for value in values] == [float("inf"), 2.0, None]
+
+
+# ---- a file that cannot be used -------------------------------------------------------------------------------------
+
+
+def damaged(folder: Path, how: str) -> None:
+    """An index of many runs, damaged."""
+    keep_days(folder, [2.0 + n / 100 for n in range(40)])
+    read_runs(folder)
+    file = folder / FILE
+    with sqlite3.connect(file) as index:
+        index.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    index.close()
+    data = bytearray(file.read_bytes())
+    chance = Random(5)
+    match how:
+        case "garbage":
+            data = bytearray(chance.randbytes(len(data)))
+        case "truncated":
+            del data[len(data) // 2 :]
+        case "torn page":
+            data[3 * 4096 + 1 : 3 * 4096 + 900] = chance.randbytes(899)
+        case "not a database":
+            data = bytearray(b"my own notes\n")
+        case "another program's":
+            with sqlite3.connect(folder / "other") as other:
+                other.execute("CREATE TABLE run (place TEXT)")
+            other.close()
+            data = bytearray((folder / "other").read_bytes())
+        case "a row of somebody else":
+            with sqlite3.connect(file) as index:
+                index.execute("UPDATE run SET kept = '{\"place\": 7}' WHERE place = 'run-003'")
+            index.close()
+            return
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "how", ["garbage", "truncated", "torn page", "not a database", "another program's", "a row of somebody else"]
+)
+def test_a_broken_index_is_told_kept_aside_and_made_anew(tmp_path: Path, how: str) -> None:
+    damaged(tmp_path, how)
+    before = (tmp_path / FILE).read_bytes()
+    found = read_runs(tmp_path)
+    assert len(found.runs) == 40
+    (note,) = found.notes
+    assert f"kept as {FILE}.broken-1" in note
+    if how != "a row of somebody else":  # which SQLite keeps beside the file first
+        assert (tmp_path / f"{FILE}.broken-1").read_bytes() == before
+    assert read_runs(tmp_path).notes == []
+    assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA quick_check").fetchone() == ("ok",)
+
+
+def test_a_second_broken_one_does_not_take_the_place_of_the_first(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0])
+    for text in (b"first", b"second"):
+        (tmp_path / FILE).write_bytes(text * 1000)
+        read_runs(tmp_path)
+    assert (tmp_path / f"{FILE}.broken-1").read_bytes().startswith(b"first")
+    assert (tmp_path / f"{FILE}.broken-2").read_bytes().startswith(b"second")
+
+
+def test_an_index_of_a_newer_chaosrun_is_kept_for_it(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0])
+    read_runs(tmp_path)
+    with sqlite3.connect(tmp_path / FILE) as index:
+        index.execute("PRAGMA user_version = 2")
+        index.execute("ALTER TABLE run ADD COLUMN colour TEXT")
+    index.close()
+    found = read_runs(tmp_path)
+    assert places(found) == ["run-000"]
+    assert "is of version 2, and this chaosrun knows version 1" in found.notes[0]
+    aside = sqlite3.connect(tmp_path / f"{FILE}.newer-1")
+    assert aside.execute("SELECT count(colour), count(*) FROM run").fetchone() == (0, 1)
+
+
+def test_an_index_that_cannot_be_opened_is_done_without(tmp_path: Path) -> None:
+    keep_days(tmp_path, STEADY)
+    (tmp_path / FILE).mkdir()
+    found = read_runs(tmp_path)
+    assert len(found.runs) == len(STEADY)
+    assert "cannot be kept" in found.notes[0]
+    assert (tmp_path / FILE).is_dir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+@pytest.mark.parametrize("options", ["ro", "full"])
+def test_a_disk_that_is_full_or_read_only_still_answers(tmp_path: Path, options: str) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        keep_days(disk, STEADY)
+        if options == "ro":
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        else:
+            with pytest.raises(OSError, match="No space"), (disk / "filler").open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+        found = read_runs(disk)
+        assert len(found.runs) == len(STEADY)
+        assert "cannot be kept" in found.notes[0]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_rebuilding_reads_every_result_again(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0])
+    read_runs(tmp_path)
+    with sqlite3.connect(tmp_path / FILE) as index:
+        index.execute("UPDATE run SET kept = replace(kept, '\"passed\"', '\"failed\"')")
+    index.close()
+    assert read_runs(tmp_path).runs[0].verdict == "failed"
+    assert read_runs(tmp_path, rebuild=True).runs[0].verdict == "passed"
+
+
+def test_it_is_for_its_owners_eyes_only_and_written_ahead(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0])
+    read_runs(tmp_path)
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+    assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_processes_at_once_all_find_all_runs_and_break_nothing(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0 + n / 100 for n in range(30)])
+    (tmp_path / FILE).write_bytes(b"of no use" * 1000)
+    program = (
+        "import sys; from pathlib import Path; from chaosrun.history.index import read_runs\n"
+        "for _ in range(5): print(len(read_runs(Path(sys.argv[1]), rebuild=len(sys.argv) > 2).runs))"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, str(tmp_path), *more], stdout=subprocess.PIPE, text=True)
+        for more in ([], [], ["rebuild"])
+    ]
+    told = [each.communicate(timeout=60)[0].split() for each in started]
+    assert told == [["30"] * 5] * 3
+    assert [path.name for path in tmp_path.glob("*broken*")] in ([f"{FILE}.broken-1"], [])
+    assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA quick_check").fetchone() == ("ok",)
