@@ -159,6 +159,14 @@ def told(moment: datetime, zone: ZoneInfo) -> str:
     return f"{shown} {local.tzname()} ({other} UTC)"
 
 
+def length_told(length: timedelta) -> str:
+    """A length of time to the second: `2m30s`."""
+    minutes, seconds = divmod(round(length.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+
+
 def windows_told(windows: Sequence[Window]) -> str:
     """`tue, wed 10:00 to 12:00`."""
     if not windows:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from chaosrun.errors import SpecError
-from chaosrun.gameday.calendar import Calendar
-from chaosrun.spec import units
+from chaosrun.gameday.calendar import Calendar, length_told
 from chaosrun.spec.check import check, locate
 from chaosrun.spec.compose import MAX_BYTES
 from chaosrun.spec.doubt import Doubt
@@ -26,7 +25,6 @@ from chaosrun.spec.nodes import Mapping, Mark, Node, Problem, Scalar
 from chaosrun.spec.nodes import Path as Loc
 from chaosrun.spec.nodes import Sequence as ListNode
 from chaosrun.spec.plan import planned_ns
-from chaosrun.spec.protocol import SECOND
 from chaosrun.spec.reading import Unreadable, read_file
 from chaosrun.spec.secret import Secret, reveal
 from chaosrun.spec.values import Values
@@ -173,13 +171,9 @@ def _never(day: GameDay, variants: Sequence[Variant]) -> Iterator[str]:
         needed = variant.planned(day.cool_down)
         if longest is not None and needed > longest:
             yield (
-                f"{variant.where}: experiments.{variant.index}: it takes up to {_shown(needed)}, and the longest "
-                f"window lasts {_shown(longest)}, so that it could never begin; widen a window, or shorten it"
+                f"{variant.where}: experiments.{variant.index}: it takes up to {length_told(needed)}, and the longest "
+                f"window lasts {length_told(longest)}, so that it could never begin; widen a window, or shorten it"
             )
-
-
-def _shown(length: timedelta) -> str:
-    return units.format_duration(round(length.total_seconds()) * SECOND)
 
 
 def _addresses(tree: Mapping) -> Iterator[str]:

@@ -44,6 +44,8 @@ class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
     """What it takes for itself while it lasts."""
     armed: bool = False
     """Its guardian was ready: a fault may have been injected."""
+    is_day: bool = False
+    """It is a game day: what it takes, it takes for the runs that its own process makes. It has no journal."""
 
     def state(self) -> State:
         """How it is now. Reads its journal unless somebody acts for it."""
@@ -102,6 +104,8 @@ class Index:
                 state = other.state()
                 if state == "closed":
                     path.unlink(missing_ok=True)
+                    continue
+                if other.is_day and other.runner == run.runner:
                     continue
                 shared = [key for key in run.keys if key in other.keys]
                 if shared:
@@ -211,7 +215,8 @@ def _unusable(directory: Path, why: str) -> Unwritable:
 
 def _refusal(key: str, other: OpenRun, state: State) -> NotNow | Dirty:
     if state == "alive":
-        goes_on = f"a run that goes on (process {other.runner.pid}, {other.folder}); wait until it has ended"
+        what = "game day" if other.is_day else "run"
+        goes_on = f"a {what} that goes on (process {other.runner.pid}, {other.folder}); wait until it has ended"
         put_right = f"a run that was cut off, and is being undone now ({other.folder}); try again in a moment"
         return NotNow(f"{key} is held by {goes_on if is_alive(other.runner) else put_right}")
     left = "left something open" if state == "open" else "was cut off, and its folder is gone"

@@ -89,8 +89,11 @@ class Day(Part, frozen=True, kw_only=True):
 
     file: str
     time_zone: str
-    opens_at: str
-    closes_at: str
+    windows: str = ""
+    """In words."""
+    opens_at: str | None
+    """Of the window that it began in, in UTC; null: it may run at any time."""
+    closes_at: str | None
     notices: tuple[Notice, ...] = ()
 
 

@@ -1,0 +1,212 @@
+"""A game day from its first look at the clock to its last notice.
+
+It begins only within a window, holds what all of its experiments take for themselves until it has ended, begins no
+experiment that would not end within the window, and tells whoever wants to know what came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import randbelow
+from typing import Final
+
+from msgspec import structs
+
+from chaosrun import engine
+from chaosrun.errors import ChaosrunError, Exit, NotNow, Unwritable
+from chaosrun.gameday import words
+from chaosrun.gameday.calendar import Calendar, Stretch, length_told, told, windows_told
+from chaosrun.gameday.loader import LoadedDay, Variant
+from chaosrun.gameday.notices import Messenger, Patience
+from chaosrun.identity import this_process
+from chaosrun.safety.held import held_by
+from chaosrun.safety.open_runs import Index, OpenRun
+from chaosrun.scoring.repeats import Stop
+from chaosrun.scoring.suite import Day, Notice
+from chaosrun.sequence import Course, DrawSuite, Entry, Finished, Ready, draw_no_suite, retell, run_sequence
+from chaosrun.series import Repetition, Watch
+from chaosrun.spec.gameday import Event, GameDay
+
+_STOPS: Final = {"dirty": Exit.DIRTY, "failed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
+_SEEDS: Final = 2**32
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a day needs beside its file."""
+
+    watch: Watch
+    tell: Callable[[str], None]
+    """Gets, for people, what became of notices that did not arrive."""
+    secrets: Collection[str]
+    """Masked in every notice."""
+    draw: DrawSuite = draw_no_suite
+    clock: Callable[[], datetime] = utc_now
+    patience: Patience = field(default_factory=Patience)
+
+
+def run_day(loaded: LoadedDay, options: engine.Options, around: Surroundings) -> Finished:
+    """Run the experiments of a day that may run now, and tell what came of them.
+
+    Raises:
+        NotNow: it may not run now, with when it may; or somebody else holds what it would take.
+        Dirty: an earlier run left something of it open.
+        Unwritable: nothing can be kept.
+    """
+    messenger = Messenger(loaded.day.notify, around.patience)
+    try:
+        finished = _run(loaded, options, around, messenger)
+    except ChaosrunError as error:
+        events: dict[Exit, Event] = {Exit.NOT_NOW: "refused", Exit.DIRTY: "dirty"}
+        messenger.send(words.not_begun(loaded, error, events.get(error.exit, "failed"), around.secrets))
+        _tell_undelivered(messenger, around)
+        raise
+    code = finished.outcome.exit
+    event: Event = "passed" if code == Exit.PASSED else "dirty" if code == Exit.DIRTY else "failed"
+    messenger.send(words.over(loaded, finished.outcome, event, around.secrets))
+    return _with_notices(finished, messenger, around)
+
+
+def refusal(loaded: LoadedDay, now: datetime) -> NotNow | None:
+    """Why a day may not begin now, with the time from which it may; None: it may."""
+    day, calendar, first = loaded.day, Calendar.of(loaded.day), loaded.variants[0]
+    needed = first.planned(day.cool_down)
+    present = calendar.inside(now)
+    if present is not None and now + needed <= present.end:
+        return None
+    dark = calendar.blacked_out(now)
+    if present is not None:
+        why = (
+            f"its window closes at {told(present.end, calendar.zone)}, and its first experiment, {first.path}, may "
+            f"take {length_told(needed)}"
+        )
+    elif dark is not None:
+        why = f"{now.astimezone(calendar.zone).date()} is a blackout date ({dark})"
+    else:
+        why = f"that is outside its window: {windows_told(day.windows())}, {calendar.zone}"
+    following = calendar.next_after(now, needed)
+    return NotNow(f"{loaded.path}: it is {told(now, calendar.zone)}, and {why}; {words.next_from(following, calendar)}")
+
+
+def _run(loaded: LoadedDay, options: engine.Options, around: Surroundings, messenger: Messenger) -> Finished:
+    now = around.clock()
+    if (error := refusal(loaded, now)) is not None:
+        raise error
+    day = loaded.day
+    items = [Ready(_entry(variant, day), variant.loaded) for variant in loaded.variants]
+    course = Course(
+        title=day.title,
+        kind="day",
+        cool_down_ns=day.cool_down,
+        # Who was stopped, by a guard too, does not go on with the next experiment.
+        stop_at=frozenset({Exit.ABORTED, *(_STOPS[each] for each in day.stop_on)}),
+        day=_part(loaded, now),
+    )
+
+    @contextlib.contextmanager
+    def hold(folder: Path, options: engine.Options) -> Iterator[engine.Options]:
+        with _held(loaded, folder):
+            messenger.send(words.begins(loaded, folder, around.secrets))
+            yield options
+
+    async def may_begin(ready: Ready) -> Stop | None:
+        variant = next(each for each in loaded.variants if each.loaded is ready.loaded)
+        return _too_late(loaded, variant, around.clock())
+
+    return asyncio.run(
+        run_sequence(items, course, options, around.watch, may_begin=may_begin, hold=hold, draw=around.draw)
+    )
+
+
+def _too_late(loaded: LoadedDay, variant: Variant, now: datetime) -> Stop | None:
+    """Why an experiment does not begin: it would not end within the window."""
+    calendar, needed = Calendar.of(loaded.day), variant.planned(loaded.day.cool_down)
+    present = calendar.inside(now)
+    if present is not None and now + needed <= present.end:
+        return None
+    closes = "has closed" if present is None else f"closes at {told(present.end, calendar.zone)}"
+    return Stop(Exit.NOT_NOW, f"the window {closes}, and {variant.path.name} may take {length_told(needed)}")
+
+
+def _part(loaded: LoadedDay, now: datetime) -> Day:
+    day = loaded.day
+    present = Calendar.of(day).inside(now) if day.windows() else None
+    return Day(
+        file=str(loaded.path),
+        time_zone=str(day.time_zone),
+        windows=windows_told(day.windows()),
+        opens_at=_stamp(present, 0),
+        closes_at=_stamp(present, 1),
+    )
+
+
+def _stamp(stretch: Stretch | None, end: int) -> str | None:
+    return None if stretch is None else stretch[end].isoformat()
+
+
+def _entry(variant: Variant, day: GameDay) -> Entry:
+    entry = variant.entry
+    several = Repetition(entry.repeat, randbelow(_SEEDS), day.cool_down) if entry.repeat > 1 else None
+    return Entry(
+        variant.path,
+        profile=entry.profile,
+        sets=tuple(f"{path}={value}" for path, value in entry.set_.items()),
+        target=None if entry.target is None else Path(entry.target),
+        repetition=several,
+    )
+
+
+@contextlib.contextmanager
+def _held(loaded: LoadedDay, folder: Path) -> Iterator[None]:
+    """What any of the experiments takes for itself is the day's from its beginning to its end, and so is its file.
+
+    Raises:
+        NotNow, Dirty, Unwritable: as `Index.claim`.
+    """
+    keys = [key for variant in loaded.variants for key in held_by(variant.loaded.experiment)]
+    own = f"game day {loaded.path.resolve()}"
+    index = Index.here()
+    index.claim(
+        OpenRun(
+            folder=str(folder),
+            title=loaded.day.title,
+            runner=this_process(),
+            keys=tuple(dict.fromkeys((own, *keys))),
+            is_day=True,
+        )
+    )
+    try:
+        yield
+    finally:
+        # Where it cannot be taken out, it goes with this process.
+        with contextlib.suppress(Unwritable):
+            index.forget(folder)
+
+
+def _with_notices(finished: Finished, messenger: Messenger, around: Surroundings) -> Finished:
+    """The same with what became of the notices in its record."""
+    notices = _tell_undelivered(messenger, around)
+    day = finished.outcome.suite.day
+    if not notices or day is None:
+        return finished
+    try:
+        return retell(finished, structs.replace(day, notices=notices), around.draw)
+    except Unwritable as error:
+        return replace(finished, outcome=replace(finished.outcome, undrawn=[*finished.outcome.undrawn, error]))
+
+
+def _tell_undelivered(messenger: Messenger, around: Surroundings) -> tuple[Notice, ...]:
+    notices = messenger.wait()
+    for notice in notices:
+        if not notice.delivered:
+            around.tell(f"the notice of {notice.on!r} to {notice.to} did not arrive: {notice.why}")
+    return notices

@@ -1,0 +1,115 @@
+"""What is said of a game day: when it may run next, and the messages that go out."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from chaosrun.errors import ChaosrunError
+from chaosrun.gameday.calendar import Calendar, Stretch, told, windows_told
+from chaosrun.gameday.loader import LoadedDay
+from chaosrun.gameday.notices import Message
+from chaosrun.scoring.suite import SuiteRun
+from chaosrun.scoring.words import show
+from chaosrun.sequence import SuiteOutcome
+from chaosrun.spec.gameday import Event
+from chaosrun.spec.secret import mask
+
+
+def next_from(following: Stretch | None, calendar: Calendar) -> str:
+    """When the day may run, in words."""
+    if following is None:
+        return "no window is left for it in the next five years; look at `window` and `blackout`"
+    begin, end = told(following.begin, calendar.zone), told(following.end, calendar.zone)
+    return f"it may run next from {begin} to {end}"
+
+
+# ---- messages -------------------------------------------------------------------------------------------------------
+
+
+def begins(loaded: LoadedDay, folder: Path, secrets: Collection[str]) -> Message:
+    """The day begins."""
+    names = [variant.loaded.experiment.title for variant in loaded.variants]
+    text = "\n".join(f"{number}. {name}" for number, name in enumerate(names, 1))
+    title = f"Game day {loaded.day.title!r} begins: {_count(len(names))} on {platform.node()}"
+    return _message("started", title, text, {**_about(loaded), "folder": str(folder)}, secrets)
+
+
+def not_begun(loaded: LoadedDay, error: ChaosrunError, event: Event, secrets: Collection[str]) -> Message:
+    """The day could not begin."""
+    title = f"Game day {loaded.day.title!r} did not begin on {platform.node()}"
+    # What follows the first line of an error may be commands of other people's processes.
+    why = str(error).partition("\n")[0]
+    return _message(event, title, why, {**_about(loaded), "exit_code": int(error.exit), "why": why}, secrets)
+
+
+def over(loaded: LoadedDay, outcome: SuiteOutcome, event: Event, secrets: Collection[str]) -> Message:
+    """The day has ended."""
+    suite = outcome.suite
+    title = (
+        f"Game day {suite.title!r}: {suite.verdict}, {suite.passed} of {_count(suite.asked)} passed "
+        f"on {platform.node()} (exit code {int(outcome.exit)})"
+    )
+    text = "\n".join([*_lines(suite.runs), *suite.reasons, f"report: {outcome.folder}"])
+    data = {
+        **_about(loaded),
+        "verdict": suite.verdict,
+        "exit_code": int(outcome.exit),
+        "folder": str(outcome.folder),
+        "started_at": suite.started_at,
+        "reasons": list(suite.reasons),
+        "experiments": [_row(row) for row in suite.runs],
+    }
+    return _message(event, title, text, data, secrets)
+
+
+def _count(number: int) -> str:
+    return f"{number} experiment{'s' * (number != 1)}"
+
+
+def _about(loaded: LoadedDay) -> dict[str, Any]:
+    day = loaded.day
+    return {
+        "title": day.title,
+        "file": str(loaded.path.resolve()),
+        "host": platform.node(),
+        "time_zone": str(day.time_zone),
+        "windows": windows_told(day.windows()),
+    }
+
+
+def _lines(rows: Collection[SuiteRun]) -> Iterator[str]:
+    for number, row in enumerate(rows, 1):
+        back = f", recovered in {show(row.ttr_s, 's')}" if row.ttr_s is not None else ""
+        yield f"{number}. {row.title}: {row.verdict or row.state.replace('_', ' ')}{back}"
+
+
+def _row(row: SuiteRun) -> dict[str, Any]:
+    return {
+        "experiment": row.experiment,
+        "title": row.title,
+        "state": row.state,
+        "verdict": row.verdict,
+        "exit_code": row.exit_code,
+        "ttr_s": row.ttr_s,
+        "folder": row.folder,
+        "why": row.why,
+    }
+
+
+def _message(event: Event, title: str, text: str, data: dict[str, Any], secrets: Collection[str]) -> Message:
+    return Message(event=event, title=mask(title, secrets), text=mask(text, secrets), data=_masked(data, secrets))
+
+
+def _masked(value: Any, secrets: Collection[str]) -> Any:
+    match value:
+        case str():
+            return mask(value, secrets)
+        case dict():
+            return {key: _masked(item, secrets) for key, item in value.items()}
+        case list():
+            return [_masked(item, secrets) for item in value]
+        case _:
+            return value
