@@ -34,6 +34,7 @@ COMMANDS: Final = (
     "compare",
     "history",
     "recover",
+    "tell",
     "serve",
     "doctor",
     "completion",

@@ -82,6 +82,8 @@ class Removed(Record, frozen=True, kw_only=True):
     """A fault's effect was taken away (for an instant fault: the restart that chaosrun owes came)."""
 
     id: str
+    until: int | None = None
+    """It was gone then at the latest, and at `t` at the earliest; None: at `t`."""
 
 
 class Undo(msgspec.Struct, frozen=True, kw_only=True):

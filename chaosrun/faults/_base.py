@@ -32,6 +32,15 @@ class Confirmation(NamedTuple):
     """When the effect was there, in run time, where that is known better than by when it was seen."""
 
 
+class Removal(NamedTuple):
+    """When a fault's effect ended, in run time, where that is known better than by when it was taken away."""
+
+    at: int | None
+    """At the earliest; None: nobody knows that it ever did."""
+    until: int | None = None
+    """At the latest; None: at that very instant."""
+
+
 class Start(Protocol):
     """How a role's process is started, as data."""
 
@@ -163,6 +172,8 @@ class Fault(ABC):
     kind: ClassVar[str]
     sign: ClassVar[str] = "by a way of its own"
     """How its effect is confirmed, in words."""
+    is_ours: ClassVar[bool] = True
+    """False: somebody else injects it and takes it away, and `remove` only says when."""
 
     def __init__(self, name: str, *, role: str | None = None, sustained: bool = False) -> None:
         self.name = name
@@ -209,7 +220,7 @@ class Fault(ABC):
     async def settle(self, world: World) -> None:  # noqa: B027 - most faults owe nothing
         """What the step still owes after its injection, such as the restart two seconds later."""
 
-    async def remove(self, world: World) -> int | None:
+    async def remove(self, world: World) -> int | Removal | None:
         """Take a sustained effect away while the run is alive; afterwards `verify(record)` must hold.
 
         Returns:

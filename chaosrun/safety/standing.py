@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from chaosrun.faults._base import Confirmation, Fault, World
+from chaosrun.faults._base import Confirmation, Fault, Removal, World
 from chaosrun.journal import Journal
 from chaosrun.records import Called, Confirmed, Intent, Removed, RolledBack, Undo, Undone
 from chaosrun.safety.undo import S, UndoOutcome, take_away
@@ -145,8 +145,9 @@ class StandingFaults:
         async with standing.removing:
             if standing.closed:
                 return
-            error, at = "", None
-            if alive and standing.fault.sustained:
+            error = ""
+            at: int | Removal | None = None
+            if (alive or not standing.fault.is_ours) and standing.fault.sustained:
                 try:
                     at = await _bounded(standing.fault.remove(self._world), standing.record)
                 except Exception as failure:  # a defect of one fault must not leave the others standing
@@ -157,14 +158,16 @@ class StandingFaults:
                         at = self._world.now()
             outcome = await asyncio.to_thread(take_away, standing.record)
             outcome = UndoOutcome(False, outcome.verified, error) if error else outcome
-            self._close(standing, outcome, self._world.now() if at is None else at)
+            at = self._world.now() if at is None else at
+            self._close(standing, outcome, at if isinstance(at, Removal) else Removal(at))
 
-    def _close(self, standing: _Standing, outcome: UndoOutcome, removed_at: int) -> None:
+    def _close(self, standing: _Standing, outcome: UndoOutcome, removal: Removal) -> None:
         standing.closed = True
         if not outcome.clean:
             self.left.append(f"{standing.record.what} ({outcome.error})")
         identifier = standing.record.id
-        self._journal.append(Removed(t=removed_at, id=identifier))
+        if removal.at is not None:
+            self._journal.append(Removed(t=removal.at, id=identifier, until=removal.until))
         self._journal.append(
             Undone(
                 t=self._world.now(),

@@ -48,6 +48,11 @@ class Course:
         known = [t for t in removals if t is not None]
         return max(known) if len(known) == len(removals) else None
 
+    @property
+    def reference_width(self) -> int:
+        """By how much (ns) the true reference may be later."""
+        return max((fault.removal_width for fault in self.faults if fault.removed == self.reference), default=0)
+
 
 def follow(
     faults: Sequence[Injection], indicators: Sequence[Indicator], end: int, hold: int, window: int

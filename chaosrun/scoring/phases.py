@@ -43,6 +43,8 @@ class Injection:
     sustained: bool
     removed: int | None
     """fault_end: of an instant fault its call; None: a sustained fault that was never removed."""
+    removal_width: int = 0
+    """How long (ns) after that its effect may still have been there."""
 
 
 def injections(history: History) -> tuple[Injection, ...]:
@@ -61,12 +63,14 @@ def injections(history: History) -> tuple[Injection, ...]:
 def _injection(history: History, call: Called, again: int, plan: FaultPlan) -> Injection:
     """What was seen of `call` before the same fault is called `again`."""
     confirmed = [c for c in history.confirmed if c.id == call.id and call.t <= c.t < again and c.verified]
-    removed = [r.t for r in history.removed if r.id == call.id and call.t <= r.t < again]
+    removed = [(r.t, r.until or r.t) for r in history.removed if r.id == call.id and call.t <= r.t < again]
+    first, gone = min(removed, default=(None, None))
     return Injection(
         id=call.id,
         name=plan.name,
         called=call.t,
         confirmed=min((c.t for c in confirmed), default=None),
         sustained=plan.sustained,
-        removed=min(removed, default=None) if plan.sustained else call.t,
+        removed=first if plan.sustained else call.t,
+        removal_width=gone - first if plan.sustained and first is not None and gone is not None else 0,
     )

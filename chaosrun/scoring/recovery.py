@@ -168,12 +168,14 @@ def _episode(
     if impact is not None:
         since, lag = start if reference is None else reference, lag_p99(history, start, recovered or end)
         doubt = None if lag is None else lag + width(course.faults)
+        doubt = None if doubt is None else doubt + course.reference_width
         ready = server_ready(history, course.faults, impact, end)
         impact_error = error_of_impact(history, course.faults, impact, course.impact_late)
         back = come_back(history, timelines, known_gaps, impact, recovered, end, since, doubt)
     if impact is not None and course.recovered is not None:
         longest_gap = max((gap for gap in known_gaps if gap is not None), default=None)
         error = error_of_recovery(history, timelines, course.faults, impact, course.recovered, end, longest_gap)
+        error = None if error is None else error + course.reference_width
     stale = [own.stale for own in fresh]
     return Episode(
         faults=tuple(fault.id for fault in course.faults),

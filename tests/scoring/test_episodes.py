@@ -147,6 +147,27 @@ def test_a_sustained_fault_is_timed_from_its_removal() -> None:
     assert (episode.ttr, episode.outage, episode.back.all) == (s(3) + MS, s(13) + MS, s(3) + MS)
 
 
+def test_a_removal_known_between_two_instants_counts_from_the_earlier_one_with_that_error() -> None:
+    told_of = told(strike(HIT, removed=s(20))).crash(HIT, s(23)).history()
+    vague = replace(told_of, removed=[Removed(t=s(20), id="fault", until=s(20.5))])
+    exact, wide = (find_recovery(history, [build_timeline(history, 0)]).episodes[0] for history in (told_of, vague))
+    assert (wide.ttr, wide.back.all) == (exact.ttr, exact.back.all) == (s(3) + MS, s(3) + MS)
+    assert exact.error is not None and wide.error == exact.error + s(0.5)
+    assert wide.back.errors["all"] == exact.back.errors["all"] + s(0.5)
+    assert wide.impact_error == exact.impact_error, "when it was hit has nothing to do with that"
+
+
+def test_what_is_known_of_an_earlier_removal_widens_nothing() -> None:
+    both = told(strike(HIT, id="a", removed=s(12)), strike(s(11), id="b", removed=s(20))).crash(HIT, s(23)).history()
+    early = replace(both, removed=[replace_until(line, s(13)) for line in both.removed])
+    exact, wide = (find_recovery(history, [build_timeline(history, 0)]).episodes for history in (both, early))
+    assert [episode.error for episode in wide] == [episode.error for episode in exact]
+
+
+def replace_until(line: Removed, until: int) -> Removed:
+    return Removed(t=line.t, id=line.id, until=until) if line.id == "a" else line
+
+
 def test_a_removal_that_breaks_again_is_timed_to_the_last_recovery() -> None:
     (episode,) = episodes_of(told(strike(HIT, removed=s(20))).errors(HIT, s(12)).crash(s(20), s(23)))
     assert (episode.adapted_at, episode.recovered, episode.ttr) == (s(12), s(23) + MS, s(3) + MS)

@@ -12,6 +12,7 @@ from chaosrun.spec.steps.base import FaultStep, OtherFaultStep, PauseStep, Resta
 from chaosrun.spec.steps.clients import ClientDisconnectStep
 from chaosrun.spec.steps.containers import ContainerKillStep, ContainerNetworkStep, ContainerPauseStep
 from chaosrun.spec.steps.network import NetemStep
+from chaosrun.spec.steps.outside import OutsideStep
 from chaosrun.spec.steps.processes import ProcessKillStep, ProcessPauseStep
 from chaosrun.spec.steps.service import CommandStep, HttpStep, NoopStep
 from chaosrun.spec.steps.toxics import ToxiproxyStep
@@ -28,6 +29,7 @@ __all__ = [
     "NetemStep",
     "NoopStep",
     "OtherFaultStep",
+    "OutsideStep",
     "ParallelStep",
     "PauseStep",
     "ProcessKillStep",
@@ -46,6 +48,7 @@ BUILT_IN = (
     "http",
     "netem",
     "noop",
+    "outside",
     "process_kill",
     "process_pause",
     "toxiproxy",
@@ -87,6 +90,7 @@ Step = Annotated[
     | Annotated[HttpStep, Tag(TAG + "http")]
     | Annotated[NetemStep, Tag(TAG + "netem")]
     | Annotated[NoopStep, Tag(TAG + "noop")]
+    | Annotated[OutsideStep, Tag(TAG + "outside")]
     | Annotated[ProcessKillStep, Tag(TAG + "process_kill")]
     | Annotated[ProcessPauseStep, Tag(TAG + "process_pause")]
     | Annotated[ToxiproxyStep, Tag(TAG + "toxiproxy")]
