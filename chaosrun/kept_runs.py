@@ -14,17 +14,21 @@ from chaosrun.conditions import Conditions, Difference, differences
 from chaosrun.errors import UsageError
 from chaosrun.journal import JOURNAL, UNREADABLE
 from chaosrun.judge import Assessed, assess, judge
+from chaosrun.linelog import is_plain
 from chaosrun.recorded import read_run
 from chaosrun.scoring.comparison import Run
 from chaosrun.scoring.result import SCHEMA, Result, decode
+from chaosrun.scoring.suite import Suite
+from chaosrun.scoring.suite import decode as decode_suite
 from chaosrun.series_folder import is_series, runs_of
+from chaosrun.suite_folder import RECORD, is_suite, runs_in
 
 RESULT = "result.json"
 
 
 def find_runs(named: str) -> list[Path]:
-    """The folders of runs, or results, that a user means: the folder of a run or of a series, a folder that holds any
-    of these, a result, or several of all that with commas between them.
+    """The folders of runs, or results, that a user means: the folder of a run, of a series or of a suite, a folder that
+    holds any of these, a result, or several of all that with commas between them.
 
     Raises:
         UsageError: there is nothing of that name, or no run in it.
@@ -41,6 +45,32 @@ def find_runs(named: str) -> list[Path]:
     for run in found:
         runs.setdefault(identity(run), run)
     return list(runs.values())
+
+
+def find_suites(named: str) -> list[Path]:
+    """Of what a user means, the folders of suites: those that are named, or right below a folder that is named."""
+    place = Path(named)
+    if is_suite(place):
+        return [place]
+    return [below for below in sorted(place.iterdir()) if is_suite(below)] if place.is_dir() else []
+
+
+def read_told(folder: Path) -> tuple[Suite, dict[int, Result]]:
+    """The record over several experiments as it was told then, and the results of those that have one, by their numbers
+    from 1.
+
+    Raises:
+        UsageError: it was never told, or cannot be read.
+    """
+    file = folder / RECORD
+    try:
+        suite = decode_suite(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror}); chaosrun score {folder} makes it") from error
+    except UNREADABLE as error:
+        raise UsageError(f"{file}: is no {RECORD} of chaosrun: {error}; chaosrun score {folder} makes it") from error
+    ran = {number: run.folder for number, run in enumerate(suite.runs, 1) if run.state == "ran" and run.folder}
+    return suite, {number: _decoded(folder / name / RESULT) for number, name in ran.items() if is_plain(name)}
 
 
 def identity(run: Path) -> Path:
@@ -143,6 +173,8 @@ def _runs_below(folder: Path) -> list[Path]:
 
 
 def _runs_in(folder: Path) -> list[Path]:
+    if is_suite(folder):
+        return [run for below in runs_in(folder) for run in runs_of(below)]
     if is_series(folder) or (folder / JOURNAL).is_file():
         return list(runs_of(folder))
     return [folder] if (folder / RESULT).is_file() else []

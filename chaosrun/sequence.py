@@ -19,12 +19,14 @@ from typing import Final, Literal
 from chaosrun import __version__, engine, series
 from chaosrun import outcome as single
 from chaosrun.errors import ChaosrunError, Dirty, Exit, SpecError, Unavailable, Unwritable, UsageError
+from chaosrun.foreign import clean
 from chaosrun.outcome import Draw, Outcome, code_of, draw_nothing
 from chaosrun.processes import RUN_TAG
 from chaosrun.runfolder import make_run_folder, make_series_folder, make_suite_folder, write_whole
 from chaosrun.safety.open_runs import Index
 from chaosrun.scoring import suite as record
 from chaosrun.scoring.repeats import Stop
+from chaosrun.scoring.result import Result
 from chaosrun.scoring.suite import Asked, Day, Suite, SuiteRun
 from chaosrun.series import Repetition, Watch, for_the_record, in_short
 from chaosrun.series_folder import is_series
@@ -112,8 +114,9 @@ MayBegin = Callable[[Ready], Awaitable[Stop | None]]
 Hold = Callable[[Path, engine.Options], AbstractContextManager[engine.Options]]
 """What is held over all of a sequence, given its folder: entered before the first experiment, left after the last. It
 gives the options with which the runs get through."""
-DrawSuite = Callable[[Path, Suite], Sequence[Exception]]
-"""Draws the reports over all into the folder; what it returns kept one from being there."""
+DrawSuite = Callable[[Path, Suite, Mapping[int, Result]], Sequence[Exception]]
+"""Draws the reports over all into the folder, from the results that there are, by the numbers of their experiments from
+1; what it returns kept one from being there."""
 
 
 async def always(_ready: Ready) -> Stop | None:
@@ -125,7 +128,7 @@ def nothing_held(_folder: Path, options: engine.Options) -> Iterator[engine.Opti
     yield options
 
 
-def draw_no_suite(_folder: Path, _suite: Suite) -> Sequence[Exception]:
+def draw_no_suite(_folder: Path, _suite: Suite, _results: Mapping[int, Result]) -> Sequence[Exception]:
     return ()
 
 
@@ -135,6 +138,8 @@ class SuiteOutcome:
 
     suite: Suite
     folder: Path
+    outcomes: Mapping[int, Outcome] = field(default_factory=dict, repr=False)
+    """Of the experiments that have a result, by their numbers from 1."""
     undrawn: Sequence[Exception] = ()
     """What kept reports from being drawn or written, of an experiment or over all."""
 
@@ -150,8 +155,6 @@ class Finished:
     outcome: SuiteOutcome
     errors: tuple[Exception, ...]
     """What experiments broke off with, and what ended it early; their whole text is for people only."""
-    outcomes: Mapping[int, Outcome] = field(repr=False)
-    """What came of the experiments that have a result, by their numbers from 1."""
 
 
 # ---- loading --------------------------------------------------------------------------------------------------------
@@ -232,7 +235,7 @@ async def run_sequence(
         raise
     finally:
         log.close()
-    return Finished(outcome, tuple(going.errors), going.outcomes)
+    return Finished(outcome, tuple(going.errors))
 
 
 def retell(finished: Finished, day: Day, draw: DrawSuite = draw_no_suite) -> Finished:
@@ -243,8 +246,7 @@ def retell(finished: Finished, day: Day, draw: DrawSuite = draw_no_suite) -> Fin
         log.write(Told(day=day))
     finally:
         log.close()
-    outcome = _keep(folder, read_suite(folder), finished.outcomes, draw)
-    return replace(finished, outcome=outcome)
+    return replace(finished, outcome=_keep(folder, read_suite(folder), finished.outcome.outcomes, draw))
 
 
 def score(folder: Path, draw: Draw = draw_nothing, draw_suite: DrawSuite = draw_no_suite) -> SuiteOutcome:
@@ -275,12 +277,12 @@ def _planned(items: Sequence[Item], course: Course) -> Planned:
 def _asked(item: Item) -> Asked:
     entry = item.entry
     return Asked(
-        experiment=str(entry.path),
+        experiment=clean(str(entry.path)),
         title=item.loaded.experiment.title if isinstance(item, Ready) else item.title,
         profile=entry.profile,
-        target=None if entry.target is None else str(entry.target),
+        target=None if entry.target is None else clean(str(entry.target)),
         # The values may be secret.
-        overrides=tuple(each.partition("=")[0] for each in entry.sets),
+        overrides=tuple(clean(each.partition("=")[0]) for each in entry.sets),
     )
 
 
@@ -466,8 +468,9 @@ def _keep(folder: Path, lines: SuiteLines, outcomes: Mapping[int, Outcome], draw
     try:
         write_whole(folder / RECORD, record.encode(suite))
     except Unwritable as error:
-        return SuiteOutcome(suite, folder, [*undrawn, error])
-    return SuiteOutcome(suite, folder, [*undrawn, *draw(folder, suite)])
+        return SuiteOutcome(suite, folder, outcomes, [*undrawn, error])
+    results = {number: outcome.result for number, outcome in outcomes.items()}
+    return SuiteOutcome(suite, folder, outcomes, [*undrawn, *draw(folder, suite, results)])
 
 
 def _row(number: int, asked: Asked, folder: Path, lines: SuiteLines, outcomes: Mapping[int, Outcome]) -> SuiteRun:

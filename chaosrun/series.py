@@ -17,6 +17,7 @@ from pathlib import Path
 
 from chaosrun import engine
 from chaosrun.errors import ChaosrunError, Exit, Unwritable, UsageError
+from chaosrun.foreign import clean
 from chaosrun.outcome import Draw, Outcome, draw_nothing
 from chaosrun.outcome import score as score_run
 from chaosrun.plan import Plan
@@ -215,7 +216,7 @@ def for_the_record(error: Exception, secrets: Iterable[str]) -> tuple[Exit, str]
     """The exit code of what a run broke off with, and as much of its text as may be kept: other people's commands may
     follow the first line, and anything may be in the text of a defect. Both are for the eyes of whoever sits there."""
     if isinstance(error, ChaosrunError):
-        return error.exit, mask(str(error).partition("\n")[0], secrets)
+        return error.exit, clean(mask(str(error).partition("\n")[0], secrets))
     return Exit.DEFECT, f"a defect of chaosrun: {type(error).__name__}"
 
 

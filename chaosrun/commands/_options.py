@@ -96,7 +96,7 @@ def one_experiment(path: Path) -> Path:
     # The methods of a path raise where its name is longer than a name can be.
     if os.path.isdir(path):  # noqa: PTH112
         raise UsageError(
-            f"{name}: running a whole folder is not yet available; name one experiment of it (chaosrun list {name})"
+            f"{name}: is a folder, and one experiment is meant here; name one of it (chaosrun list {name})"
         )
     if not os.path.exists(path):  # noqa: PTH110
         from difflib import get_close_matches  # noqa: PLC0415 - only for errors

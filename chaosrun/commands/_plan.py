@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,22 +48,60 @@ def show_plan(session: Session, foreseen: Foreseen, form: str) -> int:
     Raises:
         UsageError: a plan has no such form.
     """
-    if form not in ("text", "json"):
-        raise UsageError(f"--dry-run has no --format {form}, for nothing is judged; say text or json")
+    refuse_form(form)
     import msgspec  # noqa: PLC0415 - only when asked
 
-    from chaosrun.commands._tables import width  # noqa: PLC0415 - as above
-    from chaosrun.reports._foreseen import render_foreseen  # noqa: PLC0415 - as above
-
     if form == "json":
-        # Text by text: in JSON a secret with a quote in it is not what it was.
-        plain = _masked(msgspec.to_builtins(foreseen), session.secrets)
-        session.write_bytes(msgspec.json.format(msgspec.json.encode(plain)) + b"\n")
+        _write_json(session, msgspec.to_builtins(foreseen))
     else:
-        session.write(render_foreseen(foreseen, width=width()))
+        _write_text(session, foreseen)
     for text in foreseen.refused:
         session.complain(text)
     return Exit(foreseen.exit_code)
+
+
+def show_plans(session: Session, plans: Sequence[Foreseen], form: str) -> int:
+    """The same for several experiments, one after the other; the worst exit code. In JSON they are a list.
+
+    Raises:
+        UsageError: a plan has no such form.
+    """
+    refuse_form(form)
+    import msgspec  # noqa: PLC0415 - only when asked
+
+    from chaosrun.scoring.repeats import worst  # noqa: PLC0415 - as above
+
+    if form == "json":
+        _write_json(session, [msgspec.to_builtins(foreseen) for foreseen in plans])
+    for number, foreseen in enumerate(plans, 1):
+        if form == "text":
+            session.write_line(f"{number} of {len(plans)}: {foreseen.experiment}")
+            _write_text(session, foreseen)
+        for text in foreseen.refused:
+            session.complain(f"{foreseen.experiment}: {text}")
+    return worst([Exit.PASSED, *(Exit(foreseen.exit_code) for foreseen in plans)])
+
+
+def refuse_form(form: str) -> None:
+    """Raises:
+    UsageError: a plan has no such form.
+    """
+    if form not in ("text", "json"):
+        raise UsageError(f"--dry-run has no --format {form}, for nothing is judged; say text or json")
+
+
+def _write_json(session: Session, value: Any) -> None:
+    import msgspec  # noqa: PLC0415 - only when asked
+
+    # Text by text: in JSON a secret with a quote in it is not what it was.
+    session.write_bytes(msgspec.json.format(msgspec.json.encode(_masked(value, session.secrets))) + b"\n")
+
+
+def _write_text(session: Session, foreseen: Foreseen) -> None:
+    from chaosrun.commands._tables import width  # noqa: PLC0415 - only when asked
+    from chaosrun.reports._foreseen import render_foreseen  # noqa: PLC0415 - as above
+
+    session.write(render_foreseen(foreseen, width=width()))
 
 
 def confirm(session: Session, loaded: Loaded, foreseen: Callable[[], Foreseen]) -> None:
@@ -75,13 +113,29 @@ def confirm(session: Session, loaded: Loaded, foreseen: Callable[[], Foreseen]) 
     Raises:
         UsageError: there is no terminal to ask on, or the answer was no.
     """
+    confirm_all(session, [(loaded, foreseen)])
+
+
+def confirm_all(session: Session, runs: Sequence[tuple[Loaded, Callable[[], Foreseen]]]) -> None:
+    """The same for several experiments, asked once.
+
+    Raises:
+        UsageError: as `confirm`.
+    """
     from chaosrun import preflight  # noqa: PLC0415 - what --help has no use for
 
-    hosts = preflight.hit_elsewhere(preflight.reached(loaded))
-    if not hosts:
+    elsewhere = [
+        (loaded, foreseen, hosts)
+        for loaded, foreseen in runs
+        if (hosts := preflight.hit_elsewhere(preflight.reached(loaded)))
+    ]
+    if not elsewhere:
         return
-    preflight.refuse_elsewhere(loaded)  # what is refused anyway is not asked about
-    told = f"this run reaches {', '.join(hosts)}, not only this machine"
+    for loaded, _, _ in elsewhere:
+        preflight.refuse_elsewhere(loaded)  # what is refused anyway is not asked about
+    all_hosts = dict.fromkeys(host for _, _, hosts in elsewhere for host in hosts)
+    what = "this run reaches" if len(runs) == 1 else f"{len(elsewhere)} of {len(runs)} experiments reach"
+    told = f"{what} {', '.join(all_hosts)}, not only this machine"
     # Standard output is for what comes of the run.
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"{told}, and there is no terminal to ask on; say --yes if it may (--dry-run tells its plan)")
@@ -89,8 +143,9 @@ def confirm(session: Session, loaded: Loaded, foreseen: Callable[[], Foreseen]) 
     from chaosrun.commands._tables import WIDEST  # noqa: PLC0415 - as above
     from chaosrun.reports._foreseen import render_foreseen  # noqa: PLC0415 - as above
 
-    session.tell(render_foreseen(foreseen(), width=min(shutil.get_terminal_size().columns, WIDEST)))
-    if not click.confirm(f"{told}. Run it?", default=False, err=True):
+    for _, foreseen, _ in elsewhere:
+        session.tell(render_foreseen(foreseen(), width=min(shutil.get_terminal_size().columns, WIDEST)))
+    if not click.confirm(f"{told}. Run {'it' if len(runs) == 1 else 'them'}?", default=False, err=True):
         raise UsageError("the answer was no; nothing was started")
 
 

@@ -32,7 +32,9 @@ COOL_DOWN: Final = "5s"
 def repeat_options(command: Decorated) -> Decorated:
     """--repeat, --seed and --cool-down."""
     for decorate in (
-        click.option("--cool-down", metavar="TIME", help=f"Rest between two runs of a series.  [default: {COOL_DOWN}]"),
+        click.option(
+            "--cool-down", metavar="TIME", help=f"Rest between two runs, or two experiments.  [default: {COOL_DOWN}]"
+        ),
         click.option(
             "--seed",
             type=click.IntRange(0, _SEEDS - 1),
@@ -52,15 +54,27 @@ def repeat_options(command: Decorated) -> Decorated:
     return command
 
 
-def repetition(repeat: int, seed: int | None, cool_down: str | None) -> Repetition | None:
+def rest_ns(cool_down: str | None) -> int:
+    """What --cool-down says, in ns.
+
+    Raises:
+        UsageError: it is no length of time.
+    """
+    return duration("--cool-down", COOL_DOWN if cool_down is None else cool_down)
+
+
+def repetition(repeat: int, seed: int | None, cool_down: str | None, *, of_several: bool = False) -> Repetition | None:
     """What the three options say; None: a single run.
+
+    Args:
+        of_several: there are several experiments, between which there is a rest too.
 
     Raises:
         UsageError: one of them makes no sense.
     """
-    rest = duration("--cool-down", COOL_DOWN if cool_down is None else cool_down)
+    rest = rest_ns(cool_down)
     if repeat == 1:
-        for name, value in (("--seed", seed), ("--cool-down", cool_down)):
+        for name, value in (("--seed", seed), ("--cool-down", None if of_several else cool_down)):
             if value is not None:
                 raise UsageError(f"{name} is about a series of runs; say --repeat N too, with N of at least 2")
         return None

@@ -15,18 +15,22 @@ from chaosrun.errors import Exit
 def command(session: Session, *, folders: tuple[str, ...], only: tuple[str, ...]) -> int:
     """Draw report.html and all other reports again, from what was recorded and how it was scored then.
 
-    DIR is the folder of a run, of a series, or a folder that holds such folders. The exit code tells whether it could
-    be done; `chaosrun score` tells that of the run.
+    DIR is the folder of a run, of a series, of several experiments, or a folder that holds such folders. The exit code
+    tells whether it could be done; `chaosrun score` tells that of the run.
     """
     from chaosrun.commands._output import tell_undrawn  # noqa: PLC0415 - only when called
-    from chaosrun.kept_runs import find_runs, read_assessed  # noqa: PLC0415 - as above
+    from chaosrun.kept_runs import find_runs, find_suites, read_assessed, read_told  # noqa: PLC0415 - as above
     from chaosrun.outcome import code_of  # noqa: PLC0415 - as above
-    from chaosrun.reports._files import draw_reports  # noqa: PLC0415 - as above
+    from chaosrun.reports._suite_files import SuiteReports  # noqa: PLC0415 - as above
 
     undrawn: list[Exception] = []
+    reports = SuiteReports(only)
     for folder in (run for named in folders for run in find_runs(named)):
         place = folder if folder.is_dir() else folder.parent
-        undrawn += draw_reports(place, read_assessed(place), only)
+        undrawn += reports.draw_run(place, read_assessed(place))
         session.write_line(str(place))
+    for suite in (suite for named in folders for suite in find_suites(named)):
+        undrawn += reports.draw_suite(suite, *read_told(suite))
+        session.write_line(str(suite))
     tell_undrawn(session, undrawn)
     return code_of(Exit.PASSED, undrawn)

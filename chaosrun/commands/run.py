@@ -1,4 +1,5 @@
-"""`chaosrun run EXPERIMENT`, the default command: run it, show what came of it, and say so by the exit code."""
+"""`chaosrun run EXPERIMENT...`, the default command: run one, or several one after another, show what came of it, and
+say so by the exit code."""
 
 from __future__ import annotations
 
@@ -7,12 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chaosrun.commands._folder import (
+    Several,
+    entries_of,
+    experiments_of,
+    is_several,
+    name_of,
+    run_folder,
+    skip_option,
+)
 from chaosrun.commands._metrics import metrics_options, published, together
 from chaosrun.commands._options import duration, format_option, not_yet, one_experiment, spec_options
 from chaosrun.commands._plan import confirm, foreseen_of, show_plan
-from chaosrun.commands._repeat import repeat_options, repetition, run_several
+from chaosrun.commands._repeat import repeat_options, repetition, rest_ns, run_several
 from chaosrun.commands._session import Session
-from chaosrun.errors import ChaosrunError, Exit
+from chaosrun.errors import ChaosrunError, Exit, UsageError
 
 if TYPE_CHECKING:
     from chaosrun.engine import Options, Watcher
@@ -28,7 +38,7 @@ class Interrupted(ChaosrunError):
 
 
 @click.command("run")
-@click.argument("experiment", type=click.Path(path_type=Path))
+@click.argument("experiments", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="EXPERIMENT...")
 @spec_options
 @click.option(
     "--report-dir",
@@ -40,6 +50,7 @@ class Interrupted(ChaosrunError):
 )
 @click.option("--max-duration", metavar="TIME", help="The whole run, undo included, is over after this long, as in 5m.")
 @repeat_options
+@skip_option
 @format_option
 @metrics_options
 @click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
@@ -50,7 +61,7 @@ class Interrupted(ChaosrunError):
 def command(
     session: Session,
     *,
-    experiment: Path,
+    experiments: tuple[Path, ...],
     profile: str | None,
     sets: tuple[str, ...],
     target: Path | None,
@@ -59,6 +70,7 @@ def command(
     repeat: int,
     seed: int | None,
     cool_down: str | None,
+    skips: tuple[str, ...],
     form: str,
     metrics_port: int | None,
     metrics: str | None,
@@ -66,14 +78,24 @@ def command(
     dry_run: bool,
     yes: bool,
 ) -> int:
-    """Run an experiment (the default command).
+    """Run an experiment (the default command), or several one after another.
 
-    The summary goes to standard output, progress to standard error, and everything that was recorded to a folder
-    below --report-dir.
+    EXPERIMENT is a file, or a folder, of which every experiment right in it is run, in the order of their names. The
+    summary goes to standard output, progress to standard error, and everything that was recorded to a folder below
+    --report-dir.
     """
-    path = one_experiment(experiment)
     limit = None if max_duration is None else duration("--max-duration", max_duration)
-    several = repetition(repeat, seed, cool_down)
+    several = is_several(experiments)
+    repeated = repetition(repeat, seed, cool_down, of_several=several)
+    if several:
+        how = Several(report_dir, limit, repeat, rest_ns(cool_down), skips, form, live=not no_live)
+        publishing = published(session, metrics_port, metrics)
+        files = experiments_of(session, experiments)
+        entries = entries_of(files, profile=profile, sets=sets, target=target, repetition=repeated)
+        return run_folder(session, name_of(experiments), entries, how, dry_run=dry_run, yes=yes, publishing=publishing)
+    if skips:
+        raise UsageError("--skip is about several experiments; name a folder, or more than one file")
+    path = one_experiment(experiments[0])
     publishing = published(session, metrics_port, metrics)
 
     from chaosrun import engine  # noqa: PLC0415 - the whole of chaosrun, which --help has no use for
@@ -94,8 +116,8 @@ def command(
         confirm(session, loaded, foreseen)
     options = engine.Options(report_dir=report_dir, max_duration_ns=limit, profile=profile, draw=draw_reports)
     with publishing as also:
-        if several is not None:
-            outcome, code = run_several(session, loaded, options, several, live=not no_live, also=also)
+        if repeated is not None:
+            outcome, code = run_several(session, loaded, options, repeated, live=not no_live, also=also)
         else:
             outcome = _run_one(session, loaded, options, live=not no_live, also=also)
             code = outcome.exit

@@ -1,4 +1,4 @@
-"""`chaosrun score DIR`: score a recorded run again; the same records give the same bytes."""
+"""`chaosrun score DIR`: score what was recorded again; the same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ from chaosrun.commands._options import format_option
 from chaosrun.commands._session import Session
 
 
-@click.command("score", short_help="Score a recorded run or series again.")
+@click.command("score", short_help="Score what was recorded again.")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @format_option
 @click.pass_obj
 def command(session: Session, *, folder: Path, form: str) -> int:
-    """Score a recorded run, or every run of a series, again: write result.json and draw the reports. The exit code is
-    that of the run."""
-    from chaosrun import series  # noqa: PLC0415 - only when called
+    """Score a recorded run again, or every run of a series, a folder of experiments or a game day, and then all
+    together: write result.json or suite.json, and draw the reports. The exit code is that of the run."""
+    from chaosrun import sequence, series  # noqa: PLC0415 - only when called
     from chaosrun.commands._output import show  # noqa: PLC0415 - as above
+    from chaosrun.commands._suite_output import show_suite  # noqa: PLC0415 - as above
     from chaosrun.outcome import score  # noqa: PLC0415 - as above
     from chaosrun.reports._files import draw_reports  # noqa: PLC0415 - as above
+    from chaosrun.reports._suite_files import SuiteReports  # noqa: PLC0415 - as above
     from chaosrun.series_folder import is_series  # noqa: PLC0415 - as above
+    from chaosrun.suite_folder import is_suite  # noqa: PLC0415 - as above
 
+    if is_suite(folder):
+        reports = SuiteReports()
+        several = sequence.score(folder, reports.draw_run, reports.draw_suite)
+        show_suite(session, several, form)
+        return several.exit
     outcome = (series.score if is_series(folder) else score)(folder, draw_reports)
     show(session, outcome, form)
     return outcome.exit

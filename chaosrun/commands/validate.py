@@ -44,20 +44,12 @@ def _check(session: Session, file: Path, *, profile: str | None, sets: tuple[str
         SpecError: with everything that is wrong.
     """
     from chaosrun.gameday.loader import is_game_day, load_day  # noqa: PLC0415 - only when called
+    from chaosrun.spec.kinds import kind_of  # noqa: PLC0415 - as above
     from chaosrun.spec.loader import load_experiment, load_steady_state  # noqa: PLC0415 - as above
 
-    if _is_steady_state(file) and not (profile or sets or target):
+    if not (profile or sets or target) and kind_of(file) == "steady_state":
         load_steady_state(file)
     elif is_game_day(file) and not (profile or sets or target):
         load_day(file, revealed=session.secrets)
     else:
         load_experiment(file, profile=profile, sets=sets, target=target, revealed=session.secrets)
-
-
-def _is_steady_state(file: Path) -> bool:
-    """Whether its top level is that of a steady state: `load`, and no `steady_state`."""
-    from chaosrun.spec.mount import Files  # noqa: PLC0415 - only when called
-    from chaosrun.spec.nodes import Mapping, Mark  # noqa: PLC0415 - as above
-
-    tree = Files([]).tree(str(file), Mark(str(file)))
-    return isinstance(tree, Mapping) and "load" in tree.entries and "steady_state" not in tree.entries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from chaosrun.errors import Unwritable
@@ -16,8 +16,13 @@ class Undrawn(Exception):
     """A report could not be drawn, by a defect of chaosrun or of the package that it is from."""
 
 
-def draw_reports(folder: Path, assessed: Assessed, only: Iterable[str] = ()) -> list[Exception]:
+def draw_reports(
+    folder: Path, assessed: Assessed, only: Iterable[str] = (), also: Callable[[ScoredRun], None] = lambda _run: None
+) -> list[Exception]:
     """Draw all reports of a run, or only these kinds, each file replaced in one step.
+
+    Args:
+        also: is given the run at the end, with the picture that was drawn for the reports.
 
     Returns:
         What kept a report from being there. One that cannot be drawn keeps no other from it; a folder that nothing can
@@ -39,6 +44,10 @@ def draw_reports(folder: Path, assessed: Assessed, only: Iterable[str] = ()) -> 
             undrawn = Undrawn(f"the report {kind!r} could not be drawn ({type(error).__name__}: {error})")
             undrawn.__cause__ = error
             troubles.append(undrawn)
+    try:
+        also(run)
+    except Exception as error:  # as above
+        troubles.append(Undrawn(f"the run could not be drawn ({type(error).__name__}: {error})"))
     return troubles
 
 

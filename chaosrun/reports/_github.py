@@ -15,11 +15,14 @@ from typing import Final, Literal
 from chaosrun.errors import ChaosrunError, SpecError
 from chaosrun.foreign import brief, clean
 from chaosrun.reports._story import headline, reasons_apart
+from chaosrun.reports._suite_words import reasons_of_all, suite_headline, why
 from chaosrun.scoring.result import Criterion, Result
+from chaosrun.scoring.suite import Suite
 
 Level = Literal["error", "warning", "notice"]
 LONGEST: Final = 1000
 """Characters of one message."""
+_WEIGHT: Final = ("::error ", "::warning ", "::notice ")
 
 _PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<col>\d+))?")
 _IN_DATA: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
@@ -37,6 +40,25 @@ def commands(result: Result, workspace: Path | None = None) -> list[str]:
     judged = sorted(result.criteria, key=lambda each: each.outcome is None)
     lines += [_criterion(criterion, workspace) for criterion in judged if criterion.outcome is not True]
     return [*lines, command("notice", f"{result.title}: {headline(result)}", title=f"chaosrun: {result.verdict}")]
+
+
+def suite_commands(suite: Suite, results: Mapping[int, Result], workspace: Path | None = None) -> list[str]:
+    """Annotations of several experiments: what is amiss with all of them, then with each, and the verdict.
+
+    Args:
+        results: of those that have one, by their numbers from 1.
+    """
+    lines = [command("error", reason, title=f"chaosrun: {suite.verdict}") for reason in reasons_of_all(suite)]
+    for number, run in enumerate(suite.runs, 1):
+        if (result := results.get(number)) is not None:
+            # The last line is the verdict, which is said once over all.
+            lines += commands(result, workspace)[:-1]
+        elif run.state == "broken":
+            lines.append(command("error", why(run), title=f"{run.title}: no result"))
+        elif run.state == "skipped":
+            lines.append(command("notice", run.why, title=f"{run.title}: skipped"))
+    lines.sort(key=lambda line: next(level for level, sign in enumerate(_WEIGHT) if line.startswith(sign)))
+    return [*lines, command("notice", f"{suite.title}: {suite_headline(suite)}", title=f"chaosrun: {suite.verdict}")]
 
 
 def complaints(error: ChaosrunError, workspace: Path | None = None) -> list[str]:

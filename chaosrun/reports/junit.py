@@ -9,8 +9,8 @@ the first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
@@ -26,10 +26,12 @@ _PROVED: Final = ("passed", "failed")
 
 
 @dataclass(frozen=True)
-class _Case:
+class Case:
+    """A test case."""
+
     name: str
     classname: str
-    outcome: Literal["failure", "error"] | None = None
+    outcome: Literal["failure", "error", "skipped"] | None = None
     """None: passed."""
     kind: str = ""
     why: str = ""
@@ -42,21 +44,64 @@ def render(run: ScoredRun) -> Mapping[str, bytes]:
 
 def document(result: Result) -> bytes:
     """The XML of a run or a series, the same for the same result."""
-    cases = list(_cases(result))
-    counts = Counter(case.outcome for case in cases)
-    sums = {"tests": len(cases), "failures": counts["failure"], "errors": counts["error"]}
-    took = f"{result.duration_s:.3f}"
-    root = _element("testsuites", name=_SUITE, time=took, **sums)
-    began = result.started_at[:19]  # in UTC, and without a zone, as the readers expect it
-    suite = _element(
-        "testsuite", name=f"{_SUITE}.{_package(result.title)}", time=took, timestamp=began, skipped=0, **sums
+    return whole([of_result(result)], result.duration_s)
+
+
+@dataclass(frozen=True)
+class TestSuite:
+    """A suite of test cases, as the readers of the format mean it: here one experiment."""
+
+    __test__ = False  # to pytest it looks like tests
+
+    name: str
+    cases: Sequence[Case]
+    took_s: float
+    began: str = ""
+    """In UTC."""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    out: str = ""
+
+    @property
+    def sums(self) -> Counter[str]:
+        """Of test cases, and of those that are amiss, each kind."""
+        kinds = Counter(case.outcome for case in self.cases)
+        return Counter(
+            tests=len(self.cases), failures=kinds["failure"], errors=kinds["error"], skipped=kinds["skipped"]
+        )
+
+
+def of_result(result: Result, name: str | None = None) -> TestSuite:
+    """A run or a series as a suite.
+
+    Args:
+        name: None: the title.
+    """
+    package = f"{_SUITE}.{package_name(name or result.title)}"
+    told = {
+        "verdict": result.verdict,
+        "exit_code": str(result.exit_code),
+        "profile": result.profile or "",
+        "chaosrun_version": result.chaosrun_version,
+        "fingerprint": result.fingerprint,
+    }
+    cases = tuple(_cases(result, package))
+    return TestSuite(package, cases, result.duration_s, result.started_at, told, " ".join(story(result)))
+
+
+def whole(suites: Sequence[TestSuite], took_s: float | None) -> bytes:
+    """The XML of these suites.
+
+    Args:
+        took_s: all of them together; None: nobody knows.
+    """
+    sums: Counter[str] = Counter()
+    for suite in suites:
+        sums.update(suite.sums)
+    took = sum(suite.took_s for suite in suites) if took_s is None else took_s
+    root = _element(
+        "testsuites", name=_SUITE, time=f"{took:.3f}", **{name: sums[name] for name in ("tests", "failures", "errors")}
     )
-    root.append(suite)
-    suite.append(_properties(result))
-    suite.extend(_testcase(case) for case in _numbered(cases))
-    out = _element("system-out")
-    out.text = clean(" ".join(story(result)))
-    suite.append(out)
+    root.extend(map(_testsuite, suites))
     ET.indent(root)
     data: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return data + b"\n"
@@ -65,8 +110,7 @@ def document(result: Result) -> bytes:
 # ---- what is a case -------------------------------------------------------------------------------------------------
 
 
-def _cases(result: Result) -> Iterator[_Case]:
-    package = f"{_SUITE}.{_package(result.title)}"
+def _cases(result: Result, package: str) -> Iterator[Case]:
     yield _run(result, package)
     for criterion in result.criteria:
         yield _criterion(criterion, package)
@@ -75,38 +119,38 @@ def _cases(result: Result) -> Iterator[_Case]:
             yield _repeated(run, number, package)
 
 
-def _run(result: Result, package: str) -> _Case:
+def _run(result: Result, package: str) -> Case:
     """Whether the run proves anything: sound, complete, and everything left as it was found."""
     name = "the run can be judged, and left everything as it was found"
     apart = reasons_apart(result)
     if result.verdict in _PROVED and not apart:
-        return _Case(name, package)
+        return Case(name, package)
     told = "\n".join(apart or result.reasons)
-    return _Case(name, package, "error", result.verdict, f"{result.verdict}: {headline(result)}", told)
+    return Case(name, package, "error", result.verdict, f"{result.verdict}: {headline(result)}", told)
 
 
-def _criterion(criterion: Criterion, package: str) -> _Case:
-    name, group = f"{criterion.name} in {criterion.window}", f"{package}.{_package(criterion.source)}"
+def _criterion(criterion: Criterion, package: str) -> Case:
+    name, group = f"{criterion.name} in {criterion.window}", f"{package}.{package_name(criterion.source)}"
     if criterion.outcome is True:
-        return _Case(name, group)
+        return Case(name, group)
     value = "unknown" if criterion.value is None else value_told(criterion)
     detail = f"{criterion.why}\nvalue: {value}\nlimit: {limit_told(criterion)}\n{criterion.where}"
     if criterion.outcome is False:
-        return _Case(name, group, "failure", "criterion", criterion.why, detail)
-    return _Case(name, group, "error", "unknown", f"unknown: {criterion.why}", detail)
+        return Case(name, group, "failure", "criterion", criterion.why, detail)
+    return Case(name, group, "error", "unknown", f"unknown: {criterion.why}", detail)
 
 
-def _repeated(run: RepeatedRun, number: int, package: str) -> _Case:
+def _repeated(run: RepeatedRun, number: int, package: str) -> Case:
     name, group = f"run {number}: {run.folder}", f"{package}.runs"
     if run.verdict == "passed":
-        return _Case(name, group)
+        return Case(name, group)
     above = f"not recovered after {seconds(run.censored_above_s)}"
     ttr = above if run.censored_above_s is not None else f"recovered in {seconds(run.ttr_s)}"
     told = f"{run.verdict or 'it broke off without a result'}; exit code {run.exit_code}; {ttr}"
-    return _Case(name, group, "failure" if run.verdict == "failed" else "error", run.verdict or "broken", told, told)
+    return Case(name, group, "failure" if run.verdict == "failed" else "error", run.verdict or "broken", told, told)
 
 
-def _numbered(cases: list[_Case]) -> Iterator[_Case]:
+def _numbered(cases: Iterable[Case]) -> Iterator[Case]:
     """Each with a name of its own."""
     seen: Counter[tuple[str, str]] = Counter()
     for case in cases:
@@ -118,25 +162,36 @@ def _numbered(cases: list[_Case]) -> Iterator[_Case]:
 # ---- XML ------------------------------------------------------------------------------------------------------------
 
 
-def _testcase(case: _Case) -> ET.Element:
+def _testcase(case: Case) -> ET.Element:
     element = _element("testcase", name=case.name, classname=case.classname, time="0.000")
     if case.outcome is not None:
-        wrong = _element(case.outcome, type=case.kind, message=case.why)
+        kind = {"type": case.kind} if case.kind else {}
+        wrong = _element(case.outcome, **kind, message=case.why)
         wrong.text = "\n".join(map(clean, case.detail.splitlines()))
         element.append(wrong)
     return element
 
 
-def _properties(result: Result) -> ET.Element:
-    element = _element("properties")
-    told = {
-        "verdict": result.verdict,
-        "exit_code": str(result.exit_code),
-        "profile": result.profile or "",
-        "chaosrun_version": result.chaosrun_version,
-        "fingerprint": result.fingerprint,
-    }
-    element.extend(_element("property", name=name, value=value) for name, value in told.items())
+def _testsuite(suite: TestSuite) -> ET.Element:
+    sums = suite.sums
+    began = {"timestamp": suite.began[:19]} if suite.began else {}  # without a zone, as the readers expect it
+    element = _element(
+        "testsuite",
+        name=suite.name,
+        time=f"{suite.took_s:.3f}",
+        **began,
+        skipped=sums["skipped"],
+        tests=sums["tests"],
+        failures=sums["failures"],
+        errors=sums["errors"],
+    )
+    properties = _element("properties")
+    properties.extend(_element("property", name=name, value=value) for name, value in suite.properties.items())
+    element.append(properties)
+    element.extend(_testcase(case) for case in _numbered(suite.cases))
+    out = _element("system-out")
+    out.text = clean(suite.out)
+    element.append(out)
     return element
 
 
@@ -145,6 +200,6 @@ def _element(tag: str, **attributes: str | int) -> ET.Element:
     return ET.Element(tag, {name: clean(str(value)) for name, value in attributes.items()})
 
 
-def _package(name: str) -> str:
+def package_name(name: str) -> str:
     """A title as one step of a class name: Jenkins cuts those at dots."""
     return clean(name).replace(".", " ").strip() or "-"

@@ -90,7 +90,7 @@ def test_an_option_that_is_still_to_come_is_refused(chaosrun: Any, option: list[
     assert f"{option[0]} is not yet available" in done.stderr
 
 
-@pytest.mark.parametrize("args", [["--no-such-option"], ["run"], ["run", "a.yaml", "b.yaml"], ["explain", "cat"]])
+@pytest.mark.parametrize("args", [["--no-such-option"], ["run"], ["a.yaml", "--skip", "failed"], ["explain", "cat"]])
 def test_wrong_usage_exits_2_and_never_1(chaosrun: Any, args: list[str]) -> None:
     done = chaosrun(*args)
     assert done.returncode == Exit.USAGE

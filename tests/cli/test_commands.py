@@ -42,12 +42,6 @@ def test_a_file_that_is_not_there_is_compared_with_those_that_are(chaosrun: Any,
     assert "did you mean well.yaml?" in done.stderr
 
 
-def test_a_folder_is_not_run_by_accident(chaosrun: Any, experiment: Path) -> None:
-    done = chaosrun(experiment.parent)
-    assert done.returncode == Exit.USAGE
-    assert "not yet available" in done.stderr
-
-
 def test_a_folder_that_cannot_be_written_is_found_before_any_load(chaosrun: Any, experiment: Path) -> None:
     done = chaosrun(experiment, "--report-dir", "/proc/reports")
     assert done.returncode == Exit.UNWRITABLE

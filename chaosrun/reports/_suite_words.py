@@ -1,0 +1,86 @@
+"""Several experiments in words: what the terminal, the page and the summary over all say of each."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Final
+
+from chaosrun.reports._story import counted, seconds, with_error
+from chaosrun.scoring.suite import Suite, SuiteRun
+
+NOTHING: Final = "-"
+_STATES: Final = {"broken": "broke off", "skipped": "skipped", "not_run": "not run"}
+
+
+def suite_headline(suite: Suite) -> str:
+    """How the experiments ended, in one sentence."""
+    counts = (
+        (suite.passed, "passed"),
+        (suite.failed, "failed"),
+        (suite.inconclusive, "inconclusive"),
+        (suite.aborted, "aborted"),
+        (suite.dirty, "dirty"),
+        (suite.broken, "without a result"),
+        (suite.skipped, "skipped"),
+        (suite.not_run, "not run"),
+    )
+    return f"{counted(suite.asked, 'experiment')}: {', '.join(f'{count} {word}' for count, word in counts if count)}"
+
+
+def suite_facts(suite: Suite) -> list[str]:
+    """What stands below the title."""
+    profiles = {run.profile for run in suite.runs}
+    shared = next(iter(profiles)) if len(profiles) == 1 else None
+    return [
+        suite_headline(suite),
+        *([f"profile {shared}"] if shared else []),
+        *([seconds(round(suite.duration_s, 1))] if suite.duration_s is not None else []),
+    ]
+
+
+def reasons_of_all(suite: Suite) -> list[str]:
+    """Why it did not pass, without what an experiment says of itself."""
+    return [reason for reason in suite.reasons if not reason.startswith("experiment ")]
+
+
+def label(run: SuiteRun, suite: Suite) -> str:
+    """An experiment by its file, and by its profile where the others have another one."""
+    name = PurePath(run.experiment).name
+    profiles = {each.profile for each in suite.runs}
+    return f"{name} ({run.profile})" if run.profile and len(profiles) > 1 else name
+
+
+def ended(run: SuiteRun) -> str:
+    """The verdict, or why there is none, in a word or two; of a series how many of its runs passed."""
+    if run.verdict is None:
+        return _STATES.get(run.state, run.state)
+    return run.verdict if run.runs is None else f"{run.verdict} ({run.runs_passed}/{run.runs})"
+
+
+def time_to_recover(run: SuiteRun) -> str:
+    if run.absorbed:
+        return "no impact"
+    if run.ttr_s is not None:
+        return with_error(run.ttr_s, run.ttr_error_s)
+    return NOTHING if run.ttr_above_s is None else f"> {seconds(run.ttr_above_s)}"
+
+
+def count(number: int | None) -> str:
+    return NOTHING if number is None else f"{number:,}"
+
+
+def took(run: SuiteRun) -> str:
+    return NOTHING if run.duration_s is None else seconds(round(run.duration_s, 1))
+
+
+def why(run: SuiteRun) -> str:
+    """Why it did not pass; empty: it did."""
+    if run.state != "ran":
+        return f"exit {run.exit_code}: {run.why}" if run.state == "broken" else run.why
+    parts = [
+        *([f"broken: {', '.join(run.broken)}"] if run.broken else []),
+        *([f"unknown: {', '.join(run.unknown)}"] if run.unknown else []),
+    ]
+    if run.verdict == "passed":
+        return ""
+    return "; ".join(parts) or next(iter(run.reasons), "")

@@ -1,0 +1,26 @@
+"""What a YAML file is, told by its content: an experiment, a steady state, or something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+from chaosrun.spec.mount import Files
+from chaosrun.spec.nodes import Mapping, Mark
+
+Kind = Literal["experiment", "steady_state", "other"]
+
+_OF_AN_EXPERIMENT: Final = frozenset({"steady_state", "method", "recovery", "expect", "stop_when"})
+
+
+def kind_of(file: Path) -> Kind:
+    """What the file is. One that cannot be read, or is no YAML, may be an experiment: whoever loads it tells of it."""
+    tree = Files([]).tree(str(file), Mark(str(file)))
+    if tree is None:
+        return "experiment"
+    if not isinstance(tree, Mapping) or "experiments" in tree.entries:
+        return "other"
+    keys = tree.entries.keys()
+    if _OF_AN_EXPERIMENT & keys or {"title", "target"} <= keys:
+        return "experiment"
+    return "steady_state" if "load" in keys else "other"
