@@ -70,7 +70,7 @@ def read_told(folder: Path) -> tuple[Suite, dict[int, Result]]:
     except UNREADABLE as error:
         raise UsageError(f"{file}: is no {RECORD} of chaosrun: {error}; chaosrun score {folder} makes it") from error
     ran = {number: run.folder for number, run in enumerate(suite.runs, 1) if run.state == "ran" and run.folder}
-    return suite, {number: _decoded(folder / name / RESULT) for number, name in ran.items() if is_plain(name)}
+    return suite, {number: read_result(folder / name / RESULT) for number, name in ran.items() if is_plain(name)}
 
 
 def identity(run: Path) -> Path:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+import psutil
 import pytest
 from e2e_running import PATIENCE_S, ROOT, TINY, chaosrun
 
+from chaosrun import engine
 from chaosrun.errors import Exit
+from chaosrun.reports._suite_files import SuiteReports
+from chaosrun.reports._view import View
 from chaosrun.scoring.repeats import worst
+from chaosrun.sequence import Course, Entry, Ready, load_entries, run_sequence
 
 NOTHING = "method: [{fault: noop}]\n"
 SHORT = "timing: {warmup: 300ms, baseline: 2s, recovery_timeout: 13s, after: 2500ms, verify: 500ms}\n"
+RUNS = int(os.environ.get("CHAOSRUN_TEST_RUNS", "4"))
 KEPT = ("junit.xml", "suite.html", "suite.json", "summary.md")
 
 
@@ -85,6 +97,45 @@ def test_ctrl_c_undoes_the_run_under_way_and_begins_no_other(folder: Path, tmp_p
     assert [each["state"] for each in suite["runs"]] == ["ran", "not_run"]
     assert suite["runs"][0]["verdict"] == "aborted"
     assert finished.left_behind() == []
+
+
+@pytest.mark.slow
+def test_many_runs_in_one_process_leave_no_descriptor_thread_or_child_behind(folder: Path, tmp_path: Path) -> None:
+    """Between two, when each has been scored and all of its reports are drawn."""
+    seen: list[Held] = []
+
+    async def look(_ready: Ready) -> None:
+        seen.append(held())
+
+    @contextlib.contextmanager
+    def quietly(_heading: str) -> Iterator[View]:
+        yield View()
+
+    reports = SuiteReports()
+    items = load_entries([Entry(folder / "a.yaml")] * RUNS)
+    options = engine.Options(report_dir=tmp_path / "reports", draw=reports.draw_run)
+    course = Course("all", "suite", cool_down_ns=0)
+    finished = asyncio.run(run_sequence(items, course, options, quietly, may_begin=look, draw=reports.draw_suite))
+    assert [run.state for run in finished.outcome.suite.runs] == ["ran"] * RUNS
+    print(*seen, sep="\n")
+    # The first run imports what stays, and the loop's pool of threads grows to at most its size.
+    assert {(each.descriptors, each.children) for each in seen[1:]} == {(seen[1].descriptors, 0)}
+    assert seen[-1].threads <= 1 + min(32, (os.cpu_count() or 1) + 4)
+    assert seen[-1].rss < 1.5 * seen[1].rss
+
+
+class Held(NamedTuple):
+    """What this process holds."""
+
+    descriptors: int
+    threads: int
+    children: int
+    rss: int
+
+
+def held() -> Held:
+    process = psutil.Process()
+    return Held(process.num_fds(), threading.active_count(), len(process.children()), process.memory_info().rss)
 
 
 def journals(reports: Path) -> list[str]:
