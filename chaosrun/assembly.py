@@ -13,6 +13,7 @@ from msgspec import structs
 
 import chaosrun
 from chaosrun import method, registry
+from chaosrun.against import Against
 from chaosrun.effect import Probe, at_target
 from chaosrun.errors import UsageError
 from chaosrun.faults._base import Fault
@@ -45,7 +46,9 @@ from chaosrun.targets.proxying import choose
 from chaosrun.undertest import RoleEvents, make_target, sign_of
 
 
-def beginning(loaded: Loaded, folder: Path, profile: str | None, *, offset_ns: int = 0) -> Began:
+def beginning(
+    loaded: Loaded, folder: Path, profile: str | None, *, offset_ns: int = 0, against: Against | None = None
+) -> Began:
     """The first line of the run's journal: what is run, where, and by what."""
     origin_ns, wall_ns = time.monotonic_ns(), time.time_ns()
     where, plan = environment(), make_plan(loaded)
@@ -70,6 +73,7 @@ def beginning(loaded: Loaded, folder: Path, profile: str | None, *, offset_ns: i
         plan=plan,
         offset_ns=offset_ns,
         environment=where,
+        against=against,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel
 
 from chaosrun import foreseen, preflight, registry
+from chaosrun.against import Against
 from chaosrun.before import Before
 from chaosrun.errors import ChaosrunError, Exit, Unavailable, Unwritable
 from chaosrun.faults._base import Fault
@@ -25,6 +26,7 @@ from chaosrun.processes import process_told
 from chaosrun.runfolder import slug
 from chaosrun.safety.held import held_by
 from chaosrun.safety.open_runs import Index
+from chaosrun.scoring.against import foretold
 from chaosrun.scoring.pacing import stages_end, worth_seeing_until
 from chaosrun.scoring.repeats import worst
 from chaosrun.spec import model
@@ -48,6 +50,7 @@ def foresee(
     profile: str | None = None,
     max_duration_ns: int | None = None,
     repeat: int = 1,
+    against: Against | None = None,
 ) -> Foreseen:
     """What the run would do.
 
@@ -93,6 +96,7 @@ def foresee(
         roles=roles,
         faults=faults,
         rollbacks=rollbacks,
+        against=None if against is None else foretold(against, repeat),
         guards=tuple(guard.written for guard in make_guards(experiment.stop_when)),
         reports=f"{report_dir}/UTC-TIME-{slug(experiment.title)}",
         needs=tuple(needs),

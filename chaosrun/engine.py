@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from chaosrun.against import Against
 from chaosrun.assembly import Assembly, beginning
 from chaosrun.deadline import Deadline
 from chaosrun.errors import ChaosrunError, Dirty, Unavailable, Unwritable, UsageError
@@ -65,6 +66,8 @@ class Options:
     """What the machine's own time is read from."""
     draw: Draw = draw_nothing
     """Draws the reports of a run that has been scored."""
+    against: Against | None = None
+    """The earlier runs that this one is held against."""
 
 
 class Watcher(Protocol):
@@ -127,7 +130,7 @@ class _Run:
         self._watcher = watcher
         self._mask = Mask(loaded.secrets)
         self._journal = Journal(folder, ENGINE, self._mask)
-        began = beginning(loaded, folder, options.profile, offset_ns=options.offset_ns)
+        began = beginning(loaded, folder, options.profile, offset_ns=options.offset_ns, against=options.against)
         self._journal.append(began)
         self._plan = began.plan
         self._origin_ns = began.origin_ns

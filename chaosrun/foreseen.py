@@ -110,6 +110,8 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[Role, ...]
     faults: tuple[Fault, ...]
     rollbacks: tuple[Fault, ...]
+    against: str | None = None
+    """The earlier runs that it would be held against, in words, or why it would not be; None: nobody asked."""
     guards: tuple[str, ...]
     reports: str
     """Where the run's folder would be."""

@@ -14,6 +14,7 @@ from chaosrun.metrics._base import Metric
 from chaosrun.plan import CriterionPlan, GroupPlan
 from chaosrun.records import Began, History
 from chaosrun.registry import load
+from chaosrun.scoring.against import held_against, hold_against
 from chaosrun.scoring.checks import Check
 from chaosrun.scoring.evidence import Evidence, GroupEvidence
 from chaosrun.scoring.findings import find
@@ -23,7 +24,7 @@ from chaosrun.scoring.result import Criterion, Result, rounded
 from chaosrun.scoring.score import Judgement, compose
 from chaosrun.scoring.spans import Span, span_of
 from chaosrun.scoring.steadiness import check_baseline
-from chaosrun.scoring.verdict import Outcome, decide, run_verdict, tiers_of
+from chaosrun.scoring.verdict import Outcome, Verdict, decide, run_verdict, tiers_of
 from chaosrun.scoring.window import Window
 
 
@@ -61,15 +62,23 @@ def assess(history: History, began: Began) -> Assessed:
     evidence = gather(history, cores=int(cpus) if cpus.isdecimal() else None)
     checks = [*check_observer(evidence), *check_baseline(evidence)]
     criteria = judge_criteria(evidence, checks, planned_criteria(history))
-    verdict = run_verdict(
-        criteria,
-        load_test=not history.plan.faults,
-        obstacles=obstacles(evidence, checks),
-        stopped_by=history.stop.why if history.stop and not history.stop.trouble else None,
-        dirt=dirt(history),
-    )
-    judgement = Judgement(verdict, criteria, checks)
-    return Assessed(began, evidence, compose(evidence, began, judgement, find(evidence, judgement)))
+
+    def verdict_of(judged: Sequence[Criterion]) -> Verdict:
+        return run_verdict(
+            judged,
+            load_test=not history.plan.faults,
+            obstacles=obstacles(evidence, checks),
+            stopped_by=history.stop.why if history.stop and not history.stop.trouble else None,
+            dirt=dirt(history),
+        )
+
+    judgement = Judgement(verdict_of(criteria), criteria, checks)
+    result = compose(evidence, began, judgement, find(evidence, judgement))
+    if began.against is not None:
+        held = hold_against([result], began.against)
+        whole = verdict_of([*criteria, *held.criteria])
+        result = held_against(result, held, verdict=whole.verdict, exit_code=whole.exit_code, reasons=whole.reasons)
+    return Assessed(began, evidence, result)
 
 
 def baseline_holds(history: History) -> Baseline:

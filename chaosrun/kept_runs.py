@@ -143,6 +143,22 @@ def refuse_unlike(a: Sequence[Run], b: Sequence[Run]) -> None:
                 raise UsageError(_differing(first, run, side, found))
 
 
+def refuse_unlike_now(now: Conditions, runs: Sequence[Run]) -> None:
+    """The same for runs that one under the conditions of now is to be held against.
+
+    Raises:
+        UsageError: as `refuse_unlike`.
+    """
+    for run in runs:
+        found = differences(_conditions(run).required, now.required)
+        if found:
+            raise UsageError(
+                f"{run.name}: was not made under the conditions that this run would be made under, so that their "
+                f"numbers cannot be compared:\n{_table(found, 'then', 'now')}\n"
+                "make it again as things are now, or say --against last-good, which finds its like"
+            )
+
+
 def _conditions(run: Run) -> Conditions:
     if run.result.conditions is None:
         raise UsageError(
@@ -192,13 +208,17 @@ def _close(place: Path) -> str:
 
 
 def _differing(a: Run, other: Run, side: str, found: Sequence[Difference]) -> str:
+    return (
+        "these runs were not made under the same conditions, so that their numbers cannot be compared:\n"
+        f"{_table(found, 'A', side)}\n"
+        f"  A is {a.name}\n  {side} is {other.name}\nmake one of the two again under the conditions of the other"
+    )
+
+
+def _table(found: Sequence[Difference], a: str, b: str) -> str:
     """Each condition with both values, side by side."""
     # A value of several lines would look like several conditions.
     values = [[" ".join((text or "(not set)").split()) for text in each] for each in found]
-    rows = [("", "A", side), *values]
+    rows = [("", a, b), *values]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    table = "\n".join(f"  {name:{widths[0]}}  {left:{widths[1]}}  {right}" for name, left, right in rows)
-    return (
-        f"these runs were not made under the same conditions, so that their numbers cannot be compared:\n{table}\n"
-        f"  A is {a.name}\n  {side} is {other.name}\nmake one of the two again under the conditions of the other"
-    )
+    return "\n".join(f"  {name:{widths[0]}}  {left:{widths[1]}}  {right}" for name, left, right in rows)

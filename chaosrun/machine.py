@@ -19,15 +19,23 @@ from chaosrun.records import Clock, Resource
 from chaosrun.targets.resources import Sampler
 from chaosrun.throttling import throttled_ns
 
+KIND_OF_MACHINE = "CHAOSRUN_HOST"
+"""The variable of the environment that names machines of one kind, whose runs may be compared though each has a name
+of its own."""
 _EVERY_S = 1.0
 _LOOKS = 9
 _VERSIONS = ("chaosrun", "picows", "uvloop", "websockets", "msgspec")
 
 
 def environment() -> dict[str, str]:
-    """What a reader of the result needs to judge its figures, as text."""
+    """What a reader of the result needs to judge its figures, as text.
+
+    `host` is what `CHAOSRUN_HOST` calls machines that are to count as one; then `hostname` is this one's own name.
+    """
+    named, own = os.environ.get(KIND_OF_MACHINE, ""), platform.node()
     found = {
-        "host": platform.node(),
+        "host": named or own,
+        **({"hostname": own} if named else {}),
         "cpus": str(os.cpu_count() or 1),
         "memory_bytes": str(psutil.virtual_memory().total),
         "kernel": platform.release(),

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from chaosrun.against import Against
 from chaosrun.conditions import Conditions
 from chaosrun.plan import Plan
 
@@ -56,6 +57,8 @@ class Began(Record, frozen=True, kw_only=True):
     offset_ns: int = 0
     """The baseline is planned to last so much longer than the plan says: a run of a series."""
     environment: dict[str, str] = {}
+    against: Against | None = None
+    """The earlier runs that it is held against."""
 
 
 class Phase(Record, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 from chaosrun import __version__, engine, series
 from chaosrun import outcome as single
+from chaosrun.against import Against
 from chaosrun.errors import ChaosrunError, Dirty, Exit, SpecError, Unavailable, Unwritable, UsageError
 from chaosrun.foreign import clean
 from chaosrun.outcome import Draw, Outcome, code_of, draw_nothing
@@ -78,6 +79,8 @@ class Ready:
 
     entry: Entry
     loaded: Loaded
+    against: Against | None = None
+    """The earlier runs that its own are held against."""
 
 
 @dataclass(frozen=True)
@@ -371,7 +374,7 @@ class _Going:
             folder = make(self._folder, title, datetime.now(UTC))
             self._log.write(Begun(number=number, folder=folder.name))
             self.begun += 1
-            mine = replace(options, profile=entry.profile)
+            mine = replace(options, profile=entry.profile, against=item.against)
             if entry.repetition is None:
                 with self._watch(self._heading(number)) as watcher:
                     outcome = await engine.run_in(folder, item.loaded, mine, watcher, signals)

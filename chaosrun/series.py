@@ -22,6 +22,7 @@ from chaosrun.outcome import Draw, Outcome, draw_nothing
 from chaosrun.outcome import score as score_run
 from chaosrun.plan import Plan
 from chaosrun.runfolder import make_run_folder, make_series_folder, write_whole
+from chaosrun.scoring.against import hold_series
 from chaosrun.scoring.repeats import Stop, Trial, combine
 from chaosrun.scoring.result import Result, encode
 from chaosrun.scoring.words import show
@@ -149,6 +150,8 @@ def _keep(folder: Path, series: Series, outcomes: list[Outcome]) -> Outcome:
         cool_down_ns=series.planned.cool_down_ns,
         halted=Stop(halted.exit_code, halted.why) if halted else None,
     )
+    if series.planned.against is not None:
+        result = hold_series(result, [outcome.result for outcome in outcomes], series.planned.against)
     write_whole(folder / "result.json", encode(result))
     return Outcome(result, folder, [error for outcome in outcomes for error in outcome.undrawn])
 
@@ -180,7 +183,8 @@ class _Going:
             ChaosrunError: that one broke off, or could not begin.
         """
         runs, cool_down_ns = self._repetition.runs, self._repetition.cool_down_ns
-        self._log.write(Planned(runs=runs, seed=self._repetition.seed, cool_down_ns=cool_down_ns))
+        against, seed = self._options.against, self._repetition.seed
+        self._log.write(Planned(runs=runs, seed=seed, cool_down_ns=cool_down_ns, against=against))
         for number, offset_ns in enumerate(draw_offsets(make_plan(self._loaded), self._repetition), 1):
             with self._watch(_heading(number, runs, offset_ns, self.outcomes)) as watcher:
                 outcome = await self._run(offset_ns, watcher, signals)
@@ -195,7 +199,8 @@ class _Going:
         folder = make_run_folder(self._folder, self._loaded.experiment.title, datetime.now(UTC))
         self._log.write(Begun(folder=folder.name, offset_ns=offset_ns))
         self._begun += 1
-        options = replace(self._options, offset_ns=offset_ns)
+        # One run proves next to nothing: all of them are held against the earlier ones together.
+        options = replace(self._options, offset_ns=offset_ns, against=None)
         outcome = await engine.run_in(folder, self._loaded, options, watcher, signals)
         self.outcomes.append(outcome)
         return outcome

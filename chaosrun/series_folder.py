@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chaosrun.against import Against
 from chaosrun.errors import Exit, UsageError
 from chaosrun.journal import JOURNAL
 from chaosrun.linelog import Line, LineLog, is_plain, read_lines
@@ -23,6 +24,8 @@ class Planned(Line, frozen=True, kw_only=True):
     runs: int
     seed: int
     cool_down_ns: int
+    against: Against | None = None
+    """The earlier runs that all of them together are held against."""
 
 
 class Begun(Line, frozen=True, kw_only=True):

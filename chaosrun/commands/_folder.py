@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from chaosrun.commands._against import held_against
 from chaosrun.commands._metrics import together
 from chaosrun.commands._options import one_experiment
 from chaosrun.commands._plan import confirm_all, foreseen_of, refuse_form, show_plans
@@ -56,6 +57,8 @@ class Several:
     skips: tuple[str, ...]
     form: str
     live: bool
+    against: str | None
+    """What each is held against: `last-good`, or the name of runs."""
 
 
 def is_several(paths: Sequence[Path]) -> bool:
@@ -141,6 +144,7 @@ def run_folder(
     for item in items:
         if isinstance(item, LeftOut):
             session.tell(f"{item.entry.path}: skipped: {item.why}")
+    items = [_held_against(session, item, several) for item in items]
     plans = [(item.loaded, _plan_of(item, several)) for item in _ready(items)]
     if dry_run:
         return show_plans(session, [plan() for _, plan in plans], several.form)
@@ -179,6 +183,17 @@ def _ready(items: Sequence[Item]) -> list[Ready]:
     return [item for item in items if isinstance(item, Ready)]
 
 
+def _held_against(session: Session, item: Item, several: Several) -> Item:
+    """Raises: UsageError: it cannot be held against that."""
+    from chaosrun.sequence import Ready  # noqa: PLC0415 - only when asked
+
+    if several.against is None or not isinstance(item, Ready):
+        return item
+    return replace(
+        item, against=held_against(session, several.against, item.loaded, several.report_dir, several.repeat)
+    )
+
+
 def _plan_of(item: Ready, several: Several) -> Callable[[], Foreseen]:
     return lambda: foreseen_of(
         item.loaded,
@@ -186,4 +201,5 @@ def _plan_of(item: Ready, several: Several) -> Callable[[], Foreseen]:
         report_dir=several.report_dir,
         max_duration_ns=several.max_duration_ns,
         repeat=several.repeat,
+        against=item.against,
     )

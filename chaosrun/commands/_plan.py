@@ -15,12 +15,19 @@ from chaosrun.errors import Exit, UsageError
 from chaosrun.spec.secret import mask
 
 if TYPE_CHECKING:
+    from chaosrun.against import Against
     from chaosrun.foreseen import Foreseen
     from chaosrun.spec.loader import Loaded
 
 
 def foreseen_of(
-    loaded: Loaded, *, profile: str | None, report_dir: Path, max_duration_ns: int | None, repeat: int
+    loaded: Loaded,
+    *,
+    profile: str | None,
+    report_dir: Path,
+    max_duration_ns: int | None,
+    repeat: int,
+    against: Against | None = None,
 ) -> Foreseen:
     """What the run would do, with what the doctor finds of what it needs.
 
@@ -38,7 +45,13 @@ def foreseen_of(
         ]
 
     return foresee(
-        loaded, needed, profile=profile, report_dir=report_dir, max_duration_ns=max_duration_ns, repeat=repeat
+        loaded,
+        needed,
+        profile=profile,
+        report_dir=report_dir,
+        max_duration_ns=max_duration_ns,
+        repeat=repeat,
+        against=against,
     )
 
 

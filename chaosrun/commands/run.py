@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chaosrun.commands._against import against_option, held_against
 from chaosrun.commands._folder import (
     Several,
     entries_of,
@@ -56,7 +57,8 @@ class Interrupted(ChaosrunError):
 @click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and to what; do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask, and run: for a target on another machine without a terminal.")
-@not_yet("--against", "--fleet")
+@against_option
+@not_yet("--fleet")
 @click.pass_obj
 def command(
     session: Session,
@@ -77,6 +79,7 @@ def command(
     no_live: bool,
     dry_run: bool,
     yes: bool,
+    against: str | None,
 ) -> int:
     """Run an experiment (the default command), or several one after another.
 
@@ -88,7 +91,7 @@ def command(
     several = is_several(experiments)
     repeated = repetition(repeat, seed, cool_down, of_several=several)
     if several:
-        how = Several(report_dir, limit, repeat, rest_ns(cool_down), skips, form, live=not no_live)
+        how = Several(report_dir, limit, repeat, rest_ns(cool_down), skips, form, live=not no_live, against=against)
         publishing = published(session, metrics_port, metrics)
         files = experiments_of(session, experiments)
         entries = entries_of(files, profile=profile, sets=sets, target=target, repetition=repeated)
@@ -107,14 +110,20 @@ def command(
     loaded = load_experiment(path, profile=profile, sets=sets, target=target, revealed=session.secrets)
     tell_last_words_through(session)
 
+    held = held_against(session, against, loaded, report_dir, repeat)
+
     def foreseen() -> Foreseen:
-        return foreseen_of(loaded, profile=profile, report_dir=report_dir, max_duration_ns=limit, repeat=repeat)
+        return foreseen_of(
+            loaded, profile=profile, report_dir=report_dir, max_duration_ns=limit, repeat=repeat, against=held
+        )
 
     if dry_run:
         return show_plan(session, foreseen(), form)
     if not yes:
         confirm(session, loaded, foreseen)
-    options = engine.Options(report_dir=report_dir, max_duration_ns=limit, profile=profile, draw=draw_reports)
+    options = engine.Options(
+        report_dir=report_dir, max_duration_ns=limit, profile=profile, draw=draw_reports, against=held
+    )
     with publishing as also:
         if repeated is not None:
             outcome, code = run_several(session, loaded, options, repeated, live=not no_live, also=also)

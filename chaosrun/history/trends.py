@@ -10,7 +10,7 @@ from chaosrun.conditions import Difference, differences
 from chaosrun.history.index import Runs
 from chaosrun.history.kept import Kept
 from chaosrun.scoring.comparable import Subject, subjects
-from chaosrun.scoring.contrast import Contrast, Verdict
+from chaosrun.scoring.contrast import Contrast, Verdict, times
 from chaosrun.scoring.look import NEWEST, fewest, look
 from chaosrun.scoring.result import Part
 from chaosrun.scoring.words import show
@@ -142,7 +142,9 @@ def _before(line: Sequence[Kept], lines: Iterable[Sequence[Kept]]) -> Kept | Non
 
 def _line(runs: Sequence[Kept], before: Kept | None, metric: str | None) -> Line:
     last = runs[-1]
-    looked_at = numbers_of(last, metric)
+    wanted = numbers_of(last, metric)
+    # A group that only listens has no responses, and would keep the others from a verdict.
+    looked_at = [each for each in wanted if any(each.label in run.numbers for run in runs)] or wanted
     trends = tuple(_trend(runs, subject, len(looked_at)) for subject in looked_at)
     verdicts = {trend.verdict for trend in trends}
     worse = {run.place for trend in trends for run in trend.runs if run.worse}
@@ -220,8 +222,7 @@ def _why(found: Contrast, among: int) -> str:
     match found.verdict:
         case "regression":
             p = f"p = {found.p_corrected:.2g}" if found.p_corrected is not None else ""
-            times = f"{_times(found.ratio)} as large, at least {_times(found.ratio_at_least)} (95%)"
-            return f"{sizes}: {times}, {p}"
+            return f"{sizes}: {times(found.ratio)} as large, at least {times(found.ratio_at_least)} (95%), {p}"
         case "no_regression":
             return f"{sizes}: no regression" + (
                 f"; {found.detectable_ratio:.2f} times as large, one would have been shown"
@@ -238,9 +239,3 @@ def _values(values: Sequence[float], unit: str) -> str:
 
 def _value(value: float | None, unit: str) -> str:
     return "unknown" if value is None else "never" if value == inf else show(value, unit)
-
-
-def _times(value: float | None) -> str:
-    if value is None:
-        return "an unknown number of times"
-    return "infinitely many times" if value == inf else f"{value:.2f} times"

@@ -58,6 +58,8 @@ def _rows(foreseen: Foreseen) -> Iterator[_Row]:
     yield "", ""
     stops = [f"{guard}: every fault is undone at once, and the run ends" for guard in foreseen.guards]
     yield from _labelled("stop_when", stops)
+    if foreseen.against is not None:
+        yield "against", foreseen.against
     yield "keeps", f"{foreseen.reports}/, for its owner's eyes only"
     needs = [f"{each.state}: {each.name}: {each.found} (for {each.needed_for})" for each in foreseen.needs]
     yield from _labelled("needs", needs)

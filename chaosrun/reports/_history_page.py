@@ -76,7 +76,7 @@ def _key() -> Iterator[Markup]:
         ("●", "dot", "passed"),
         ("●", "dot slow", "passed, and worse than before"),
         ("✕", "cross", "failed, or never ended"),
-        ("○", "ring", "does not count: it proved nothing, or the observer was not sound"),
+        ("○", "ring", "proved nothing, or its observer was not sound"),
         ("┄", "usual", "median of the good runs before the newest three"),
     ):
         yield tag("span", tag("span", mark, class_=f"sign {class_}", aria_hidden="true"), f" {words}", class_="entry")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from chaosrun.charts.picture import Picture
+from chaosrun.reports._against import against_lines
 from chaosrun.reports._markup import Markup, join, tag
 from chaosrun.reports._page_strip import strip
 from chaosrun.reports._page_words import NO_VALUE
@@ -235,7 +236,8 @@ def _criteria(result: Result) -> Markup:
         role="table",
         aria_labelledby="criteria",
     )
-    return tag("section", heading, table, class_="panel criteria")
+    held = [tag("p", f"{told}.", class_="why") for told in against_lines(result)]
+    return tag("section", heading, table, *held, class_="panel criteria")
 
 
 def _criterion(criterion: Criterion, several: bool) -> Markup:

@@ -16,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from chaosrun.reports._against import against_lines
 from chaosrun.reports._cleaned import cleaned
 from chaosrun.reports._criteria import criteria
 from chaosrun.reports._prose import draw, prose
@@ -68,7 +69,7 @@ def _series(result: Result, repeats: Repeats, place: Path, width: int, height: i
     """Fewer runs have a line until it fits."""
 
     def drawn(most: int | None) -> str:
-        rows = [*series_rows(result, repeats, width=width, most=most), _report(place)]
+        rows = [*series_rows(result, repeats, width=width, most=most), *_against(result), _report(place)]
         return draw(Group(*_heading(result), Text(), _grid(rows)), width, colour)
 
     page = drawn(None)
@@ -84,6 +85,7 @@ def _page(result: Result, place: Path, detail: Detail) -> RenderableType:
         *latency(result),
         *_proxy(result),
         ("Criteria", criteria(result.criteria, names=detail >= Detail.BRIEF, values=detail == Detail.FULL)),
+        *_against(result),
         *_observer(result),
         *_findings(result),
         *((*_resources(result), *_tolerance(result)) if detail > Detail.BRIEF else ()),
@@ -92,6 +94,10 @@ def _page(result: Result, place: Path, detail: Detail) -> RenderableType:
     ]
     blank = [Text()] if detail > Detail.BRIEF else []
     return Group(*_heading(result), *blank, prose(" ".join(story(result))), *blank, _grid(rows))
+
+
+def _against(result: Result) -> list[Row]:
+    return [("" if place else "Against", prose(line)) for place, line in enumerate(against_lines(result))]
 
 
 def _report(place: Path) -> Row:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from chaosrun.reports._against import against_lines
 from chaosrun.reports._base import ScoredRun
 from chaosrun.reports._criteria import limit_told, value_told
 from chaosrun.reports._markdown import plain, table
@@ -83,14 +84,15 @@ def _figures(result: Result, _most: int) -> list[str]:
 
 
 def _criteria(result: Result, most: int) -> list[str]:
+    held = [line for told in against_lines(result) for line in ("", plain(f"{told}."))]
     if not result.criteria:
-        return ["### Criteria", "", "None: nothing was judged."]
+        return ["### Criteria", "", "None: nothing was judged.", *held]
     judged = sorted(result.criteria, key=lambda each: (each.outcome is True, each.outcome is None))
     rows = [_criterion(criterion) for criterion in judged]
     heads = ("", "criterion", "window", "value", "limit", "why")
     left = len(rows) - most
     more = ["", f"and {left} more, all of them in `result.json`"] if left > 0 else []
-    return ["### Criteria", "", *table(heads, rows[:most]), *more]
+    return ["### Criteria", "", *table(heads, rows[:most]), *more, *held]
 
 
 def _criterion(criterion: Criterion) -> Sequence[str]:

@@ -78,9 +78,9 @@ def compare(
     kept = [[run.result for run in runs if run.name not in names] for runs in (a, b)]
 
     values = {subject: (_values(kept[0], subject), _values(kept[1], subject)) for subject in (*decide, *also)}
-    corrected = _corrected({subject: values[subject] for subject in decide})
-    numbers = [contrast(*values[subject], subject, corrected[subject], doubts) for subject in decide]
-    others = [subject for subject in also if subject not in corrected and all(side.known for side in values[subject])]
+    holm = corrected({subject: values[subject] for subject in decide})
+    numbers = [contrast(*values[subject], subject, holm[subject], doubts) for subject in decide]
+    others = [subject for subject in also if subject not in holm and all(side.known for side in values[subject])]
     numbers += [contrast(*values[subject], subject, None, doubts) for subject in others]
 
     found = {number.verdict for number in numbers if number.decides}
@@ -121,7 +121,7 @@ def _values(results: Sequence[Result], subject: Subject) -> Values:
     return Values(known, len(found) - len(known))
 
 
-def _corrected(values: Mapping[Subject, tuple[Values, Values]]) -> dict[Subject, Deciding]:
+def corrected(values: Mapping[Subject, tuple[Values, Values]]) -> dict[Subject, Deciding]:
     """The p of each, corrected for their number by Holm's method: the least p counts as often as there are numbers, the
     next once less, and none is below the one before (Scandinavian Journal of Statistics 6, 1979). A number without
     values counts as one that shows nothing."""
@@ -129,23 +129,23 @@ def _corrected(values: Mapping[Subject, tuple[Values, Values]]) -> dict[Subject,
         subject: ranks.mann_whitney(a.numbers, b.numbers) if a.known and b.known else Fraction(1)
         for subject, (a, b) in values.items()
     }
-    corrected: dict[Subject, Deciding] = {}
+    found: dict[Subject, Deciding] = {}
     before = Fraction(0)
     for place, subject in enumerate(sorted(ps, key=ps.__getitem__)):
         before = max(before, min(Fraction(1), ps[subject] * (len(ps) - place)))
-        corrected[subject] = Deciding(before, len(ps))
-    return corrected
+        found[subject] = Deciding(before, len(ps))
+    return found
 
 
 # ---- which runs count -----------------------------------------------------------------------------------------------
 
 
 def _left_out(runs: Sequence[Run]) -> tuple[LeftOut, ...]:
-    found = ((run.name, _why_left_out(run.result)) for run in runs)
+    found = ((run.name, why_left_out(run.result)) for run in runs)
     return tuple(LeftOut(run=name, why=why[0], by_service=why[1]) for name, why in found if why is not None)
 
 
-def _why_left_out(result: Result) -> tuple[str, bool] | None:
+def why_left_out(result: Result) -> tuple[str, bool] | None:
     """Why the numbers of a run are not to be used, and whether that may be the service's doing."""
     invalid = ", ".join(check.name for check in result.observer.checks if check.outcome == "invalid")
     missing = ", ".join(fault.name for fault in result.faults if fault.call_s is None)

@@ -187,7 +187,7 @@ def _with_detectable(found: Contrast, level: Fraction) -> Contrast:
     factor = _detectable(found.a.values, found.b.values, found.error, level)
     if factor is None:
         return found
-    why = f"{found.why}; had B been {_times(factor)} as large as it was, one would have been shown"
+    why = f"{found.why}; had B been {times(factor)} as large as it was, one would have been shown"
     return replace(found, detectable_ratio=factor, why=why)
 
 
@@ -229,7 +229,7 @@ def _too_few(n: int, m: int, deciding: Deciding | None) -> str:
 
 
 def _regression(found: Contrast, p: float) -> str:
-    return f"B is {_times(found.ratio)} as large as A, at least {_times(found.ratio_at_least)} (95%), p = {p:.2g}"
+    return f"B is {times(found.ratio)} as large as A, at least {times(found.ratio_at_least)} (95%), p = {p:.2g}"
 
 
 def _no_regression(found: Contrast, *, larger: bool) -> str:
@@ -238,7 +238,7 @@ def _no_regression(found: Contrast, *, larger: bool) -> str:
         shift, twice = show(found.shift, found.unit), show(2 * found.error, found.unit)
         parts.append(f"B is larger by {shift}, which is within twice the error bound, {twice}")
     if found.ratio_at_most is not None:
-        parts.append(f"B is at most {_times(found.ratio_at_most)} as large as A (95%)")
+        parts.append(f"B is at most {times(found.ratio_at_most)} as large as A (95%)")
     return "; ".join(parts)
 
 
@@ -247,7 +247,8 @@ def _incomplete(missing: int, doubts: Sequence[str]) -> str:
     return f"no regression was shown, but not all runs can speak: {'; '.join((*parts, *doubts))}"
 
 
-def _times(value: float | None) -> str:
+def times(value: float | None) -> str:
+    """A ratio in words."""
     if value is None:
         return "an unknown number of times"
     return "infinitely many times" if value == inf else f"{value:.2f} times"

@@ -420,6 +420,37 @@ class Repeats(Part, frozen=True, kw_only=True):
     runs: list[RepeatedRun]
 
 
+class AgainstNumber(Part, frozen=True, kw_only=True):
+    """One number of a run, or of the runs of a series, and of the earlier runs that it is held against."""
+
+    name: str
+    unit: str
+    verdict: str
+    """`regression`, `no_regression`, `cannot_tell`, or `waived`: nothing is asked yet."""
+    why: str
+    values: list[float | None]
+    """Null: it was never seen to end. The same in `good`."""
+    good: list[float | None]
+    p: float | None = None
+    """Corrected, where several numbers decide."""
+    ratio: float | None = None
+    """Of the new to the earlier ones; null: infinite, or not known. The same for its lower bound."""
+    ratio_at_least: float | None = None
+    error: float | None = None
+    """The largest error bound of a value."""
+
+
+class AgainstReport(Part, frozen=True, kw_only=True):
+    """What `--against` asked for, and what came of it; as criteria it is in `criteria`, too."""
+
+    named: str
+    runs: list[str]
+    """The earlier runs, as they were named when this one began."""
+    waived: str
+    """Why nothing is judged yet; empty: it is."""
+    numbers: list[AgainstNumber]
+
+
 class Result(Part, frozen=True, kw_only=True):
     """The whole of `result.json`."""
 
@@ -452,6 +483,8 @@ class Result(Part, frozen=True, kw_only=True):
     observer: Observer
     findings: list[Finding]
     repeats: Repeats | None = None
+    against: AgainstReport | None = None
+    """Null: it was not held against earlier runs."""
     environment: Environment
 
 

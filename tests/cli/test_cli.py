@@ -83,7 +83,7 @@ def test_a_command_that_is_still_to_come_is_refused(chaosrun: Any) -> None:
     assert "not yet available" in done.stderr
 
 
-@pytest.mark.parametrize("option", [["--against", "last-good"], ["--fleet", "ray"]])
+@pytest.mark.parametrize("option", [["--fleet", "ray"]])
 def test_an_option_that_is_still_to_come_is_refused(chaosrun: Any, option: list[str]) -> None:
     done = chaosrun("some.yaml", *option)
     assert done.returncode == Exit.USAGE

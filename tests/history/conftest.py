@@ -4,5 +4,5 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-for _folder in (HERE, HERE.parent / "compare", HERE.parent / "reports"):
+for _folder in (HERE, *(HERE.parent / name for name in ("compare", "engine", "reports"))):
     sys.path.insert(0, str(_folder))

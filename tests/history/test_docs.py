@@ -9,8 +9,10 @@ import click
 
 from chaosrun.commands.history import command
 from chaosrun.history.trends import History, Line, Ran, Trend
+from chaosrun.scoring import against
 from chaosrun.scoring.look import ALPHA, MOST, NEWEST, fewest
 from chaosrun.scoring.ranks import smallest_p
+from chaosrun.standards import MOST as STANDARDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "history.md").read_text()
@@ -27,6 +29,17 @@ def test_the_figures_of_a_look_are_those_of_the_code() -> None:
     assert f"p <= {float(ALPHA)}" in PAGE
     assert f"{smallest_p(8, 3)} with 8, {smallest_p(9, 3)} with 9" in PAGE
     assert f"(2 groups: {fewest(2)} good runs)" in PAGE
+
+
+def test_the_runs_that_it_takes_for_a_criterion_are_those_of_the_code() -> None:
+    def row(name: str) -> list[str]:
+        (line,) = (line for line in PAGE.splitlines() if line.startswith(f"| {name} |"))
+        return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+    new, needed = row("new runs"), row("earlier runs it takes")
+    assert [str(against.fewest(int(each))) for each in new] == needed
+    assert f"the last {STANDARDS} good ones" in PAGE
+    assert f"the last {against.MOST} |" in PAGE
 
 
 def test_every_option_is_told() -> None:

@@ -59,7 +59,7 @@ def small() -> Result:
 CONTRACT = {
     "": "schema chaosrun_version title tags profile experiment_sha256 fingerprint conditions started_at duration_s "
     "verdict exit_code reasons stopped_by phases faults recovery tolerance detection_s clients messages latency_ms "
-    "resources groups criteria observer findings repeats environment",
+    "resources groups criteria observer findings repeats against environment",
     "recovery": "impact_s recovered_s recovered_final_s ttr_s ttr_censored_above_s adapted_at_s outage_s "
     "server_ready_s back_s affected_clients relapses absorbed lost_client_seconds error_s faults impact_by "
     "recovered_by first_recovered_s pending_s blind_s server_ready_error_s impact_error_s "

@@ -1,0 +1,149 @@
+"""What a run is held against: which runs are found, which are refused, and what is told where there are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from kept import CONDITIONS, keep
+from msgspec.structs import replace
+from past import STEADY, keep_days, ran
+
+from chaosrun.against import Against
+from chaosrun.cli import run_command_line
+from chaosrun.conditions import Conditions
+from chaosrun.errors import Exit, UsageError
+from chaosrun.machine import KIND_OF_MACHINE, environment
+from chaosrun.outcome import score
+from chaosrun.scoring.result import Observer
+from chaosrun.spec.conditions import conditions_of
+from chaosrun.spec.loader import Loaded, load_experiment
+from chaosrun.spec.plan import make_plan
+from chaosrun.standards import find_against
+
+ROOT = Path(__file__).parents[2]
+CRASH = ROOT / "experiments" / "server-restart.yaml"
+
+
+@pytest.fixture(scope="module")
+def crash() -> Loaded:
+    return load_experiment(CRASH, profile="smoke")
+
+
+def now(loaded: Loaded) -> Conditions:
+    return conditions_of(loaded, make_plan(loaded), environment())
+
+
+def found(named: str, loaded: Loaded, folder: Path) -> Against:
+    return find_against(named, loaded, folder)
+
+
+def test_the_last_good_runs_of_the_same_conditions_are_found_whatever_their_title(
+    crash: Loaded, tmp_path: Path
+) -> None:
+    keep_days(tmp_path, STEADY, conditions=now(crash), title="As it was called before")
+    keep_days(tmp_path, [9.0], conditions=CONDITIONS)
+    keep_days(tmp_path, [9.0], conditions=now(crash), verdict="failed")
+    slowed = ran(9.0, day=20, conditions=now(crash))
+    keep(tmp_path / "slowed", replace(slowed, observer=Observer(sound=True, slowed=True, checks=[], excluded=[])))
+    against = found("last-good", crash, tmp_path)
+    assert against.runs == tuple(f"run-{n:03}" for n in range(len(STEADY)))
+    (standard,) = against.numbers
+    assert (standard.metric, standard.group) == ("ttr", None)
+    assert [value for value, _ in standard.values] == STEADY
+    assert against.why == ""
+
+
+def test_runs_that_the_history_found_worse_are_not_good_though_they_passed(crash: Loaded, tmp_path: Path) -> None:
+    keep_days(tmp_path, [*STEADY, 3.0, 3.1, 3.05], conditions=now(crash))
+    assert len(found("last-good", crash, tmp_path).runs) == len(STEADY)
+
+
+def test_where_there_are_none_it_says_why(crash: Loaded, tmp_path: Path) -> None:
+    assert "there is no good run of it in" in found("last-good", crash, tmp_path / "nowhere").why
+    assert not (tmp_path / "nowhere").exists()
+    keep_days(tmp_path / "a", [2.0], conditions=now(crash), verdict="failed")
+    assert "none of the 1 runs under these conditions in" in found("last-good", crash, tmp_path / "a").why
+    other = replace(now(crash), required=now(crash).required | {"machine.host": "ci-7f3a"})
+    keep_days(tmp_path / "b", [2.0], conditions=other, title=crash.experiment.title)
+    against = found("last-good", crash, tmp_path / "b")
+    assert against.runs == ()
+    assert f"with machine.host ci-7f3a -> {environment()['host']}" in against.why
+
+
+def test_named_runs_are_found_as_for_a_comparison(crash: Loaded, tmp_path: Path) -> None:
+    keep_days(tmp_path / "v1", [2.0, 2.1], conditions=now(crash))
+    against = found(str(tmp_path / "v1"), crash, tmp_path)
+    assert [value for value, _ in against.numbers[0].values] == [2.0, 2.1]
+    assert not against.may_be_too_few
+
+
+def test_named_runs_under_other_conditions_are_refused_with_both_values(crash: Loaded, tmp_path: Path) -> None:
+    other = replace(now(crash), required=now(crash).required | {"steady_state.load.accounts.clients": "7"})
+    keep_days(tmp_path / "v1", [2.0], conditions=other)
+    with pytest.raises(UsageError, match=r"(?s)then +now\n +steady_state.load.accounts.clients +7 +20"):
+        found(str(tmp_path / "v1"), crash, tmp_path)
+
+
+def test_a_named_run_that_is_not_there_or_gives_no_number_is_refused(crash: Loaded, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no such folder"):
+        found(str(tmp_path / "v9"), crash, tmp_path)
+    keep(tmp_path / "cut", replace(ran(2.0, conditions=now(crash)), stopped_by="SIGINT"))
+    with pytest.raises(UsageError, match="no run of it has a ttr and a sound observer"):
+        found(str(tmp_path / "cut"), crash, tmp_path)
+
+
+def test_a_load_test_is_held_against_latencies_of_each_group_that_has_some(tmp_path: Path) -> None:
+    loaded = load_experiment(ROOT / "experiments" / "steady-300.yaml")
+    run = replace(ran(2.0, conditions=now(loaded)), faults=[])
+    keep(tmp_path / "run", run)
+    (standard,) = found("last-good", loaded, tmp_path).numbers
+    assert (standard.metric, standard.group) == ("response_p99", "accounts")
+
+
+def test_machines_of_one_kind_have_runs_that_can_be_compared(
+    crash: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As hosted CI has them: another name for every job."""
+    monkeypatch.setenv(KIND_OF_MACHINE, "ci-small")
+    keep_days(tmp_path, [2.0], conditions=now(crash))
+    monkeypatch.setattr("platform.node", lambda: "runner-2")
+    assert found("last-good", crash, tmp_path).runs == ("run-000",)
+    assert (now(crash).required["machine.host"], now(crash).noted["machine.hostname"]) == ("ci-small", "runner-2")
+    monkeypatch.delenv(KIND_OF_MACHINE)
+    assert found("last-good", crash, tmp_path).runs == ()
+    assert "machine.hostname" not in now(crash).noted
+
+
+def test_what_it_was_held_against_is_in_the_record_and_scores_to_the_same_bytes(tmp_path: Path) -> None:
+    from small_run import record
+
+    run = tmp_path / "run"
+    (run / "samples").mkdir(parents=True)
+    record(run)
+    first, rest = (run / "journal.jsonl").read_text().split("\n", 1)
+    standard = {"metric": "ttr", "values": [[0.1, 0.001]] * 20}
+    against = {"named": "reports/v1", "runs": ["a"], "numbers": [standard]}
+    (run / "journal.jsonl").write_text(json.dumps(json.loads(first) | {"against": against}) + "\n" + rest)
+    score(run)
+    once = (run / "result.json").read_bytes()
+    assert score(run).result.against is not None
+    assert (run / "result.json").read_bytes() == once
+    told = json.loads(once)
+    assert (told["against"]["named"], told["against"]["numbers"][0]["good"]) == ("reports/v1", [0.1] * 20)
+    assert told["criteria"][-1]["source"] == "against"
+    assert told["verdict"] != "passed", "the observer of this made-up run tells too little to trust"
+
+
+def test_a_dry_run_tells_what_it_would_be_held_against(crash: Loaded, tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0] * 19, conditions=now(crash))
+    call = [str(CRASH), "--profile", "smoke", "--report-dir", str(tmp_path), "--dry-run", "--against"]
+    with CliRunner().isolation() as streams:
+        run_command_line([*call, "last-good"])
+        text = " ".join(streams[0].getvalue().decode().split())
+    assert "against held against last-good: ttr of 19 runs, 2 s in the middle" in text
+    with CliRunner().isolation() as streams:
+        code = run_command_line([*call, str(tmp_path / "nothing"), "--format", "json"])
+        assert (code, streams[0].getvalue()) == (Exit.USAGE, b"")
