@@ -33,6 +33,8 @@ COMMANDS: Final = (
     "report",
     "compare",
     "history",
+    "gameday",
+    "schedule",
     "recover",
     "tell",
     "serve",
@@ -42,7 +44,7 @@ COMMANDS: Final = (
 """In the order in which the help lists them."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 """A full disk is no defect of ours, wherever it is noticed."""
-LATER: Final = ("plan", "gameday", "schedule")
+LATER: Final = ("plan",)
 """Commands that the documentation of the format names and that are still to come."""
 
 _HELP = """Chaos engineering for WebSocket services: live clients, real faults, true recovery numbers.

@@ -65,7 +65,7 @@ def show_plan(session: Session, foreseen: Foreseen, form: str) -> int:
     import msgspec  # noqa: PLC0415 - only when asked
 
     if form == "json":
-        _write_json(session, msgspec.to_builtins(foreseen))
+        write_json(session, msgspec.to_builtins(foreseen))
     else:
         _write_text(session, foreseen)
     for text in foreseen.refused:
@@ -85,7 +85,7 @@ def show_plans(session: Session, plans: Sequence[Foreseen], form: str) -> int:
     from chaosrun.scoring.repeats import worst  # noqa: PLC0415 - as above
 
     if form == "json":
-        _write_json(session, [msgspec.to_builtins(foreseen) for foreseen in plans])
+        write_json(session, [msgspec.to_builtins(foreseen) for foreseen in plans])
     for number, foreseen in enumerate(plans, 1):
         if form == "text":
             session.write_line(f"{number} of {len(plans)}: {foreseen.experiment}")
@@ -103,7 +103,8 @@ def refuse_form(form: str) -> None:
         raise UsageError(f"--dry-run has no --format {form}, for nothing is judged; say text or json")
 
 
-def _write_json(session: Session, value: Any) -> None:
+def write_json(session: Session, value: Any) -> None:
+    """A plan as data, with its secrets masked."""
     import msgspec  # noqa: PLC0415 - only when asked
 
     # Text by text: in JSON a secret with a quote in it is not what it was.

@@ -43,13 +43,14 @@ def _check(session: Session, file: Path, *, profile: str | None, sets: tuple[str
     Raises:
         SpecError: with everything that is wrong.
     """
-    from chaosrun.gameday.loader import is_game_day, load_day  # noqa: PLC0415 - only when called
+    from chaosrun.gameday.loader import load_day  # noqa: PLC0415 - only when called
     from chaosrun.spec.kinds import kind_of  # noqa: PLC0415 - as above
     from chaosrun.spec.loader import load_experiment, load_steady_state  # noqa: PLC0415 - as above
 
-    if not (profile or sets or target) and kind_of(file) == "steady_state":
+    kind = "experiment" if profile or sets or target else kind_of(file)
+    if kind == "steady_state":
         load_steady_state(file)
-    elif is_game_day(file) and not (profile or sets or target):
+    elif kind == "game_day":
         load_day(file, revealed=session.secrets)
     else:
         load_experiment(file, profile=profile, sets=sets, target=target, revealed=session.secrets)

@@ -19,7 +19,7 @@ from chaosrun.spec.compose import MAX_BYTES
 from chaosrun.spec.doubt import Doubt
 from chaosrun.spec.gameday import DayEntry, GameDay
 from chaosrun.spec.hosts import host_of
-from chaosrun.spec.loader import Loaded, Named, in_order, load_experiment
+from chaosrun.spec.loader import Loaded, Named, in_order, load_experiment, variables_named
 from chaosrun.spec.mount import Files, beside
 from chaosrun.spec.nodes import Mapping, Mark, Node, Problem, Scalar
 from chaosrun.spec.nodes import Path as Loc
@@ -27,7 +27,7 @@ from chaosrun.spec.nodes import Sequence as ListNode
 from chaosrun.spec.plan import planned_ns
 from chaosrun.spec.reading import Unreadable, read_file
 from chaosrun.spec.secret import Secret, reveal
-from chaosrun.spec.values import Values
+from chaosrun.spec.values import Values, variables_of
 
 _BETWEEN: Final = re.compile(r"[/?&=:@#]+")
 _SHORTEST_TOKEN: Final = 12
@@ -66,12 +66,6 @@ class LoadedDay:
         return str(locate(self.tree, loc)[0])
 
 
-def is_game_day(path: Path) -> bool:
-    """Whether the top level of a file is that of a game day: `experiments`, and no `steady_state`."""
-    tree = Files([]).tree(str(path), Mark(str(path)))
-    return isinstance(tree, Mapping) and "experiments" in tree.entries and "steady_state" not in tree.entries
-
-
 def load_day(
     path: str | Path, *, env: Environment[str, str] = os.environ, revealed: set[str] | None = None
 ) -> LoadedDay:
@@ -100,6 +94,36 @@ def load_day(
     if too_long := tuple(_never(day, variants)):
         raise SpecError(too_long)
     return LoadedDay(day, Path(path), tuple(variants), tree)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What can be known of a day without the values of its environment, and what of the environment it needs."""
+
+    day: GameDay
+    variables: dict[str, bool]
+    """Named by the day or by any of its experiments; true: needed, for without a default."""
+
+
+def outline(path: str | Path, *, env: Environment[str, str] = os.environ, revealed: set[str] | None = None) -> Outline:
+    """A day as a timer needs to know it: where variables are not set, as may be where the timer is written, its
+    experiments and notices are not checked.
+
+    Raises:
+        SpecError: with what is wrong with its own file, or with what its times need of the environment.
+    """
+    tree, day, problems = _read(str(path), env, set() if revealed is None else revealed)
+    unset = {problem for problem in problems if problem.path[:1] in (("experiments",), ("notify",))}
+    told = in_order([problem for problem in problems if problem not in unset or "environment" not in problem.text])
+    if told or day is None or not isinstance(tree, Mapping):
+        raise SpecError(told)
+    variables = variables_of(tree)
+    for index, entry, node in _entries(tree):
+        marked = _named(index, node)
+        name = beside(node.entries["file"].mark, entry.file)
+        found = variables_named(name, profile=entry.profile, target=entry.target, named=marked)
+        variables = {each: variables.get(each, False) or found.get(each, False) for each in (*variables, *found)}
+    return Outline(day, variables)
 
 
 def _read(path: str, env: Environment[str, str], hidden: set[str]) -> tuple[Node | None, GameDay | None, list[Problem]]:
@@ -134,20 +158,24 @@ def _variant(index: int, entry: DayEntry, node: Mapping, env: Environment[str, s
     Raises:
         SpecError: with everything that is wrong with it.
     """
-    place: Loc = ("experiments", index)
-    marks = {key: child.mark for key, child in node.entries.items()}
-    path = beside(marks["file"], entry.file)
-    if (why := _why_not(path, marks["file"])) is not None:
-        raise SpecError([str(Problem(marks["file"], (*place, "file"), why))])
-    layer = node.entries.get("set")
-    named = Named(
+    mark = node.entries["file"].mark
+    path = beside(mark, entry.file)
+    if (why := _why_not(path, mark)) is not None:
+        raise SpecError([str(Problem(mark, ("experiments", index, "file"), why))])
+    loaded = load_experiment(
+        path, profile=entry.profile, target=entry.target, named=_named(index, node), env=env, revealed=hidden
+    )
+    return Variant(index, entry, Path(path), loaded, str(node.mark))
+
+
+def _named(index: int, node: Mapping) -> Named:
+    marks, layer = {key: child.mark for key, child in node.entries.items()}, node.entries.get("set")
+    return Named(
         profile=marks.get("profile"),
         target=marks.get("target"),
         layer=layer if isinstance(layer, Mapping) else None,
-        place=(*place, "set"),
+        place=("experiments", index, "set"),
     )
-    loaded = load_experiment(path, profile=entry.profile, target=entry.target, named=named, env=env, revealed=hidden)
-    return Variant(index, entry, Path(path), loaded, str(node.mark))
 
 
 def _why_not(path: str, mark: Mark) -> str | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from chaosrun.errors import ChaosrunError
-from chaosrun.gameday.calendar import Calendar, Stretch, told, windows_told
+import msgspec
+
+from chaosrun.errors import ChaosrunError, Exit, NotNow
+from chaosrun.foreseen import Foreseen
+from chaosrun.gameday.calendar import Calendar, Stretch, length_told, told, windows_told
 from chaosrun.gameday.loader import LoadedDay
-from chaosrun.gameday.notices import Message
+from chaosrun.gameday.notices import Message, shown
 from chaosrun.scoring.suite import SuiteRun
 from chaosrun.scoring.words import show
 from chaosrun.sequence import SuiteOutcome
@@ -113,3 +117,56 @@ def _masked(value: Any, secrets: Collection[str]) -> Any:
             return [_masked(item, secrets) for item in value]
         case _:
             return value
+
+
+# ---- before the day -------------------------------------------------------------------------------------------------
+
+
+def prospect_told(loaded: LoadedDay, now: datetime) -> Iterator[str]:
+    """What a day would do if it began now, a line each; what its experiments would do is told by their plans."""
+    day, calendar = loaded.day, Calendar.of(loaded.day)
+    present = calendar.inside(now)
+    yield f"game day      {day.title}"
+    yield f"may run       {windows_told(day.windows())}, {day.time_zone}"
+    if day.blackout:
+        yield f"never on      {', '.join(map(str, day.blackout))}"
+    closes = "" if not day.windows() or present is None else f", until {told(present.end, calendar.zone)}"
+    yield f"now           {told(now, calendar.zone)}: {'not now' if present is None else f'it may run{closes}'}"
+    if (following := calendar.next_after(now, loaded.variants[0].planned(day.cool_down))) is not None:
+        yield f"next          {told(following.begin, calendar.zone)} to {told(following.end, calendar.zone)}"
+    yield f"stops on      {', '.join(day.stop_on)}, and where a run is stopped"
+    told_to = [f"{shown(each)} ({', '.join(each.on)})" for each in day.notify]
+    yield f"tells         {', '.join(told_to) or 'nobody'}"
+    lengths = [variant.planned(day.cool_down) for variant in loaded.variants]
+    for number, (variant, planned) in enumerate(zip(loaded.variants, lengths, strict=True), 1):
+        repeated = f", {variant.entry.repeat} runs" if variant.entry.repeat > 1 else ""
+        yield f"experiment {number}  {variant.loaded.experiment.title}: up to {length_told(planned)}{repeated}"
+    rest = timedelta(microseconds=(len(lengths) - 1) * day.cool_down // 1000)
+    yield f"all of it     up to {length_told(sum(lengths, rest))}"
+
+
+def prospect(
+    loaded: LoadedDay, now: datetime, foreseen: Sequence[Foreseen], refused: NotNow | None, code: Exit
+) -> dict[str, Any]:
+    """The same as data, with the plans of the experiments. Times are UTC."""
+    day, calendar = loaded.day, Calendar.of(loaded.day)
+    present = calendar.inside(now) if day.windows() else None
+    following = calendar.next_after(now, loaded.variants[0].planned(day.cool_down))
+    return {
+        "schema": 1,
+        "dry_run": True,
+        "title": day.title,
+        "file": str(loaded.path),
+        "time_zone": str(day.time_zone),
+        "windows": windows_told(day.windows()),
+        "now": now.isoformat(timespec="seconds"),
+        "closes_at": None if present is None else present.end.isoformat(),
+        "next_opens_at": None if following is None else following.begin.isoformat(),
+        "next_closes_at": None if following is None or not day.windows() else following.end.isoformat(),
+        "stop_on": list(day.stop_on),
+        "notify": [{"to": shown(each), "on": list(each.on)} for each in day.notify],
+        "longest_s": [variant.planned(day.cool_down).total_seconds() for variant in loaded.variants],
+        "experiments": [msgspec.to_builtins(each) for each in foreseen],
+        "refused": None if refused is None else str(refused),
+        "exit_code": int(code),
+    }

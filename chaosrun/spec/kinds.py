@@ -1,4 +1,4 @@
-"""What a YAML file is, told by its content: an experiment, a steady state, or something else."""
+"""What a YAML file is, told by its content: an experiment, a steady state, a game day, or something else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Literal
 from chaosrun.spec.mount import Files
 from chaosrun.spec.nodes import Mapping, Mark
 
-Kind = Literal["experiment", "steady_state", "other"]
+Kind = Literal["experiment", "steady_state", "game_day", "other"]
 
 _OF_AN_EXPERIMENT: Final = frozenset({"steady_state", "method", "recovery", "expect", "stop_when"})
 
@@ -18,9 +18,11 @@ def kind_of(file: Path) -> Kind:
     tree = Files([]).tree(str(file), Mark(str(file)))
     if tree is None:
         return "experiment"
-    if not isinstance(tree, Mapping) or "experiments" in tree.entries:
+    if not isinstance(tree, Mapping):
         return "other"
     keys = tree.entries.keys()
+    if "experiments" in keys and "steady_state" not in keys:
+        return "game_day"
     if _OF_AN_EXPERIMENT & keys or {"title", "target"} <= keys:
         return "experiment"
     return "steady_state" if "load" in keys else "other"

@@ -25,7 +25,7 @@ from chaosrun.spec.nodes import Path as Loc
 from chaosrun.spec.nodes import Sequence as ListNode
 from chaosrun.spec.overrides import apply_layer, apply_sets, did_you_mean
 from chaosrun.spec.secret import holds_secret
-from chaosrun.spec.values import Values
+from chaosrun.spec.values import Values, variables_of
 
 _MOST_PASSWORDS: Final = 100
 """What a server says to a client is searched for the client's own, however many there are."""
@@ -109,6 +109,17 @@ def load_experiment(
     return loaded
 
 
+def variables_named(
+    path: str | Path, *, profile: str | None = None, target: str | Path | None = None, named: Named | None = None
+) -> dict[str, bool]:
+    """The variables of the environment that an experiment names, without looking for any of them; true: it needs it.
+
+    Of a file that is wrong, what can be had of it.
+    """
+    loading = _Loading(str(path), None if target is None else str(target), {}, installed(), None, named or Named())
+    return loading.variables(profile)
+
+
 def load_steady_state(path: str | Path, *, env: Environment[str, str] = os.environ) -> SteadyState:
     """A steady state from a file of its own, without an experiment around it: the roles that it names may be any.
 
@@ -165,6 +176,13 @@ class _Loading:
     def profiles(self) -> tuple[str, ...]:
         found = self._root.entries.get("profiles") if isinstance(self._root, Mapping) else None
         return tuple(found.entries) if isinstance(found, Mapping) else ()
+
+    def variables(self, profile: str | None) -> dict[str, bool]:
+        if not isinstance(self._root, Mapping):
+            return {}
+        tree = self._root.copy()
+        self._arrange(tree, profile if profile in self.profiles() else None, (), [])
+        return variables_of(tree)
 
     def load(self, profile: str | None, sets: tuple[str, ...]) -> Loaded | None:
         if self._root is None:

@@ -180,6 +180,22 @@ class Values:
         return self._contents[file]
 
 
+def variables_of(tree: Mapping) -> dict[str, bool]:
+    """The variables of the environment that `tree` and the files mounted in it name; true: needed, for without a
+    default. A value that one further out has in its place is not looked for."""
+    found: dict[str, bool] = {}
+    seen: set[tuple[str, str]] = set()
+    for place in _scopes(tree):
+        for key in ("configuration", "secrets"):
+            named = place.entries.get(key)
+            for name, node in named.entries.items() if isinstance(named, Mapping) else ():
+                variable = node.entries.get("env") if isinstance(node, Mapping) and (key, name) not in seen else None
+                if isinstance(node, Mapping) and isinstance(variable, Scalar) and isinstance(variable.value, str):
+                    found[variable.value] = found.get(variable.value, False) or "default" not in node.entries
+                seen.add((key, name))
+    return found
+
+
 def _scopes(tree: Mapping) -> Iterator[Mapping]:
     yield tree
     for key in ("steady_state", "target"):

@@ -78,7 +78,7 @@ def test_a_misspelt_command_is_no_missing_file(chaosrun: Any) -> None:
 
 
 def test_a_command_that_is_still_to_come_is_refused(chaosrun: Any) -> None:
-    done = chaosrun("gameday", "tuesday.yaml")
+    done = chaosrun("plan", "x.yaml")
     assert done.returncode == Exit.USAGE
     assert "not yet available" in done.stderr
 

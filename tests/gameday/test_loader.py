@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from chaosrun.errors import SpecError
-from chaosrun.gameday.loader import LoadedDay, is_game_day, load_day
+from chaosrun.gameday.loader import LoadedDay, load_day
 from chaosrun.spec.gameday import Window
+from chaosrun.spec.kinds import kind_of
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = """\
@@ -105,9 +106,8 @@ def test_addresses_of_notices_are_secret_though_they_stand_in_the_file(tmp_path:
 
 def test_a_day_is_told_from_an_experiment_by_its_keys(tmp_path: Path) -> None:
     day_of(tmp_path, "[{file: ../e.yaml}]")
-    assert is_game_day(tmp_path / "days" / "day.yaml")
-    assert not is_game_day(tmp_path / "e.yaml")
-    assert not is_game_day(tmp_path / "none.yaml")
+    assert kind_of(tmp_path / "days" / "day.yaml") == "game_day"
+    assert kind_of(tmp_path / "e.yaml") == "experiment"
 
 
 def test_the_day_that_is_shipped_and_that_of_the_page_are_right(tmp_path: Path) -> None:

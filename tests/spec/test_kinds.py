@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
         ("title: x\nstedy_state: {}\ntarget: {}\n", "experiment"),
         ("method: []\n", "experiment"),
         ("load: {users: {}}\n", "steady_state"),
-        ("title: a week\nexperiments: [a.yaml]\nwindow: {}\n", "other"),
+        ("title: a week\nexperiments: [a.yaml]\nwindow: {}\n", "game_day"),
         ("url: ws://127.0.0.1:1/\n", "other"),
         ("services: {}\n", "other"),
         ("- a\n- b\n", "other"),

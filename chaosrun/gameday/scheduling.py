@@ -1,0 +1,100 @@
+"""What a timer must know of a game day, whichever it is: the command, where it runs, when, and what it needs."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from chaosrun.errors import UsageError
+from chaosrun.gameday.calendar import Calendar, beginnings, windows_told
+from chaosrun.gameday.loader import Outline
+from chaosrun.runfolder import slug
+from chaosrun.safety.open_runs import VARIABLE
+
+_STATE: Final = (VARIABLE, "XDG_STATE_HOME")
+"""Where the runs of a user are known to each other: a timer's day must look where those by hand look."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A day as a timer starts it."""
+
+    title: str
+    command: tuple[str, ...]
+    """Absolute, and without a variable in it."""
+    directory: str
+    """Where it runs; reports go below it."""
+    user: str
+    starts: tuple[tuple[int, int], ...]
+    """Day of the week (Monday 0) and minutes after midnight of each beginning."""
+    zone: ZoneInfo
+    windows: str
+    """In words."""
+    longest: timedelta
+    """How long the longest window lasts."""
+    variables: Mapping[str, bool]
+    """Of the environment, that it names; true: it needs it."""
+    settings: Mapping[str, str]
+    """Variables with their values, that are no secret."""
+
+    @property
+    def name(self) -> str:
+        """As a file's."""
+        return f"chaosrun-{slug(self.title)}"
+
+    @property
+    def needed(self) -> str:
+        """The variables, in words; empty: none."""
+        return ", ".join(name if needed else f"{name} (or its default)" for name, needed in self.variables.items())
+
+
+def job_of(
+    path: Path, outlined: Outline, *, report_dir: Path, yes: bool, environment: Mapping[str, str] = os.environ
+) -> Job:
+    """What starts the day in this file, with the chaosrun that is running now.
+
+    Raises:
+        UsageError: it has no beginning, or one of its paths can stand in no timer.
+    """
+    day = outlined.day
+    starts, longest = tuple(beginnings(day.windows())), Calendar.of(day).longest()
+    if not starts or longest is None:
+        raise UsageError(
+            f"{path}: may run at any time, so that nothing says when to begin it; give it a `window`, such as "
+            '{days: [tue], from: "10:00", to: "12:00"}'
+        )
+    command = (*program(), "gameday", str(path.absolute()), "--report-dir", str(report_dir.absolute()), "--no-live")
+    job = Job(
+        title=day.title,
+        command=(*command, *(["--yes"] if yes else [])),
+        directory=str(Path.cwd()),
+        user=getpass.getuser(),
+        starts=starts,
+        zone=day.time_zone,
+        windows=windows_told(day.windows()),
+        longest=longest,
+        variables=outlined.variables,
+        settings={name: str(Path(environment[name]).absolute()) for name in _STATE if environment.get(name)},
+    )
+    for text in (*job.command, job.directory, *job.settings.values()):
+        if not text.isprintable():
+            raise UsageError(f"{text!r}: has characters that no timer's file can hold; rename the folder or file")
+    return job
+
+
+def program() -> tuple[str, ...]:
+    """The chaosrun that is running now."""
+    script = Path(sys.executable).absolute().with_name("chaosrun")
+    return (str(script),) if script.is_file() else (str(Path(sys.executable).absolute()), "-m", "chaosrun")
+
+
+def one_line(text: str) -> str:
+    """A text as a comment or a description: nothing in it begins a line of its own."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
