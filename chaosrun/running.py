@@ -6,6 +6,7 @@ process is gone (`chaosrun.tethered`). Light: nothing of chaosrun is imported be
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,7 +15,8 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,6 +26,32 @@ _LAST_LINES_WITHIN_S: Final = 2.0
 _KEPT_LINES: Final = 400
 _PROGRESS = re.compile(r"\s*\d+\.\d s\s")
 """How a line of progress begins; all others are errors and notes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be run, as others than the command line say it."""
+
+    run: str
+    """The file of the experiment."""
+    profile: str | None = None
+    target: str | None = None
+    """A target file, in place of the experiment's own target."""
+    sets: Mapping[str, object] = field(default_factory=dict)
+    """Overrides, as by `--set`: a path to a value that JSON can tell."""
+    report_dir: str = "reports"
+    repeat: int | None = None
+    arguments: Sequence[str] = ()
+    """Anything else for the command line."""
+
+    def command_line(self) -> list[str]:
+        """With `result.json` as standard output, and lines of progress."""
+        line = ["run", self.run, "--format", "json", "--no-live", "--report-dir", self.report_dir]
+        named = {"--profile": self.profile, "--target": self.target, "--repeat": self.repeat}
+        line += [word for option, said in named.items() if said is not None for word in (option, str(said))]
+        for path, value in self.sets.items():
+            line += ["--set", f"{path}={json.dumps(value)}"]
+        return [*line, *self.arguments]
 
 
 class Ended(NamedTuple):

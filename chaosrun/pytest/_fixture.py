@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, get_args
 
 import pytest
 
-from chaosrun.running import Ended, Running
+from chaosrun.running import Asked, Ended, Running
 
 if TYPE_CHECKING:
     from chaosrun.pytest._result import RunResult
@@ -154,19 +153,17 @@ class Chaosrun:
         file = experiment if experiment is not None else said.experiment
         if file is None:
             raise pytest.UsageError("name an experiment: chaosrun.run('my.yaml'), or by the marker chaosrun")
-        overrides = {**said.sets, **({} if url is None else {"target.url": url}), **(sets or {})}
-        options = {
-            "--profile": profile or said.profile,
-            "--target": _from(said.root, target or said.target),
-            "--repeat": repeat,
-            "--report-dir": said.report_dir,
-        }
-        line = ["run", str(_from(said.root, file)), "--format", "json", "--no-live", *arguments]
-        line += [word for key, value in options.items() if value is not None for word in (key, str(value))]
-        for path, value in overrides.items():
-            line += ["--set", f"{path}={json.dumps(value)}"]
+        asked = Asked(
+            run=str(said.root / file),
+            profile=profile or said.profile,
+            target=None if (other := target or said.target) is None else str(said.root / other),
+            sets={**said.sets, **({} if url is None else {"target.url": url}), **(sets or {})},
+            report_dir=str(said.report_dir),
+            repeat=repeat,
+            arguments=arguments,
+        )
         with self._turn():
-            ended = self._run(line)
+            ended = self._run(asked)
         return self._judged(
             ended,
             check=check,
@@ -179,9 +176,9 @@ class Chaosrun:
         for running in self._going_on:
             running.stop()
 
-    def _run(self, line: Sequence[str]) -> Ended:
+    def _run(self, asked: Asked) -> Ended:
         __tracebackhide__ = True
-        running = Running(line, cwd=self._defaults.root, tell=_tell)
+        running = Running(asked.command_line(), cwd=self._defaults.root, tell=_tell)
         self._going_on.append(running)
         try:
             return running.wait()
@@ -224,10 +221,6 @@ class Chaosrun:
         with self._turns.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _from(root: Path, path: str | Path | None) -> Path | None:
-    return None if path is None else root / path
 
 
 def _leave(way: Way, text: str) -> None:

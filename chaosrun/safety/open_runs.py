@@ -142,6 +142,10 @@ class Index:
         path = self._path(str(folder))
         return _read(path) if path.exists() else None
 
+    def of_runner(self, pid: int) -> OpenRun | None:
+        """The entry of the run that a process makes; None: there is none. Looks, and makes nothing."""
+        return next((run for _, run in self._entries() if run.runner.pid == pid and is_alive(run.runner)), None)
+
     def forget(self, folder: Path) -> None:
         """Take the entry of a run out; nothing where there is none."""
         with self._locked():
