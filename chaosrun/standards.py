@@ -58,10 +58,12 @@ def _last_good(loaded: Loaded, plan: Plan, conditions: Conditions, report_dir: P
     kept = read_runs(report_dir) if report_dir.is_dir() else Runs(report_dir)
     fingerprint, (metric, wanted) = conditions.fingerprint(), _subjects(plan)
     alike = [run for run in kept.runs if run.fingerprint == fingerprint]
+    # Several numbers are judged more strictly, which takes more runs.
+    most = max(MOST, against.fewest(1, len(wanted)) or 0)
     numbers, used = [], set[str]()
     for subject in wanted:
         history = [run.point(subject.label) for run in alike]
-        chosen = [alike[place] for place in last_good(history, subject, MOST)]
+        chosen = [alike[place] for place in last_good(history, subject, most)]
         used |= {run.place for run in chosen}
         values = tuple(_pair(value) for run in chosen if (value := run.value(subject.label)) is not None)
         if values:  # a group that only listens has no responses

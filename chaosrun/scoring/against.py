@@ -35,7 +35,7 @@ class HeldAgainst(NamedTuple):
 def fewest(new: int, among: int = 1) -> int | None:
     """So many earlier runs it takes before `new` ones can be shown to be worse; None: more than are ever compared."""
     level = ALPHA / among
-    return next((n for n in range(1, ranks.LARGEST - new) if ranks.smallest_p(n, new) <= level), None)
+    return next((n for n in range(1, MOST + 1) if ranks.smallest_p(n, new) <= level), None)
 
 
 def hold_against(new: Sequence[Result], against: Against) -> HeldAgainst:
@@ -65,7 +65,7 @@ def hold_against(new: Sequence[Result], against: Against) -> HeldAgainst:
 
 def foretold(against: Against, new: int) -> str:
     """Before so many runs begin: what they will be held against, or why they will not be."""
-    new, among, told = min(new, MOST), len(against.numbers), []
+    among, told = len(against.numbers), []
     if waived := _waived(against, new):
         return f"not held against {against.named}: {waived}"
     for standard in against.numbers:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from random import Random
 
@@ -255,3 +256,22 @@ def test_processes_at_once_all_find_all_runs_and_break_nothing(tmp_path: Path) -
     assert told == [["30"] * 5] * 3
     assert [path.name for path in tmp_path.glob("*broken*")] in ([f"{FILE}.broken-1"], [])
     assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA quick_check").fetchone() == ("ok",)
+
+
+def test_a_process_that_is_killed_while_it_writes_breaks_nothing(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0 + n / 100 for n in range(60)])
+    program = (
+        "import sys; from pathlib import Path; from chaosrun.history.index import read_runs\n"
+        "print('ready', flush=True)\n"
+        "while True: read_runs(Path(sys.argv[1]), rebuild=True)"
+    )
+    chance = Random(3)
+    for _ in range(8):
+        process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(chance.uniform(0.0, 0.1))
+        process.kill()
+        process.communicate()
+        found = read_runs(tmp_path)
+        assert (len(found.runs), found.notes, found.unread) == (60, [], ())

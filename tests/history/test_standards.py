@@ -147,3 +147,14 @@ def test_a_dry_run_tells_what_it_would_be_held_against(crash: Loaded, tmp_path: 
     with CliRunner().isolation() as streams:
         code = run_command_line([*call, str(tmp_path / "nothing"), "--format", "json"])
         assert (code, streams[0].getvalue()) == (Exit.USAGE, b"")
+
+
+def test_a_dry_run_of_a_folder_tells_it_of_each_experiment(crash: Loaded, tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0] * 19, conditions=now(crash))
+    files = [str(CRASH), str(ROOT / "experiments" / "server-freeze.yaml")]
+    options = ["--profile", "smoke", "--report-dir", str(tmp_path), "--dry-run", "--against", "last-good"]
+    with CliRunner().isolation() as streams:
+        run_command_line([*files, *options])
+        text = " ".join(streams[0].getvalue().decode().split())
+    assert "held against last-good: ttr of 19 runs" in text
+    assert "not held against last-good: there is no good run of it" in text

@@ -14,6 +14,7 @@ from chaosrun.errors import Exit
 from chaosrun.scoring.against import MOST, HeldAgainst, fewest, foretold, hold_against, hold_series
 from chaosrun.scoring.result import (
     Check,
+    Criterion,
     EpisodeReport,
     GroupReport,
     Latency,
@@ -107,11 +108,11 @@ def test_without_any_good_run_it_says_why() -> None:
     assert foretold(none, 1) == "not held against last-good: there is no good run of it in reports yet"
 
 
-@pytest.mark.parametrize(("new", "needed"), [(1, 19), (2, 5), (3, 3), (4, 3), (6, 2), (19, 1), (200, None)])
-def test_so_many_it_takes(new: int, needed: int | None) -> None:
+@pytest.mark.parametrize(("new", "needed"), [(1, 19), (2, 5), (3, 3), (4, 3), (6, 2), (19, 1), (60, 1)])
+def test_so_many_it_takes(new: int, needed: int) -> None:
     assert fewest(new) == needed
-    if needed is not None and needed > 1:
-        assert hold_against([ran(9.0)] * new, against(STEADY[:needed])).criteria[0].outcome is False
+    assert hold_against([ran(9.0)] * new, against(STEADY[:needed])).criteria[0].outcome is False
+    if needed > 1:
         assert hold_against([ran(9.0)] * new, against(STEADY[: needed - 1])).criteria == ()
 
 
@@ -153,6 +154,20 @@ def test_each_group_is_judged_and_all_together_are_wrong_no_more_often_than_one(
     assert "38 runs, and for one new run it takes 39" in hold_against(new, few).report.waived
 
 
+def test_with_very_many_numbers_one_run_can_never_be_enough_and_it_says_so() -> None:
+    assert (fewest(1, 3), fewest(1, 4), fewest(2, 4)) == (59, None, 12)
+    standard = Standard(metric="response_p99", group="a", values=((0.1, 0.001),) * 60)
+    told = foretold(Against(named=LAST_GOOD, runs=("r",), numbers=(standard,) * 4), 1)
+    assert told.endswith(
+        "60 runs, and for one new run it takes more than are ever compared; 5 of both are enough (--repeat 5)"
+    )
+
+
+def test_of_very_many_earlier_runs_the_last_count() -> None:
+    _, (criterion,) = held([ran(2.9)], [9.0] * 60 + [2.0] * MOST, "reports/v1")
+    assert criterion.outcome is False
+
+
 def test_more_runs_than_are_compared_exactly_count_by_the_last_of_them() -> None:
     many = [ran(2.0)] * 200 + [ran(9.0)] * MOST
     report, (criterion,) = held(many, [2.0] * 40)
@@ -176,8 +191,10 @@ def test_a_series_is_held_against_them_with_all_its_runs_together() -> None:
     assert (slow.verdict, slow.exit_code) == ("failed", Exit.FAILED)
     assert slow.reasons[0].startswith("no regression of ttr: 2.9 s against 2.01 s, the median of 3 runs")
     assert slow.criteria[-1].outcome is False
-    as_before = hold_series(ran(2.9), [ran(2.0), ran(2.01), ran(2.0)], against(STEADY[:3]))
+    own = Criterion(name="back", metric="back_99", window="whole", outcome=True)
+    as_before = hold_series(ran(2.9, criteria=[own]), [ran(2.0), ran(2.01), ran(2.0)], against(STEADY[:3]))
     assert (as_before.verdict, as_before.exit_code, as_before.reasons) == ("passed", Exit.PASSED, [])
+    assert [criterion.name for criterion in as_before.criteria] == ["back", "no regression of ttr"]
 
 
 def test_what_is_worse_than_a_regression_stays_the_verdict_of_a_series() -> None:

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from ran import result
 
 from chaosrun import engine, sequence
+from chaosrun.against import Against
 from chaosrun.errors import Dirty, Exit, NotNow, SpecError, Unavailable, Unwritable, UsageError
 from chaosrun.journal import JOURNAL
 from chaosrun.outcome import Outcome
@@ -349,3 +350,22 @@ def test_what_may_be_skipped_is_still_checked(tmp_path: Path) -> None:
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         sequence.score(tmp_path)
+
+
+def test_each_experiment_is_held_against_earlier_runs_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tiny: Loaded, tmp_path: Path
+) -> None:
+    seen: list[Against | None] = []
+
+    async def run_in(folder: Path, _loaded: Loaded, options: engine.Options, *_more: object) -> Outcome:
+        (folder / JOURNAL).write_text('{"type":"began"}\n')
+        seen.append(options.against)
+        return Outcome(result(), folder)
+
+    monkeypatch.setattr(engine, "run_in", run_in)
+    wanted = [Against(named="last-good", runs=(name,), numbers=()) for name in ("a", "b")]
+    items = [Ready(Entry(Path(f"{each.runs[0]}.yaml")), tiny, each) for each in wanted]
+    items.append(Ready(Entry(Path("c.yaml")), tiny))
+    course = Course(title="all", kind="suite", cool_down_ns=0)
+    asyncio.run(run_sequence(items, course, engine.Options(report_dir=tmp_path), quietly))
+    assert seen == [*wanted, None]
