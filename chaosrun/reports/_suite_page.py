@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from chaosrun.foreign import CUT
 from chaosrun.reports._cleaned import cleaned
 from chaosrun.reports._markup import Markup, join, tag
 from chaosrun.reports._page_shell import asset, document
@@ -23,7 +24,7 @@ from chaosrun.reports._suite_words import (
     why,
 )
 from chaosrun.scoring.result import Result
-from chaosrun.scoring.suite import Suite, SuiteRun
+from chaosrun.scoring.suite import Day, Suite, SuiteRun
 
 _ICONS: Final = {"passed": "✓", "failed": "✗", "inconclusive": "?", "aborted": "■", "dirty": "!"}
 _OUTCOMES: Final = {"passed": "good", "failed": "bad", "dirty": "bad", "aborted": "calm"}
@@ -75,7 +76,22 @@ def _head(suite: Suite) -> Markup:
     titles = tag("div", tag("h1", suite.title), when, class_="titles")
     reasons = reasons_of_all(suite)
     told = tag("ul", *(tag("li", f"{reason}.") for reason in reasons), class_="why-verdict") if reasons else Markup("")
-    return join(tag("header", badge, titles, class_="head"), headline, told)
+    return join(tag("header", badge, titles, class_="head"), headline, told, _day(suite.day))
+
+
+def _day(day: Day | None) -> Markup:
+    """Of a game day when it might run, and whom it told of."""
+    if day is None:
+        return Markup("")
+    window = f"{day.windows}, {day.time_zone}" if day.windows else "at any time"
+    notices = [
+        tag(
+            "li", f"notice of {each.on} to {each.to}: {'delivered' if each.delivered else f'not delivered, {each.why}'}"
+        )
+        for each in day.notices
+    ]
+    told = tag("ul", *notices, class_="note") if notices else Markup("")
+    return join(tag("p", f"Game day {day.file}: {window}.", class_="note"), told)
 
 
 def _instant(started_at: str) -> str:
@@ -147,7 +163,7 @@ def _one(number: int, run: SuiteRun, result: Result | None, drawn: Drawn | None)
 
 def _told(run: SuiteRun, result: Result | None) -> Iterator[str]:
     if reason := why(run):
-        yield f"{reason[:1].upper()}{reason[1:]}."
+        yield f"{reason[:1].upper()}{reason[1:]}{'' if reason.endswith(CUT) else '.'}"
     if result is not None:
         yield " ".join(story(result))
 

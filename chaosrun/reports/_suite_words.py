@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
+from chaosrun.foreign import brief
 from chaosrun.reports._story import counted, seconds, with_error
 from chaosrun.scoring.suite import Suite, SuiteRun
 
 NOTHING: Final = "-"
+_NAMED: Final = 3
+"""So many criteria are named one by one."""
 _STATES: Final = {"broken": "broke off", "skipped": "skipped", "not_run": "not run"}
 
 
@@ -77,10 +81,17 @@ def why(run: SuiteRun) -> str:
     """Why it did not pass; empty: it did."""
     if run.state != "ran":
         return f"exit {run.exit_code}: {run.why}" if run.state == "broken" else run.why
-    parts = [
-        *([f"broken: {', '.join(run.broken)}"] if run.broken else []),
-        *([f"unknown: {', '.join(run.unknown)}"] if run.unknown else []),
-    ]
     if run.verdict == "passed":
         return ""
-    return "; ".join(parts) or next(iter(run.reasons), "")
+    apart = next((reason for reason in run.reasons if not reason.startswith(("failed: ", "unknown: "))), "")
+    told = [
+        *([f"broken: {_named(run.broken)}"] if run.broken else []),
+        # What kept the whole run from proving anything says more than what is unknown because of it.
+        *([brief(apart)] if apart else [f"unknown: {_named(run.unknown)}"] if run.unknown else []),
+    ]
+    return "; ".join(told)
+
+
+def _named(criteria: Sequence[str]) -> str:
+    more = len(criteria) - _NAMED
+    return ", ".join(criteria[:_NAMED]) + (f" and {more} more" if more > 0 else "")

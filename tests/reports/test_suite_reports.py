@@ -108,7 +108,10 @@ def test_the_words_of_a_row() -> None:
     assert ended(replace(row, runs=6, runs_passed=4)) == "failed (4/6)"
     assert time_to_recover(replace(row, ttr_s=None, ttr_above_s=30.0)) == "> 30 s"
     assert time_to_recover(replace(row, absorbed=True)) == "no impact"
-    assert why(replace(row, broken=(), unknown=(), reasons=("a guard",))) == "a guard"
+    assert why(replace(row, broken=(), unknown=("x",), reasons=("a guard", "unknown: x"))) == "a guard"
+    assert why(replace(row, broken=tuple("abcde"), unknown=("x",), reasons=())) == (
+        "broken: a, b, c and 2 more; unknown: x"
+    )
     assert why(built([PASSED])[0].runs[0]) == ""
 
 
