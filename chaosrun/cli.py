@@ -28,6 +28,7 @@ COMMANDS: Final = (
     "validate",
     "list",
     "init",
+    "plan",
     "explain",
     "score",
     "report",
@@ -44,8 +45,6 @@ COMMANDS: Final = (
 """In the order in which the help lists them."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 """A full disk is no defect of ours, wherever it is noticed."""
-LATER: Final = ("plan",)
-"""Commands that the documentation of the format names and that are still to come."""
 
 _HELP = """Chaos engineering for WebSocket services: live clients, real faults, true recovery numbers.
 
@@ -99,8 +98,6 @@ def refuse_unknown(word: str) -> None:
     Raises:
         click.UsageError: `word` is neither a command nor looks like a file.
     """
-    if word in LATER:
-        raise click.UsageError(f"the command {word!r} is not yet available")
     # The method of a path raises where its name is longer than a name can be.
     if Path(word).suffix or len(Path(word).parts) > 1 or os.path.exists(word):  # noqa: PTH110
         return

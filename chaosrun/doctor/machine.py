@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from chaosrun.capacity import Machine
 from chaosrun.doctor._base import Finding
 from chaosrun.load.limits import local_ports
 from chaosrun.scoring.words import show
@@ -30,13 +31,37 @@ _STEP_S: Final = 0.005
 
 def processors() -> Finding:
     """As many as this process may use, by affinity and by the container's quota."""
-    count = len(os.sched_getaffinity(0))
-    quota = _quota()
-    usable = count if quota is None else min(float(count), quota)
+    count, quota = len(os.sched_getaffinity(0)), _quota()
+    usable = _usable()
     told = f"{count}" if quota is None or quota >= count else f"{count}, limited to {quota:g} by the container"
     if usable < 2:
         told += "; the load, the prober and the service share it, and latencies will show that"
     return Finding("processors", "ok" if usable >= 2 else "limited", told, "load and service side by side")
+
+
+def _usable() -> float:
+    """Processors, by affinity and quota."""
+    count, quota = float(len(os.sched_getaffinity(0))), _quota()
+    return count if quota is None else min(count, quota)
+
+
+def room(*, shared: bool) -> Machine:
+    """What this machine has for a load, as it is now.
+
+    Args:
+        shared: the service under test runs on it too.
+    """
+    import psutil  # noqa: PLC0415 - the other checks do without
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    found = local_ports()
+    return Machine(
+        cores=_usable(),
+        memory_bytes=psutil.virtual_memory().available,
+        descriptors=None if hard == resource.RLIM_INFINITY else hard,
+        ports=None if found is None else found.number,
+        shared=shared,
+    )
 
 
 def _quota() -> float | None:

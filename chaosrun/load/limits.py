@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from chaosrun.load.config import GroupLoad
 from chaosrun.load.dialling import IP_BIND_ADDRESS_NO_PORT
 from chaosrun.load.poller import MOST_CONNECTIONS
+from chaosrun.plan import GroupPlan
 
 SPARE: Final = 100
 """Descriptors beside the clients' own."""
@@ -88,9 +89,16 @@ def not_ours(addresses: Iterable[str]) -> str | None:
 
 def shortage(groups: Sequence[GroupLoad], shard: int, shards: int) -> str | None:
     """What this worker lacks for its clients, with the remedy; None: nothing. Raises the soft limit where it may."""
-    clients = sum(len(range(shard, group.plan.clients, shards)) * _each(group) + group.half_open for group in groups)
+    clients = sum(
+        len(range(shard, group.plan.clients, shards)) * connections_of_client(group.plan) + group.half_open
+        for group in groups
+    )
     comers = [
-        Comers(group.plan.clients * _each(group) + group.half_open, group.source_addresses, group.http_proxy)
+        Comers(
+            group.plan.clients * connections_of_client(group.plan) + group.half_open,
+            group.source_addresses,
+            group.http_proxy,
+        )
         for group in groups
     ]
     return (
@@ -100,12 +108,11 @@ def shortage(groups: Sequence[GroupLoad], shard: int, shards: int) -> str | None
     )
 
 
-def _each(group: GroupLoad) -> int:
-    """The most connections of one client: a poller whose requests are not answered has one for each of them."""
-    period = group.plan.period_ns
-    if group.http is None or period is None:
+def connections_of_client(plan: GroupPlan) -> int:
+    """The most at once: a poller whose requests are not answered has one for each of them."""
+    if plan.kind != "http" or plan.period_ns is None:
         return 1
-    return min(MOST_CONNECTIONS, 1 + group.plan.reply_timeout_ns // period)
+    return min(MOST_CONNECTIONS, 1 + plan.reply_timeout_ns // plan.period_ns)
 
 
 def _too_few_descriptors(wanted: int, shards: int) -> str | None:

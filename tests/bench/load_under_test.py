@@ -49,19 +49,22 @@ class Load:
 
 @asynccontextmanager
 async def load(
-    port: int, clients: int, *, period_s: float | None = None, reconnect: Backoff = USUAL
+    port: int, clients: int, *, period_s: float | None = None, reconnect: Backoff = USUAL, http: str | None = None
 ) -> AsyncIterator[Load]:
-    """One worker with `clients` subscribed clients that all connect at once."""
+    """One worker with `clients` subscribed clients that all connect at once; with `http`, pollers that ask it."""
     plan = GroupPlan(
         name="bench",
         clients=clients,
+        kind="websocket" if http is None else "http",
         period_ns=None if period_s is None else int(period_s * S),
-        streams=find("mt5").streams,
+        streams=find("mt5").streams if http is None else (),
         ramp_over_ns=1,
         ramp_start=clients,
     )
     url = f"ws://127.0.0.1:{port}"
-    group = GroupLoad(index=0, plan=plan, url=url, protocol="mt5", channels=("EURUSD",), reconnect=reconnect)
+    channels = ("EURUSD",) if http is None else ()
+    protocol = "mt5" if http is None else ""
+    group = GroupLoad(index=0, plan=plan, url=url, protocol=protocol, http=http, channels=channels, reconnect=reconnect)
     origin_ns = time.monotonic_ns()
     with tempfile.TemporaryDirectory(prefix="chaosrun-bench-") as folder:
         fleet = Fleet((group,), run_dir=Path(folder), origin_ns=origin_ns, wall_offset_ns=time.time_ns())

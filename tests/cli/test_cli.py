@@ -77,12 +77,6 @@ def test_a_misspelt_command_is_no_missing_file(chaosrun: Any) -> None:
     assert "did you mean 'validate'?" in done.stderr
 
 
-def test_a_command_that_is_still_to_come_is_refused(chaosrun: Any) -> None:
-    done = chaosrun("plan", "x.yaml")
-    assert done.returncode == Exit.USAGE
-    assert "not yet available" in done.stderr
-
-
 @pytest.mark.parametrize("option", [["--fleet", "ray"]])
 def test_an_option_that_is_still_to_come_is_refused(chaosrun: Any, option: list[str]) -> None:
     done = chaosrun("some.yaml", *option)
