@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from chaosrun.errors import UsageError
 from chaosrun.history.folders import Place, runs_below
-from chaosrun.history.kept import Kept, kept
+from chaosrun.history.kept import Kept, is_outdone, kept
 from chaosrun.journal import UNREADABLE
 from chaosrun.kept_runs import read_result
 
@@ -27,6 +28,7 @@ _APPLICATION: Final = 0x63727368
 """`crsh`: a file of another program's that happens to have our name is not ours to change."""
 _PATIENCE_S: Final = 30.0
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
+_OUTDONE: Final = "outdone"
 _SCHEMA: Final = """
 CREATE TABLE run (
     place TEXT PRIMARY KEY,
@@ -36,7 +38,8 @@ CREATE TABLE run (
     kept TEXT
 ) WITHOUT ROWID
 """
-"""`why`: it cannot be read, and this is the reason. `kept`: all that is known of it, as JSON."""
+"""`why`: it cannot be read, and this is the reason. `kept`: all that is known of it, as JSON; of a series
+whose runs were worse than earlier ones `outdone`. Whoever changes what is kept counts `VERSION` up."""
 
 
 class Unread(NamedTuple):
@@ -213,30 +216,34 @@ def _bring_up_to_date(index: sqlite3.Connection, found: Runs, places: Sequence[P
             with contextlib.suppress(sqlite3.Error):
                 index.execute("ROLLBACK")
             raise
-    read, unread = [], []
+    read, unread, outdone = [], [], []
     decoder = msgspec.json.Decoder(Kept)
     for place, why, text in index.execute("SELECT place, why, kept FROM run ORDER BY place"):
         if why is not None:
             unread.append(Unread(place, why))
+        elif text == _OUTDONE:
+            outdone.append(f"{place}/")
         elif text is not None:
             try:
                 read.append(decoder.decode(text))
             except (msgspec.MsgspecError, TypeError) as error:
                 raise _Unfit(f"holds something else than chaosrun wrote ({error})", "broken") from error
+    read = [replace(run, outdone=run.place.startswith(tuple(outdone))) for run in read]
     found.runs = tuple(sorted(read, key=lambda run: (run.began, run.place)))
     found.unread = tuple(unread)
     found.unscored = tuple(place.name for place in places if not place.stamp)
 
 
 def _row(folder: Path, place: Place) -> tuple[str | None, ...]:
-    """A run as a row; of the result of a series, which is made of its runs, nothing but that it was seen."""
+    """A run as a row; of the result of a series, which is made of its runs, nothing but whether they were worse than
+    earlier ones together."""
     nothing = (None,) * 6
     try:
         result = read_result(folder / place.name / "result.json")
     except (UsageError, *UNREADABLE) as error:
         return (place.name, place.stamp, str(error), *nothing)
     if result.repeats is not None:
-        return (place.name, place.stamp, None, *nothing)
+        return (place.name, place.stamp, None, *nothing[1:], _OUTDONE if is_outdone(result) else None)
     run = kept(place.name, result)
     text = msgspec.json.encode(run).decode()
     return (

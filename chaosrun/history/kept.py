@@ -35,13 +35,15 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...]
     required: dict[str, str] | None
     """What its fingerprint is made of; None: it was recorded before conditions were."""
+    outdone: bool = False
+    """It is of a series whose runs together were worse than the earlier ones that they were held against."""
     numbers: dict[str, Number]
     """By name, as in `response_p99@baseline`; of several groups with the group, `response_p99 of pollers`."""
 
     @property
     def is_good(self) -> bool:
         """What later runs may be held against."""
-        return self.verdict == "passed" and self.sound
+        return self.verdict == "passed" and self.sound and not self.outdone
 
     @property
     def began(self) -> datetime:
@@ -62,6 +64,11 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     def point(self, name: str) -> Point:
         """What a look sees of it."""
         return Point(self.value(name), self.sound, self.is_good)
+
+
+def is_outdone(series: Result) -> bool:
+    """Its runs, each of which may have passed, are not good ones."""
+    return series.against is not None and any(number.verdict == "regression" for number in series.against.numbers)
 
 
 def kept(place: str, result: Result) -> Kept:

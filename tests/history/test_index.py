@@ -16,9 +16,11 @@ from kept import keep
 from msgspec.structs import replace
 from past import STEADY, keep_days, ran
 
+from chaosrun.against import Against, Standard
 from chaosrun.errors import UsageError
 from chaosrun.history.index import FILE, Runs, read_runs
-from chaosrun.scoring.result import Repeats, Spread
+from chaosrun.scoring.against import hold_series
+from chaosrun.scoring.result import Repeats, Spread, encode
 
 REPEATS = Repeats(
     n=1, asked=1, passed=1, failed=0, inconclusive=0, aborted=0, dirty=0, broken=0, failure_probability_below=None,
@@ -116,6 +118,20 @@ def test_what_never_ended_stays_infinite_and_what_was_not_measured_unknown(tmp_p
     for _ in range(2):
         values = [run.value("ttr") for run in read_runs(tmp_path).runs]
         assert [value and value.value for value in values] == [float("inf"), 2.0, None]
+
+
+def test_runs_of_a_series_that_was_worse_than_earlier_ones_are_not_good_though_each_passed(tmp_path: Path) -> None:
+    standard = Standard(metric="ttr", values=((2.0, 0.01), (2.1, 0.01), (2.2, 0.01)))
+    against = Against(named="last-good", runs=("a", "b", "c"), numbers=(standard,))
+    for name, ttr in (("slow", 3.0), ("same", 2.0)):
+        runs = [ran(ttr + number / 10, day=number) for number in range(3)]
+        for number, run in enumerate(runs):
+            keep(tmp_path / name / f"run-{number}", run)
+        whole = hold_series(replace(runs[0], repeats=REPEATS), runs, against)
+        (tmp_path / name / "result.json").write_bytes(encode(whole))
+    for _ in range(2):
+        good = {run.place: run.is_good for run in read_runs(tmp_path).runs}
+        assert good == {f"{name}/run-{number}": name == "same" for name in ("slow", "same") for number in range(3)}
 
 
 # ---- a file that cannot be used -------------------------------------------------------------------------------------
