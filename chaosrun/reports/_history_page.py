@@ -83,6 +83,7 @@ def _key() -> Iterator[Markup]:
 
 
 def _line(line: Line, link: Link) -> Markup:
+    """Everything about one experiment under its conditions."""
     icon, _, tone = _BADGES[line.verdict]
     said = tag("span", f"{icon} {WORDS[line.verdict].capitalize()}", class_=f"outcome {tone}")
     facts = [
@@ -97,14 +98,14 @@ def _line(line: Line, link: Link) -> Markup:
         tag("p", *(tag("span", fact) for fact in facts), class_="when"),
     ]
     for trend in line.trends:
-        parts += [_trend(trend, link)]
+        parts += [_trend(line, trend, link)]
     if line.differs:
         told = "Made under other conditions than the runs before it, which are a line of their own: "
         parts.append(tag("p", f"{told}{differing(line.differs)}.", class_="note"))
     return tag("section", *parts, class_=f"panel line {tone}")
 
 
-def _trend(trend: Trend, link: Link) -> Markup:
+def _trend(line: Line, trend: Trend, link: Link) -> Markup:
     newest = next((run.value for run in reversed(trend.runs) if run.value is not None), None)
     latest = "no value" if newest is None else value_told(newest, trend.unit)
     words = (
@@ -118,14 +119,15 @@ def _trend(trend: Trend, link: Link) -> Markup:
     why = tag("p", words, class_="verdict bad-ink" if trend.verdict == "regression" else "verdict")
     drawn = f", of which the last {MOST} are drawn" if len(trend.runs) > MOST else ""
     summary = tag("summary", f"All {counted(len(trend.runs), 'run')}{drawn}")
-    return join(why, figure, tag("details", summary, _table(trend, link)))
+    return join(why, figure, tag("details", summary, _table(line, trend, link)))
 
 
-def _table(trend: Trend, link: Link) -> Markup:
-    head = tag("tr", *(tag("th", name, scope="col") for name in ("Run", "Began", "Verdict", trend.name, "")))
+def _table(line: Line, trend: Trend, link: Link) -> Markup:
+    head = tag("tr", *(tag("th", name, scope="col") for name in ("Run", "Began", "Verdict", trend.name, "Remarks")))
     rows = [_row(run, trend, link) for run in reversed(trend.runs)]
     table = tag("table", tag("thead", head), tag("tbody", *rows))
-    return tag("div", table, class_="frame", tabindex=0, role="region", aria_label=f"Runs, {trend.name}")
+    label = f"{trend.name} of {line.title}, conditions {line.fingerprint[:8]}"
+    return tag("div", table, class_="frame", tabindex=0, role="region", aria_label=label)
 
 
 def _row(run: Ran, trend: Trend, link: Link) -> Markup:

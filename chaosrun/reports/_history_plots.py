@@ -41,7 +41,7 @@ def trend_plot(trend: Trend, link: Link) -> Markup:
     parts = [*_shades(runs), *_axis(top, trend.unit), *_median(trend, top), *_marks(runs, top, trend.unit, link)]
     parts += _dates(runs)
     said = f"{trend.name} of {len(runs)} runs, oldest first: " + ", ".join(run_told(run, trend.unit) for run in runs)
-    return tag("svg", *parts, class_="trend", width="100%", height=_TOP + _TALL + _BELOW, role="img", aria_label=said)
+    return tag("svg", *parts, class_="trend", width="100%", height=_TOP + _TALL + _BELOW, role="group", aria_label=said)
 
 
 def _x(place: float, runs: int) -> str:
@@ -92,7 +92,7 @@ def _marks(runs: Sequence[Ran], top: float, unit: str, link: Link) -> Iterator[M
             mark = _mark(run, run.value, _x(place, len(runs)), _y(run.value, top))
         told = tag("title", f"{run.place}\n{day(run.started_at)}, {run.verdict}: {run_told(run, unit)}")
         href = link(run.place)
-        yield tag("a", told, mark, href=href) if href else tag("g", told, mark)
+        yield tag("a", told, mark, href=href) if href else tag("g", told, mark, role="img")
 
 
 def _mark(run: Ran, value: float, x: str, y: float) -> Markup:

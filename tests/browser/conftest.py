@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).parents[1]
-for folder in ("reports", "scoring", "compare", "browser"):
+for folder in ("reports", "scoring", "compare", "history", "browser"):
     sys.path.insert(0, str(TESTS / folder))
 
 AXE = "4.14.1"
