@@ -8,7 +8,7 @@ from typing import Final
 
 from chaosrun.foreign import brief
 from chaosrun.reports._story import counted, seconds, with_error
-from chaosrun.scoring.suite import Suite, SuiteRun
+from chaosrun.scoring.suite import Day, Suite, SuiteRun
 
 NOTHING: Final = "-"
 _NAMED: Final = 3
@@ -39,7 +39,14 @@ def suite_facts(suite: Suite) -> list[str]:
         suite_headline(suite),
         *([f"profile {shared}"] if shared else []),
         *([seconds(round(suite.duration_s, 1))] if suite.duration_s is not None else []),
+        *(_day_facts(suite.day) if suite.day is not None else []),
     ]
+
+
+def _day_facts(day: Day) -> list[str]:
+    arrived = sum(notice.delivered for notice in day.notices)
+    told = f"{arrived} of {counted(len(day.notices), 'notice')} arrived"
+    return [f"game day, {day.windows}, {day.time_zone}", *([told] if day.notices else [])]
 
 
 def reasons_of_all(suite: Suite) -> list[str]:

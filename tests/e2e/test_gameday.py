@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -132,6 +133,40 @@ def test_a_day_of_three_runs_within_its_window_from_its_unit_and_leaves_nothing(
     assert json.loads(call("recover", "--format", "json", cwd=tmp_path).stdout)["runs"] == []
     for file in folder.rglob("*"):
         assert not file.is_file() or b"very-secret" not in file.read_bytes(), file
+
+
+@pytest.mark.slow
+def test_a_day_that_is_told_to_stop_undoes_its_run_and_begins_no_other(tmp_path: Path, told: dict[str, Any]) -> None:
+    path = write_day(tmp_path / "day.yaml", timedelta())
+    command = [sys.executable, "-m", "chaosrun", "gameday", str(path), "--format", "json"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, "HOOK": told["url"]}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as day:
+        journal = wait_for_line(tmp_path / "reports", b'"type":"confirmed"', day)
+        day.terminate()
+        out, _ = day.communicate(timeout=60)
+    suite = decode(out)
+    assert day.returncode == suite.exit_code == Exit.ABORTED
+    assert [(run.state, run.verdict) for run in suite.runs] == [
+        ("ran", "aborted"),
+        ("not_run", None),
+        ("not_run", None),
+    ]
+    (fault,) = json.loads((journal.parent / "result.json").read_bytes())["faults"]
+    assert (fault["undone"], fault["verified"]) == (True, True)
+    assert json.loads(call("recover", "--format", "json", cwd=tmp_path).stdout)["runs"] == []
+    assert [each["chaosrun"]["event"] for each in told["bodies"]] == ["started", "failed"]
+
+
+def wait_for_line(reports: Path, text: bytes, process: subprocess.Popen[bytes]) -> Path:
+    """The journal of a run of the day, as soon as this is in it."""
+    end = time.monotonic() + WITHIN_S
+    while time.monotonic() < end and process.poll() is None:
+        for journal in reports.glob("*/*/journal.jsonl"):
+            if text in journal.read_bytes():
+                return journal
+        time.sleep(0.05)
+    raise AssertionError(f"no {text!r} in any journal")
 
 
 def test_outside_its_window_its_unit_is_refused_and_nothing_is_made(tmp_path: Path, told: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@ by hand of the nights in which clocks change."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -246,3 +248,11 @@ def test_later_on_the_clock_is_never_earlier_in_time(zone: ZoneInfo, change: dat
     on = change + timedelta(days=shift)
     assert instant(on, minute, zone) <= instant(on, minute + 1, zone)
     assert instant(on, 1440, zone) == instant(on + timedelta(days=1), 0, zone)
+
+
+def test_time_zones_are_known_where_the_system_has_none() -> None:
+    code = "from chaosrun.spec.gameday import zone_of; print(type(zone_of('Europe/Vienna')).__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env={"PYTHONTZPATH": ""}, timeout=60
+    )
+    assert done.stdout == "ZoneInfo\n"
