@@ -9,32 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from chaosrun import __version__, engine, series
-from chaosrun import outcome as single
-from chaosrun.against import Against
-from chaosrun.errors import ChaosrunError, Dirty, Exit, SpecError, Unavailable, Unwritable, UsageError
+from chaosrun.entries import Item, LeftOut, Ready
+from chaosrun.errors import ChaosrunError, Dirty, Exit, Unavailable, Unwritable
 from chaosrun.foreign import clean
-from chaosrun.outcome import Draw, Outcome, code_of, draw_nothing
+from chaosrun.outcome import Outcome
 from chaosrun.processes import RUN_TAG
-from chaosrun.runfolder import make_run_folder, make_series_folder, make_suite_folder, write_whole
+from chaosrun.runfolder import make_run_folder, make_series_folder, make_suite_folder
 from chaosrun.safety.open_runs import Index
-from chaosrun.scoring import suite as record
 from chaosrun.scoring.repeats import Stop
-from chaosrun.scoring.result import Result
-from chaosrun.scoring.suite import Asked, Day, Suite, SuiteRun
+from chaosrun.scoring.suite import Asked, Day
 from chaosrun.series import Repetition, Watch, for_the_record, in_short
-from chaosrun.series_folder import is_series
-from chaosrun.spec.loader import Loaded, load_experiment
 from chaosrun.stopping import Signals
 from chaosrun.suite_folder import (
-    RECORD,
     Begun,
     Broken,
     Ended,
@@ -42,12 +36,12 @@ from chaosrun.suite_folder import (
     Kind,
     Planned,
     Skipped,
-    SuiteLines,
     SuiteLog,
     Told,
     as_suite,
     read_suite,
 )
+from chaosrun.suite_outcome import DrawSuite, SuiteOutcome, draw_no_suite, keep
 from chaosrun.tagged import tagged
 
 _ENDS_ALL: Final = (Exit.DIRTY, Exit.DEFECT, Exit.UNWRITABLE)
@@ -55,45 +49,6 @@ _ENDS_ALL: Final = (Exit.DIRTY, Exit.DEFECT, Exit.UNWRITABLE)
 _GONE_WITHIN_S: Final = 5.0
 """What a run has started and told to end may take so long to be gone."""
 _LOOK_S: Final = 0.05
-
-Skip = Literal["no-profile", "unavailable"]
-"""What is left out rather than counted against the whole: an experiment without the profile that was asked for; one
-that needs something that is not here."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An experiment of a sequence, as it was asked for."""
-
-    path: Path
-    profile: str | None = None
-    sets: tuple[str, ...] = ()
-    target: Path | None = None
-    repetition: Repetition | None = None
-    """None: a single run."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """An experiment that is loaded and may be run."""
-
-    entry: Entry
-    loaded: Loaded
-    against: Against | None = None
-    """The earlier runs that its own are held against."""
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """An experiment that is skipped, and why."""
-
-    entry: Entry
-    title: str
-    exit: Exit
-    why: str
-
-
-Item = Ready | LeftOut
 
 
 @dataclass(frozen=True)
@@ -117,9 +72,6 @@ MayBegin = Callable[[Ready], Awaitable[Stop | None]]
 Hold = Callable[[Path, engine.Options], AbstractContextManager[engine.Options]]
 """What is held over all of a sequence, given its folder: entered before the first experiment, left after the last. It
 gives the options with which the runs get through."""
-DrawSuite = Callable[[Path, Suite, Mapping[int, Result]], Sequence[Exception]]
-"""Draws the reports over all into the folder, from the results that there are, by the numbers of their experiments from
-1; what it returns kept one from being there."""
 
 
 async def always(_ready: Ready) -> Stop | None:
@@ -131,26 +83,6 @@ def nothing_held(_folder: Path, options: engine.Options) -> Iterator[engine.Opti
     yield options
 
 
-def draw_no_suite(_folder: Path, _suite: Suite, _results: Mapping[int, Result]) -> Sequence[Exception]:
-    return ()
-
-
-@dataclass(frozen=True)
-class SuiteOutcome:
-    """What came of a sequence that is recorded."""
-
-    suite: Suite
-    folder: Path
-    outcomes: Mapping[int, Outcome] = field(default_factory=dict, repr=False)
-    """Of the experiments that have a result, by their numbers from 1."""
-    undrawn: Sequence[Exception] = ()
-    """What kept reports from being drawn or written, of an experiment or over all."""
-
-    @property
-    def exit(self) -> Exit:
-        return code_of(Exit(self.suite.exit_code), self.undrawn)
-
-
 @dataclass(frozen=True)
 class Finished:
     """A sequence that has ended."""
@@ -158,46 +90,6 @@ class Finished:
     outcome: SuiteOutcome
     errors: tuple[Exception, ...]
     """What experiments broke off with, and what ended it early; their whole text is for people only."""
-
-
-# ---- loading --------------------------------------------------------------------------------------------------------
-
-
-def load_entries(
-    entries: Sequence[Entry], *, revealed: set[str] | None = None, skip: Collection[Skip] = ()
-) -> list[Item]:
-    """All experiments, in their order.
-
-    Args:
-        revealed: as for `load_experiment`.
-        skip: with `no-profile`, those without the profile that was asked for are left out.
-
-    Raises:
-        SpecError: with everything that is wrong with any of them.
-    """
-    items: list[Item] = []
-    problems: dict[str, None] = {}
-    for entry in entries:
-        try:
-            items.append(_load(entry, revealed, "no-profile" in skip))
-        except SpecError as error:
-            problems.update(dict.fromkeys(error.problems))
-    if problems:
-        raise SpecError(list(problems))
-    return items
-
-
-def _load(entry: Entry, revealed: set[str] | None, may_skip: bool) -> Item:
-    if may_skip and entry.profile is not None:
-        plain = load_experiment(entry.path, sets=entry.sets, target=entry.target, revealed=revealed)
-        if entry.profile not in plain.experiment.profiles:
-            why = f"it has no profile {entry.profile}"
-            return LeftOut(entry, plain.experiment.title, Exit.USAGE, why)
-    loaded = load_experiment(entry.path, profile=entry.profile, sets=entry.sets, target=entry.target, revealed=revealed)
-    return Ready(entry, loaded)
-
-
-# ---- running --------------------------------------------------------------------------------------------------------
 
 
 async def run_sequence(
@@ -231,7 +123,7 @@ async def run_sequence(
             with contextlib.suppress(Unwritable):  # told by what is kept, and cannot be, below
                 log.write(Ended(duration_ns=time.monotonic_ns() - began_ns))
             # Still under the signals' cover: who stops a sequence wants its record, not half of it.
-            outcome = await asyncio.to_thread(_keep, folder, as_suite(log.lines), going.outcomes, draw)
+            outcome = await asyncio.to_thread(keep, folder, as_suite(log.lines), going.outcomes, draw)
     except ChaosrunError:
         if not going.begun:
             _take_away(folder)
@@ -249,21 +141,7 @@ def retell(finished: Finished, day: Day, draw: DrawSuite = draw_no_suite) -> Fin
         log.write(Told(day=day))
     finally:
         log.close()
-    return replace(finished, outcome=_keep(folder, read_suite(folder), finished.outcome.outcomes, draw))
-
-
-def score(folder: Path, draw: Draw = draw_nothing, draw_suite: DrawSuite = draw_no_suite) -> SuiteOutcome:
-    """Score every run of a recorded sequence again, drawing its reports, and then all together: the same bytes.
-
-    Raises:
-        UsageError: the folder holds no sequence.
-    """
-    lines = read_suite(folder)
-    outcomes: dict[int, Outcome] = {}
-    for number, name in lines.scorable.items():
-        with contextlib.suppress(UsageError):  # of a series that was cut off in its first run
-            outcomes[number] = (series.score if is_series(folder / name) else single.score)(folder / name, draw)
-    return _keep(folder, lines, outcomes, draw_suite)
+    return replace(finished, outcome=keep(folder, read_suite(folder), finished.outcome.outcomes, draw))
 
 
 def _planned(items: Sequence[Item], course: Course) -> Planned:
@@ -448,43 +326,3 @@ def _left_in(folder: Path) -> list[str]:
     while (left := tagged(*tags)) and time.monotonic() < end:
         time.sleep(_LOOK_S)
     return [*told, *(f"process {each.pid} goes on" for each in left)]
-
-
-# ---- the record -----------------------------------------------------------------------------------------------------
-
-
-def _keep(folder: Path, lines: SuiteLines, outcomes: Mapping[int, Outcome], draw: DrawSuite) -> SuiteOutcome:
-    """Write `suite.json`, the same bytes for the same lines and results, and draw the reports over all."""
-    planned, halted = lines.planned, lines.halted
-    rows = [_row(number, asked, folder, lines, outcomes) for number, asked in enumerate(planned.asked, 1)]
-    suite = record.combine(
-        rows,
-        title=planned.title,
-        version=planned.chaosrun_version,
-        started_at=planned.started_at,
-        duration_ns=None if lines.ended is None else lines.ended.duration_ns,
-        cool_down_ns=planned.cool_down_ns,
-        halted=None if halted is None else Stop(halted.exit_code, halted.why),
-        day=lines.day,
-    )
-    undrawn = [error for outcome in outcomes.values() for error in outcome.undrawn]
-    try:
-        write_whole(folder / RECORD, record.encode(suite))
-    except Unwritable as error:
-        return SuiteOutcome(suite, folder, outcomes, [*undrawn, error])
-    results = {number: outcome.result for number, outcome in outcomes.items()}
-    return SuiteOutcome(suite, folder, outcomes, [*undrawn, *draw(folder, suite, results)])
-
-
-def _row(number: int, asked: Asked, folder: Path, lines: SuiteLines, outcomes: Mapping[int, Outcome]) -> SuiteRun:
-    begun, outcome = lines.begun.get(number), outcomes.get(number)
-    name = None if begun is None or not (folder / begun.folder).is_dir() else begun.folder
-    if (left_out := lines.skipped.get(number)) is not None:
-        return record.skipped(asked, left_out.exit_code, left_out.why)
-    if (broken := lines.broken.get(number)) is not None:
-        return record.broke_off(asked, name, broken.exit_code, broken.why)
-    if begun is not None and outcome is not None:
-        return record.ran(asked, begun.folder, outcome.result)
-    if begun is not None:
-        return record.broke_off(asked, name, Exit.INCONCLUSIVE, "it was cut off before any run of it had a result")
-    return record.not_run(asked, "nothing tells why" if lines.halted is None else lines.halted.why)

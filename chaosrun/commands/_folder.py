@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from chaosrun.engine import Watcher
+    from chaosrun.entries import Entry, Item, Ready
     from chaosrun.foreseen import Foreseen
-    from chaosrun.sequence import Entry, Item, Ready
     from chaosrun.series import Repetition
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -107,7 +107,7 @@ def entries_of(
     repetition: Repetition | None,
 ) -> list[Entry]:
     """The same options for all of them."""
-    from chaosrun.sequence import Entry  # noqa: PLC0415 - only for several
+    from chaosrun.entries import Entry  # noqa: PLC0415 - only for several
 
     return [Entry(file, profile=profile, sets=sets, target=target, repetition=repetition) for file in files]
 
@@ -135,9 +135,10 @@ def run_folder(
     from chaosrun import engine  # noqa: PLC0415 - as above
     from chaosrun.commands._last_words import tell_last_words_through  # noqa: PLC0415 - as above
     from chaosrun.commands._suite_output import show_suite  # noqa: PLC0415 - as above
+    from chaosrun.entries import LeftOut, load_entries  # noqa: PLC0415 - as above
     from chaosrun.reports._progress import watching  # noqa: PLC0415 - as above
     from chaosrun.reports._suite_files import SuiteReports  # noqa: PLC0415 - as above
-    from chaosrun.sequence import Course, LeftOut, load_entries, run_sequence  # noqa: PLC0415 - as above
+    from chaosrun.sequence import Course, run_sequence  # noqa: PLC0415 - as above
 
     items = load_entries(entries, revealed=session.secrets, skip=several.skips)  # type: ignore[arg-type]  # of SKIPS
     tell_last_words_through(session)
@@ -178,14 +179,14 @@ def run_folder(
 
 
 def _ready(items: Sequence[Item]) -> list[Ready]:
-    from chaosrun.sequence import Ready  # noqa: PLC0415 - only when asked
+    from chaosrun.entries import Ready  # noqa: PLC0415 - only when asked
 
     return [item for item in items if isinstance(item, Ready)]
 
 
 def _held_against(session: Session, item: Item, several: Several) -> Item:
     """Raises: UsageError: it cannot be held against that."""
-    from chaosrun.sequence import Ready  # noqa: PLC0415 - only when asked
+    from chaosrun.entries import Ready  # noqa: PLC0415 - only when asked
 
     if several.against is None or not isinstance(item, Ready):
         return item

@@ -13,7 +13,7 @@ from chaosrun.reports._suite_files import PAGE
 from chaosrun.reports._suite_junit import suite_document
 from chaosrun.reports._suite_terminal import render_suite
 from chaosrun.scoring.suite import encode
-from chaosrun.sequence import SuiteOutcome
+from chaosrun.suite_outcome import SuiteOutcome
 
 
 def show_suite(session: Session, outcome: SuiteOutcome, form: str) -> None:

@@ -14,17 +14,20 @@ from chaosrun.errors import Exit, SpecError, UsageError
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("experiments"))
 @click.pass_obj
 def command(session: Session, *, folder: Path) -> int:
-    """List the experiments of a FOLDER [default: experiments] and whether this machine can run them.
+    """List the experiments of a FOLDER [default: experiments], and of the folders below it, and whether this machine
+    can run them.
 
-    The exit code is 2 if one of the files is not a valid experiment.
+    What is no experiment by its keys is left out. The exit code is 2 if one of them is not valid.
     """
     from chaosrun.commands._tables import table  # noqa: PLC0415 - only when called
+    from chaosrun.spec.kinds import kind_of  # noqa: PLC0415 - as above
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder; name one that holds experiments")
-    files = sorted(file for file in folder.rglob("*.y*ml") if file.suffix in (".yaml", ".yml"))
+    there = sorted(file for file in folder.rglob("*.y*ml") if file.suffix in (".yaml", ".yml"))
+    files = [file for file in there if kind_of(file) == "experiment"]
     if not files:
-        raise UsageError(f"{folder}: no YAML file is here; `chaosrun init URL` writes a first experiment")
+        raise UsageError(f"{folder}: no experiment is here; `chaosrun init URL` writes a first one")
     valid = True
     rows: list[tuple[str, str, str]] = []
     for file in files:

@@ -17,7 +17,7 @@ from chaosrun.commands._session import Session
 def command(session: Session, *, folder: Path, form: str) -> int:
     """Score a recorded run again, or every run of a series, a folder of experiments or a game day, and then all
     together: write result.json or suite.json, and draw the reports. The exit code is that of the run."""
-    from chaosrun import sequence, series  # noqa: PLC0415 - only when called
+    from chaosrun import series, suite_outcome  # noqa: PLC0415 - only when called
     from chaosrun.commands._output import show  # noqa: PLC0415 - as above
     from chaosrun.commands._suite_output import show_suite  # noqa: PLC0415 - as above
     from chaosrun.outcome import score  # noqa: PLC0415 - as above
@@ -28,7 +28,7 @@ def command(session: Session, *, folder: Path, form: str) -> int:
 
     if is_suite(folder):
         reports = SuiteReports()
-        several = sequence.score(folder, reports.draw_run, reports.draw_suite)
+        several = suite_outcome.score(folder, reports.draw_run, reports.draw_suite)
         show_suite(session, several, form)
         return several.exit
     outcome = (series.score if is_series(folder) else score)(folder, draw_reports)

@@ -18,6 +18,7 @@ from typing import Final
 from msgspec import structs
 
 from chaosrun import engine
+from chaosrun.entries import Entry, Ready
 from chaosrun.errors import ChaosrunError, Exit, NotNow, Unwritable
 from chaosrun.gameday import words
 from chaosrun.gameday.calendar import Calendar, Stretch, length_told, told, windows_told
@@ -28,9 +29,10 @@ from chaosrun.safety.held import held_by
 from chaosrun.safety.open_runs import Index, OpenRun
 from chaosrun.scoring.repeats import Stop
 from chaosrun.scoring.suite import Day, Notice
-from chaosrun.sequence import Course, DrawSuite, Entry, Finished, Ready, draw_no_suite, retell, run_sequence
+from chaosrun.sequence import Course, Finished, retell, run_sequence
 from chaosrun.series import Repetition, Watch
 from chaosrun.spec.gameday import Event, GameDay
+from chaosrun.suite_outcome import DrawSuite, draw_no_suite
 
 _STOPS: Final = {"dirty": Exit.DIRTY, "failed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
 _SEEDS: Final = 2**32

@@ -17,9 +17,9 @@ from chaosrun.gameday.loader import LoadedDay
 from chaosrun.gameday.notices import Message, shown
 from chaosrun.scoring.suite import SuiteRun
 from chaosrun.scoring.words import show
-from chaosrun.sequence import SuiteOutcome
 from chaosrun.spec.gameday import Event
 from chaosrun.spec.secret import mask
+from chaosrun.suite_outcome import SuiteOutcome
 
 
 def next_from(following: Stretch | None, calendar: Calendar) -> str:

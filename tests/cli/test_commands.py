@@ -106,11 +106,13 @@ def test_list_tells_what_is_lacking(chaosrun: Any, tmp_path: Path) -> None:
 def test_list_names_files_that_are_not_valid_and_lists_the_others(
     chaosrun: Any, experiment: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "bad.yaml").write_text("foo: 1\n")
+    (tmp_path / "bad.yaml").write_text("title: bad\ntarget: {}\n")
+    (tmp_path / "target.yaml").write_text("url: ws://127.0.0.1:1/\n")
     done = chaosrun("list", ".")
     assert done.returncode == Exit.USAGE
     assert "not valid" in done.stdout
     assert "all is well" in done.stdout
+    assert "target.yaml" not in done.stdout, "it is no experiment"
 
 
 # ---- init -----------------------------------------------------------------------------------------------------------

@@ -21,11 +21,12 @@ import pytest
 from e2e_running import PATIENCE_S, ROOT, TINY, chaosrun
 
 from chaosrun import engine
+from chaosrun.entries import Entry, Ready, load_entries
 from chaosrun.errors import Exit
 from chaosrun.reports._suite_files import SuiteReports
 from chaosrun.reports._view import View
 from chaosrun.scoring.repeats import worst
-from chaosrun.sequence import Course, Entry, Ready, load_entries, run_sequence
+from chaosrun.sequence import Course, run_sequence
 
 NOTHING = "method: [{fault: noop}]\n"
 SHORT = "timing: {warmup: 300ms, baseline: 2s, recovery_timeout: 13s, after: 2500ms, verify: 500ms}\n"

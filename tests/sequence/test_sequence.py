@@ -22,8 +22,9 @@ from e2e_running import TINY
 from msgspec.structs import replace
 from ran import result
 
-from chaosrun import engine, sequence
+from chaosrun import engine, sequence, suite_outcome
 from chaosrun.against import Against
+from chaosrun.entries import Entry, LeftOut, Ready, load_entries
 from chaosrun.errors import Dirty, Exit, NotNow, SpecError, Unavailable, Unwritable, UsageError
 from chaosrun.journal import JOURNAL
 from chaosrun.outcome import Outcome
@@ -32,7 +33,7 @@ from chaosrun.reports._view import View
 from chaosrun.scoring.repeats import Stop
 from chaosrun.scoring.result import Result
 from chaosrun.scoring.suite import Day, Suite, decode
-from chaosrun.sequence import Course, Entry, Finished, LeftOut, Ready, load_entries, retell, run_sequence
+from chaosrun.sequence import Course, Finished, retell, run_sequence
 from chaosrun.series import Repetition
 from chaosrun.spec.loader import Loaded, load_experiment
 from chaosrun.stopping import Signals
@@ -314,7 +315,7 @@ def test_one_killed_in_the_middle_never_passes_and_the_rest_is_not_run(play: Any
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[:2]) + lines[2][:-9])
     (folder / read_suite(folder).begun[1].folder / JOURNAL).unlink()
-    suite = sequence.score(folder).suite
+    suite = suite_outcome.score(folder).suite
     assert [run.state for run in suite.runs] == ["broken", "not_run", "not_run"]
     assert (suite.verdict, suite.exit_code, suite.duration_s) == ("inconclusive", 3, None)
 
@@ -349,7 +350,7 @@ def test_what_may_be_skipped_is_still_checked(tmp_path: Path) -> None:
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        sequence.score(tmp_path)
+        suite_outcome.score(tmp_path)
 
 
 def test_each_experiment_is_held_against_earlier_runs_of_its_own(
