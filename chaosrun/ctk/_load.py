@@ -65,6 +65,10 @@ class HeldLoad:
         if self._running.is_over:
             raise Unproved(f"the load has ended: {self._why()}")
 
+    @property
+    def goes_on(self) -> bool:
+        return not self._running.is_over
+
     def say(self, word: str, detail: str = "") -> None:
         """Tell the run of its fault; heard when this returns.
 

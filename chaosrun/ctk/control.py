@@ -41,6 +41,9 @@ def validate_control(control: Mapping[str, Any]) -> None:
     for key in arguments:
         if key not in _KNOWN:
             raise InvalidActivity(f"control {name!r} has no argument {key!r}; known: {', '.join(_KNOWN)}")
+    for key, kind, what in (("sets", dict, "a mapping"), ("arguments", list, "a list")):
+        if not isinstance(arguments.get(key, kind()), kind):
+            raise InvalidActivity(f"control {name!r}: {key!r} must be {what}, not {arguments[key]!r}")
     if not isinstance(arguments.get("run"), str):
         raise InvalidActivity(f'control {name!r} needs the argument "run": the experiment of chaosrun to be held')
 
@@ -98,7 +101,7 @@ def after_experiment_control(context: Mapping[str, Any], state: dict[str, Any], 
         return
     try:
         if state.get("status") in ("interrupted", "aborted") or not load.is_over:
-            if load.begun and not load.is_over:
+            if load.goes_on and load.begun and not load.is_over:
                 logger.error("chaosrun was never told that the fault is over; its load is ended without a score")
             load.stop()
         result = load.result()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -153,8 +152,12 @@ class Chaosrun:
         file = experiment if experiment is not None else said.experiment
         if file is None:
             raise pytest.UsageError("name an experiment: chaosrun.run('my.yaml'), or by the marker chaosrun")
+        path = said.root / file
+        if path.is_dir():
+            several = "@pytest.mark.parametrize('file', sorted(pathlib.Path('experiments').glob('*.yaml')))"
+            raise pytest.UsageError(f"{path} is a folder, and a test is of one experiment: {several}")
         asked = Asked(
-            run=str(said.root / file),
+            run=str(path),
             profile=profile or said.profile,
             target=None if (other := target or said.target) is None else str(said.root / other),
             sets={**said.sets, **({} if url is None else {"target.url": url}), **(sets or {})},
@@ -218,6 +221,8 @@ class Chaosrun:
         if self._turns is None:
             yield
             return
+        import fcntl  # noqa: PLC0415 - pytest loads this module on machines, too, that have none
+
         with self._turns.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -132,6 +132,7 @@ def test_an_experiment_in_which_nothing_marks_the_fault_is_not_begun(
     ("arguments", "why"),
     [
         ({}, "control 'chaosrun' needs the argument \"run\""),
+        ({"run": "a.yaml", "sets": ["a=b"]}, "'sets' must be a mapping, not ['a=b']"),
         ({"run": "a.yaml", "profil": "smoke"}, "has no argument 'profil'; known: run, profile, target, sets,"),
     ],
 )

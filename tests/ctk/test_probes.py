@@ -17,6 +17,7 @@ class Scored:
     """Differs from a real load in that its run is over, with a result that nobody measured."""
 
     begun = is_over = True
+    goes_on = False
     folder = None
 
     def __init__(self, result: Result) -> None:

@@ -126,6 +126,11 @@ def test_a_wrong_marker_is_refused_with_what_is_right(tmp_path: Path, mark: str,
     assert said in told and "1 error" in told, told
 
 
+def test_a_folder_of_experiments_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    told = run_pytest(tmp_path, "def test_it(chaosrun): chaosrun.run('.')")
+    assert "is a folder, and a test is of one experiment: @pytest.mark.parametrize(" in told
+
+
 def test_a_test_that_names_no_experiment_is_told_how(tmp_path: Path) -> None:
     assert "name an experiment: chaosrun.run(" in run_pytest(tmp_path, "def test_it(chaosrun): chaosrun.run()")
 
