@@ -80,6 +80,8 @@ class Running:
         self._out = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the run
         self._kept: deque[str] = deque(maxlen=_KEPT_LINES)
         self._tell = tell
+        self._ended: Ended | None = None
+        self._reading = threading.Lock()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "chaosrun.tethered", str(os.getpid()), *arguments],
             stdin=subprocess.DEVNULL,
@@ -96,16 +98,21 @@ class Running:
         return self.process.poll() is not None
 
     def wait(self, within_s: float | None = None) -> Ended:
-        """Wait for its end.
+        """Wait for its end; the same each time. May be called by several threads.
 
         Raises:
             subprocess.TimeoutExpired: it goes on.
         """
         code = self.process.wait(within_s)
-        # Something that it left running may hold the pipe open.
-        self._listening.join(_LAST_LINES_WITHIN_S)
-        self._out.seek(0)
-        return Ended(code, self._out.read(), "\n".join(line for line in self._kept if not _PROGRESS.match(line)))
+        with self._reading:
+            if self._ended is None:
+                # Something that it left running may hold the pipe open.
+                self._listening.join(_LAST_LINES_WITHIN_S)
+                with self._out as out:
+                    out.seek(0)
+                    said = "\n".join(line for line in self._kept if not _PROGRESS.match(line))
+                    self._ended = Ended(code, out.read(), said)
+            return self._ended
 
     def stop(self, within_s: float = STOPPED_WITHIN_S) -> Ended | None:
         """Ask it to undo everything and end, and wait for that; None: it has not ended, and goes on undoing by itself.

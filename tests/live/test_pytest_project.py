@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Path:
 
 def start(project: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *arguments],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-W", "error", *arguments],
         cwd=project,
         env={key: text for key, text in os.environ.items() if not key.startswith("PYTEST_")},
         stdout=subprocess.PIPE,

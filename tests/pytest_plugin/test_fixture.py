@@ -30,7 +30,7 @@ def run_pytest(project: Path, test: str, *arguments: str) -> str:
     (project / "pytest.ini").touch()
     (project / "test_own.py").write_text(textwrap.dedent(test))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *arguments],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-W", "error", *arguments],
         cwd=project,
         env={key: text for key, text in os.environ.items() if not key.startswith("PYTEST_")},
         capture_output=True,
