@@ -43,7 +43,12 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_good(self) -> bool:
         """What later runs may be held against."""
-        return self.verdict == "passed" and self.sound and not self.outdone
+        return self.verdict == "passed" and self.counts and not self.outdone
+
+    @property
+    def counts(self) -> bool:
+        """Its numbers may be compared with those of others; not where nobody knows what it was made under."""
+        return self.sound and self.required is not None
 
     @property
     def began(self) -> datetime:
@@ -63,7 +68,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     def point(self, name: str) -> Point:
         """What a look sees of it."""
-        return Point(self.value(name), self.sound, self.is_good)
+        return Point(self.value(name), self.counts, self.is_good)
 
 
 def is_outdone(series: Result) -> bool:

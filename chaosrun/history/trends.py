@@ -32,7 +32,7 @@ class Ran(Part, frozen=True, kw_only=True):
     good: bool
     """It passed, and nothing was wrong with the observer."""
     counts: bool
-    """The observer was sound, and nothing slowed it."""
+    """Its observer was sound, nothing slowed it, and it is known what it was made under."""
     worse: bool
     """It is one of the runs of a look that found a regression."""
 
@@ -202,7 +202,7 @@ def _since(runs: Sequence[Kept], worse: frozenset[int]) -> str:
     for place in range(first, -1, -1):
         if place in worse:
             first = place
-        elif runs[place].sound and runs[place].is_good:
+        elif runs[place].is_good:
             break
     return runs[first].place
 

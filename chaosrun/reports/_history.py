@@ -55,7 +55,7 @@ def _line(line: Line, runs: int) -> Iterator[RenderableType]:
     heading.append(f"  {line.fingerprint[:8]}", style="dim")
     yield heading
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(width=10, style="bold cyan")
+    grid.add_column(min_width=10, no_wrap=True, style="bold cyan")
     grid.add_column(ratio=1)
     last = Text.assemble(
         (line.last_verdict, _VERDICTS.get(line.last_verdict, "yellow")), f" on {day(line.last_started_at)}"
@@ -89,7 +89,7 @@ def _runs(trend: Trend, most: int) -> RenderableType:
             Text(run.verdict, style=_VERDICTS.get(run.verdict, "yellow")),
             prose(run_told(run, trend.unit)),
             Text(
-                "worse" if run.worse else "" if run.counts else "observer not sound",
+                "worse" if run.worse else "" if run.counts else "does not count",
                 style="red" if run.worse else "dim",
             ),
         )

@@ -138,7 +138,7 @@ def _row(run: Ran, trend: Trend, link: Link) -> Markup:
         *(["worse"] if run.worse else []),
         *(["judged now"] if run.place in trend.newest else []),
         *(["held against"] if run.place in trend.good else []),
-        *([] if run.counts else ["observer not sound"]),
+        *([] if run.counts else ["does not count"]),
     ]
     return tag(
         "tr",

@@ -282,7 +282,7 @@ def test_a_process_that_is_killed_while_it_writes_breaks_nothing(tmp_path: Path)
         "while True: read_runs(Path(sys.argv[1]), rebuild=True)"
     )
     chance = Random(3)
-    for _ in range(8):
+    for _ in range(4):
         process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()

@@ -108,3 +108,11 @@ def test_a_run_slowed_by_a_busy_machine_counts_for_nothing(tmp_path: Path) -> No
     (line,) = told(tmp_path).lines
     assert line.verdict == "cannot_tell"
     assert not any(run.counts for run in line.trends[0].runs[9:])
+
+
+def test_runs_of_which_nobody_knows_the_conditions_are_shown_and_never_judged(tmp_path: Path) -> None:
+    for day, ttr in enumerate([*STEADY, 3.0, 3.1, 3.05]):
+        keep(tmp_path / f"run-{day:02}", replace(ran(ttr, day=day), conditions=None, fingerprint=""))
+    (line,) = told(tmp_path).lines
+    assert (line.runs, line.verdict, line.last_good) == (12, "cannot_tell", None)
+    assert [run.value for run in line.trends[0].runs] == [*STEADY, 3.0, 3.1, 3.05]

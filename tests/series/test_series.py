@@ -20,13 +20,14 @@ from msgspec.structs import replace
 from ran import result
 
 from chaosrun import engine, series
+from chaosrun.against import Against, Standard
 from chaosrun.errors import Dirty, Exit, Unavailable, Unwritable, UsageError
 from chaosrun.journal import Appender
 from chaosrun.outcome import Outcome
 from chaosrun.plan import FaultPlan, GroupPlan, Plan
 from chaosrun.reports._view import View
 from chaosrun.scoring.repeats import PRECEDENCE
-from chaosrun.scoring.result import Result, decode
+from chaosrun.scoring.result import EpisodeReport, Result, decode
 from chaosrun.series import Finished, Repetition, draw_offsets, run_series
 from chaosrun.series_folder import read_series
 from chaosrun.spec.loader import Loaded, load_experiment
@@ -287,3 +288,27 @@ def test_a_run_is_told_its_offset(monkeypatch: pytest.MonkeyPatch, tiny: Loaded,
 
 def test_all_exit_codes_have_an_order() -> None:
     assert set(PRECEDENCE) == set(Exit)
+
+
+def test_all_runs_together_are_held_against_earlier_ones_and_none_by_itself(
+    monkeypatch: pytest.MonkeyPatch, tiny: Loaded, tmp_path: Path
+) -> None:
+    standard = Standard(metric="ttr", values=((1.0, 0.01), (1.1, 0.01), (1.2, 0.01)))
+    against = Against(named="last-good", runs=("a", "b", "c"), numbers=(standard,))
+    seen: list[Against | None] = []
+
+    async def run_in(folder: Path, _loaded: Loaded, options: engine.Options, *_more: object) -> Outcome:
+        seen.append(options.against)
+        slow = result(ttr=3.0 + len(seen) / 10)
+        episode = EpisodeReport(ttr_s=slow.recovery.ttr_s, error_s=0.1)
+        return Outcome(replace(slow, recovery=replace(slow.recovery, episodes=[episode])), folder)
+
+    monkeypatch.setattr(engine, "run_in", run_in)
+    options = engine.Options(report_dir=tmp_path, against=against)
+    finished = asyncio.run(run_series(tiny, options, Repetition(3, 7, 0), quietly))
+    found = outcome_of(finished)
+    assert seen == [None] * 3
+    assert (found.verdict, found.exit_code) == ("failed", Exit.FAILED)
+    assert found.against is not None
+    assert found.against.numbers[0].values == [3.1, 3.2, 3.3]
+    assert read_series(finished.folder).planned.against == against
