@@ -63,14 +63,18 @@ class Several:
 
 def is_several(paths: Sequence[Path]) -> bool:
     """Whether more is meant than one file."""
+    return len(paths) > 1 or _is_folder(paths[0])
+
+
+def _is_folder(path: Path) -> bool:
     # The method of a path raises where its name is longer than a name can be.
-    return len(paths) > 1 or os.path.isdir(paths[0])  # noqa: PTH112
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def name_of(paths: Sequence[Path]) -> str:
     """What all of them together are called."""
     first = paths[0].resolve()
-    name = first.name if first.is_dir() else first.stem
+    name = first.name if _is_folder(first) else first.stem
     return name if len(paths) == 1 else f"{name} and {len(paths) - 1} more"
 
 
@@ -81,13 +85,18 @@ def experiments_of(session: Session, paths: Sequence[Path]) -> list[Path]:
     Raises:
         UsageError: something is not there, or a folder holds no experiment.
     """
-    return [file for path in paths for file in (_in_folder(session, path) if path.is_dir() else [one_experiment(path)])]
+    return [
+        file for path in paths for file in (_in_folder(session, path) if _is_folder(path) else [one_experiment(path)])
+    ]
 
 
 def _in_folder(session: Session, folder: Path) -> Iterator[Path]:
     from chaosrun.spec.kinds import kind_of  # noqa: PLC0415 - only for folders
 
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".yaml", ".yml") and file.is_file())
+    try:
+        files = sorted(file for file in folder.iterdir() if file.suffix in (".yaml", ".yml") and file.is_file())
+    except OSError as error:
+        raise UsageError(f"{clean(str(folder))}: cannot be read ({error.strerror})") from error
     found = [file for file in files if kind_of(file) == "experiment"]
     if not found:
         deeper = sorted({file.parent for file in folder.rglob("*.y*ml") if file.parent != folder})

@@ -75,7 +75,9 @@ class Display(View):
         parts: list[RenderableType] = [self._heading()]
         if self.heading:
             parts.append(Text(self._safe(self.heading), style="dim", no_wrap=True, overflow="ellipsis"))
-        parts += [self._phases(), self._fault_banner()]
+        parts.append(self._phases())
+        if self.folder is not None:  # otherwise it is a rest before the next run
+            parts.append(self._fault_banner())
         if self.groups:
             parts += [Text(), self._load(), *self._usable_over_time(), *self._troubles()]
         if self.resources:

@@ -124,6 +124,12 @@ def test_a_file_that_is_not_there_is_told_among_several(chaosrun: Any, folder: P
     assert "aa.yaml: there is no such file" in done.stderr
 
 
+def test_a_name_that_is_longer_than_a_name_can_be_is_no_file(chaosrun: Any, folder: Path) -> None:
+    done = chaosrun(folder / "b.yaml", "x" * 300 + ".yaml")
+    assert done.returncode == Exit.USAGE
+    assert "there is no such file" in done.stderr
+
+
 def test_other_machines_are_asked_about_once_for_all(chaosrun: Any, folder: Path) -> None:
     elsewhere = "target: {url: ws://192.0.2.7:9/ws, allow: [192.0.2.7]}"
     for name in ("a.yml", "b.yaml"):

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from hand_built import FAILED, PASSED
+from junit_shape import out_of_shape
 from msgspec.structs import replace
 from suite_built import BROKEN, SKIPPED, SUITES, built
 
@@ -49,6 +50,11 @@ def test_junit_has_a_suite_for_each_experiment_and_one_over_all(name: str) -> No
     names = [each.attrib["name"] for each in suites[1:]]
     assert len(set(names)) == len(names), "GitLab keeps one of each name"
     assert all(each.findall("testcase") for each in suites)
+
+
+@NAMES
+def test_junit_has_the_shape_that_its_readers_take(name: str) -> None:
+    assert out_of_shape(junit(name)) == []
 
 
 @NAMES
