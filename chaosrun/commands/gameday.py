@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chaosrun.commands._against import against_option, held_against
 from chaosrun.commands._options import format_option, one_experiment
 from chaosrun.commands._plan import confirm_all, foreseen_of, refuse_form, show_plans, write_json
 from chaosrun.commands._session import Session
 from chaosrun.errors import ChaosrunError, Exit
 
 if TYPE_CHECKING:
+    from chaosrun.against import Against
     from chaosrun.engine import Watcher
     from chaosrun.foreseen import Foreseen
     from chaosrun.gameday.loader import LoadedDay, Variant
 
 Plans = list[Callable[[], "Foreseen"]]
+Find = Callable[["Variant"], "Against | None"]
 
 
 @click.command("gameday", short_help="Run experiments one after another, in a window of time.")
@@ -32,13 +35,22 @@ Plans = list[Callable[[], "Foreseen"]]
     metavar="DIR",
     help="Where days are kept, a folder each.",
 )
+@against_option
 @format_option
 @click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and when; do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask, and run: for targets on other machines without a terminal.")
 @click.pass_obj
 def command(
-    session: Session, *, day: Path, report_dir: Path, form: str, no_live: bool, dry_run: bool, yes: bool
+    session: Session,
+    *,
+    day: Path,
+    report_dir: Path,
+    against: str | None,
+    form: str,
+    no_live: bool,
+    dry_run: bool,
+    yes: bool,
 ) -> int:
     """Run the experiments of the game day in the file DAY, one after another.
 
@@ -55,15 +67,16 @@ def command(
 
     loaded = load_day(path, revealed=session.secrets)
     tell_last_words_through(session)
-    plans = [_plan_of(variant, report_dir) for variant in loaded.variants]
+    standard = _standard(session, against or loaded.day.against, report_dir)
+    plans = [_plan_of(variant, report_dir, standard) for variant in loaded.variants]
     if dry_run:
         return _show(session, loaded, plans, form)
     if not yes:
         confirm_all(session, [(each.loaded, plan) for each, plan in zip(loaded.variants, plans, strict=True)])
-    return _run(session, loaded, report_dir, form, live=not no_live)
+    return _run(session, loaded, report_dir, standard, form, live=not no_live)
 
 
-def _run(session: Session, loaded: LoadedDay, report_dir: Path, form: str, *, live: bool) -> int:
+def _run(session: Session, loaded: LoadedDay, report_dir: Path, standard: Find, form: str, *, live: bool) -> int:
     """Raises:
     NotNow, Dirty, Unwritable: as `run_day`.
     """
@@ -80,7 +93,9 @@ def _run(session: Session, loaded: LoadedDay, report_dir: Path, form: str, *, li
 
     reports = SuiteReports()
     options = engine.Options(report_dir=report_dir, draw=reports.draw_run)
-    around = Surroundings(watch=watch, tell=session.complain, secrets=session.secrets, draw=reports.draw_suite)
+    around = Surroundings(
+        watch=watch, tell=session.complain, secrets=session.secrets, against=standard, draw=reports.draw_suite
+    )
     finished = run_day(loaded, options, around)
     for error in finished.errors:
         if isinstance(error, ChaosrunError):
@@ -91,13 +106,26 @@ def _run(session: Session, loaded: LoadedDay, report_dir: Path, form: str, *, li
     return finished.outcome.exit
 
 
-def _plan_of(variant: Variant, report_dir: Path) -> Callable[[], Foreseen]:
+def _standard(session: Session, named: str | None, report_dir: Path) -> Find:
+    """Finds what an experiment is held against, once for each, and tells it."""
+    found: dict[int, Against | None] = {}
+
+    def find(variant: Variant) -> Against | None:
+        if variant.index not in found:
+            found[variant.index] = held_against(session, named, variant.loaded, report_dir, variant.entry.repeat)
+        return found[variant.index]
+
+    return find
+
+
+def _plan_of(variant: Variant, report_dir: Path, standard: Find) -> Callable[[], Foreseen]:
     return lambda: foreseen_of(
         variant.loaded,
         profile=variant.entry.profile,
         report_dir=report_dir,
         max_duration_ns=None,
         repeat=variant.entry.repeat,
+        against=standard(variant),
     )
 
 

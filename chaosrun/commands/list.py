@@ -49,8 +49,11 @@ def _describe(session: Session, file: Path) -> list[tuple[str, str, str]]:
         SpecError: it is none.
     """
     from chaosrun.doctor.needs import lacking, needs  # noqa: PLC0415 - only when called
+    from chaosrun.spec.kinds import kind_of  # noqa: PLC0415 - as above
     from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
 
+    if kind_of(file) == "game_day":
+        return _describe_day(session, file)
     loaded = load_experiment(file, revealed=session.secrets)
     experiment = loaded.experiment
     findings = needs(experiment)
@@ -63,3 +66,23 @@ def _describe(session: Session, file: Path) -> list[tuple[str, str, str]]:
         *([f"profiles {', '.join(experiment.profiles)}"] if experiment.profiles else []),
     ]
     return [(str(file), "no" if missing else "yes", experiment.title), *(("", "", line) for line in about)]
+
+
+def _describe_day(session: Session, file: Path) -> list[tuple[str, str, str]]:
+    """The same for a game day.
+
+    Raises:
+        SpecError: something is wrong with it, or with one of its experiments.
+    """
+    from chaosrun.doctor.needs import lacking, needs  # noqa: PLC0415 - only when called
+    from chaosrun.gameday.calendar import windows_told  # noqa: PLC0415 - as above
+    from chaosrun.gameday.loader import load_day  # noqa: PLC0415 - as above
+
+    loaded = load_day(file, revealed=session.secrets)
+    missing = [each for variant in loaded.variants for each in lacking(needs(variant.loaded.experiment))]
+    about = [
+        f"game day: {', '.join(variant.path.name for variant in loaded.variants)}",
+        f"may run {windows_told(loaded.day.windows())}, {loaded.day.time_zone}",
+        *dict.fromkeys(f"lacks {finding.name}: {finding.found}" for finding in missing),
+    ]
+    return [(str(file), "no" if missing else "yes", loaded.day.title), *(("", "", line) for line in about)]

@@ -24,7 +24,6 @@ from chaosrun.commands._plan import confirm, foreseen_of, show_plan
 from chaosrun.commands._repeat import repeat_options, repetition, rest_ns, run_several
 from chaosrun.commands._session import Session
 from chaosrun.errors import ChaosrunError, Exit, UsageError
-from chaosrun.reports._safe_text import clean
 
 if TYPE_CHECKING:
     from chaosrun.engine import Options, Watcher
@@ -106,11 +105,8 @@ def command(
     from chaosrun.commands._last_words import tell_last_words_through  # noqa: PLC0415 - as above
     from chaosrun.commands._output import show  # noqa: PLC0415 - as above
     from chaosrun.reports._files import draw_reports  # noqa: PLC0415 - as above
-    from chaosrun.spec.kinds import kind_of  # noqa: PLC0415 - as above
     from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
 
-    if kind_of(path) == "game_day":
-        raise UsageError(f"{clean(str(path))}: is a game day, not an experiment; chaosrun gameday {clean(str(path))}")
     loaded = load_experiment(path, profile=profile, sets=sets, target=target, revealed=session.secrets)
     tell_last_words_through(session)
 

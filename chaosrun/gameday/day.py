@@ -18,6 +18,7 @@ from typing import Final
 from msgspec import structs
 
 from chaosrun import engine
+from chaosrun.against import Against
 from chaosrun.entries import Entry, Ready
 from chaosrun.errors import ChaosrunError, Exit, NotNow, Unwritable
 from chaosrun.gameday import words
@@ -51,6 +52,8 @@ class Surroundings:
     """Gets, for people, what became of notices that did not arrive."""
     secrets: Collection[str]
     """Masked in every notice."""
+    against: Callable[[Variant], Against | None] = lambda _: None
+    """Finds the earlier runs that an experiment is held against."""
     draw: DrawSuite = draw_no_suite
     clock: Callable[[], datetime] = utc_now
     patience: Patience = field(default_factory=Patience)
@@ -104,7 +107,7 @@ def _run(loaded: LoadedDay, options: engine.Options, around: Surroundings, messe
     if (error := refusal(loaded, now)) is not None:
         raise error
     day = loaded.day
-    items = [Ready(_entry(variant, day), variant.loaded) for variant in loaded.variants]
+    items = [Ready(_entry(variant, day), variant.loaded, around.against(variant)) for variant in loaded.variants]
     course = Course(
         title=day.title,
         kind="day",

@@ -219,6 +219,8 @@ class GameDay(File):
     """Rest between two experiments, and between two runs of a series."""
     stop_on: Many[Stop] = ("dirty", "failed")
     """What ends the day before its last experiment. A run that was stopped, by a guard or a signal, always does."""
+    against: Literal["last-good"] | None = None
+    """Each experiment fails where it is worse than the last good runs of its kind. None: they count for nothing."""
     notify: Many[Notify] = ()
 
     def rules(self) -> Iterator[Broken]:

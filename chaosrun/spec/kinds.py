@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from chaosrun.spec.mount import Files
-from chaosrun.spec.nodes import Mapping, Mark
+from chaosrun.spec.nodes import Mapping, Mark, Node
 
 Kind = Literal["experiment", "steady_state", "game_day", "other"]
 
@@ -20,9 +20,14 @@ def kind_of(file: Path) -> Kind:
         return "experiment"
     if not isinstance(tree, Mapping):
         return "other"
-    keys = tree.entries.keys()
-    if "experiments" in keys and "steady_state" not in keys:
+    if is_game_day(tree):
         return "game_day"
+    keys = tree.entries.keys()
     if _OF_AN_EXPERIMENT & keys or {"title", "target"} <= keys:
         return "experiment"
     return "steady_state" if "load" in keys else "other"
+
+
+def is_game_day(tree: Node | None) -> bool:
+    """Whether the top level of a file is that of a game day."""
+    return isinstance(tree, Mapping) and "experiments" in tree.entries and "steady_state" not in tree.entries

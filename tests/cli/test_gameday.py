@@ -93,9 +93,26 @@ def test_a_day_in_place_of_an_experiment_is_told_from_one(chaosrun: Any, write: 
     done = chaosrun("day.yaml")
     assert (done.returncode, done.stderr) == (
         Exit.USAGE,
-        "chaosrun: day.yaml: is a game day, not an experiment; chaosrun gameday day.yaml\n",
+        "day.yaml:2:1: this is a game day, not an experiment; chaosrun gameday day.yaml\n",
     )
     assert chaosrun("validate", "day.yaml").stdout == "day.yaml: ok\n"
+
+
+def test_a_day_is_listed_with_its_experiments_and_windows(chaosrun: Any, write: Any, tmp_path: Path) -> None:
+    write(TUESDAYS)
+    (tmp_path / "e.yaml").rename(tmp_path / "other.yaml")
+    (tmp_path / "day.yaml").write_text((tmp_path / "day.yaml").read_text().replace("e.yaml", "other.yaml"))
+    done = chaosrun("list", ".")
+    assert done.returncode == 0, done.stdout
+    assert "game day: other.yaml" in done.stdout
+    assert "may run tue 10:00 to 12:00, UTC" in done.stdout
+
+
+def test_a_day_says_what_each_experiment_will_be_held_against(chaosrun: Any, write: Any) -> None:
+    write("against: last-good\n")
+    done = chaosrun("gameday", "day.yaml", "--dry-run")
+    assert "Nothing happens: not held against last-good: there is no good run of it in reports yet" in done.stderr
+    assert chaosrun("gameday", "day.yaml", "--dry-run", "--against", "reports/none").returncode == Exit.USAGE
 
 
 # ---- schedule -------------------------------------------------------------------------------------------------------

@@ -23,9 +23,10 @@ from msgspec.structs import replace
 from ran import result
 
 from chaosrun import engine
+from chaosrun.against import Against
 from chaosrun.errors import Dirty, Exit, NotNow
 from chaosrun.gameday.day import Surroundings, run_day
-from chaosrun.gameday.loader import load_day
+from chaosrun.gameday.loader import Variant, load_day
 from chaosrun.gameday.notices import Patience
 from chaosrun.identity import Identity, boot_id, this_process
 from chaosrun.journal import JOURNAL
@@ -68,6 +69,9 @@ class Stage:
     monkeypatch: pytest.MonkeyPatch
     told: list[str] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
+    held: list[Against | None] = field(default_factory=list)
+    """Against what each was held."""
+    against: Callable[[Variant], Against | None] = lambda _: None
     during: Hook = lambda _: None
 
     def play(self, *endings: Ending, more: str = WINDOW, now: str | list[str] = INSIDE) -> Finished:
@@ -79,10 +83,11 @@ class Stage:
         times = [now] if isinstance(now, str) else list(now)
 
         async def run_in(
-            folder: Path, loaded: Loaded, _options: engine.Options, _watcher: engine.Watcher, _signals: Signals
+            folder: Path, loaded: Loaded, options: engine.Options, _watcher: engine.Watcher, _signals: Signals
         ) -> Outcome:
             (folder / JOURNAL).write_text('{"type":"began"}\n')
             self.begun.append(loaded.experiment.title)
+            self.held.append(options.against)
             self.during(folder)
             ending = left.pop(0)
             if isinstance(ending, Exception):
@@ -98,6 +103,7 @@ class Stage:
             watch=quietly,
             tell=self.told.append,
             secrets={"hunter2-hunter2"},
+            against=self.against,
             clock=clock,
             patience=Patience(attempts=2, connect_s=1, answer_s=1, first_pause_s=0.01, whole_s=5),
         )
@@ -219,6 +225,15 @@ def test_it_ends_at_the_first_experiment_that_the_file_says_and_at_a_dirty_or_st
     assert len(stage.begun) == begun
     assert finished.outcome.exit == code
     assert suite_of(finished).not_run == 3 - begun
+
+
+def test_each_experiment_is_held_against_its_own_earlier_runs(stage: Stage) -> None:
+    def of(variant: Variant) -> Against | None:
+        return None if variant.index == 1 else Against(named="last-good", runs=(str(variant.index),), numbers=())
+
+    stage.against = of
+    stage.play(result(), result(), result())
+    assert [None if each is None else each.runs for each in stage.held] == [("0",), None, ("2",)]
 
 
 # ---- what it holds --------------------------------------------------------------------------------------------------
