@@ -14,10 +14,10 @@ from chaosrun.errors import Exit, SpecError, UsageError
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("experiments"))
 @click.pass_obj
 def command(session: Session, *, folder: Path) -> int:
-    """List the experiments of a FOLDER [default: experiments], and of the folders below it, and whether this machine
-    can run them.
+    """List the experiments and game days of a FOLDER [default: experiments], and of the folders below it, and whether
+    this machine can run them.
 
-    What is no experiment by its keys is left out. The exit code is 2 if one of them is not valid.
+    What is neither by its keys is left out. The exit code is 2 if one of them is not valid.
     """
     from chaosrun.commands._tables import table  # noqa: PLC0415 - only when called
     from chaosrun.spec.kinds import kind_of  # noqa: PLC0415 - as above
@@ -25,14 +25,15 @@ def command(session: Session, *, folder: Path) -> int:
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder; name one that holds experiments")
     there = sorted(file for file in folder.rglob("*.y*ml") if file.suffix in (".yaml", ".yml"))
-    files = [file for file in there if kind_of(file) == "experiment"]
+    kinds = {file: kind_of(file) for file in there}
+    files = [file for file, kind in kinds.items() if kind in ("experiment", "game_day")]
     if not files:
         raise UsageError(f"{folder}: no experiment is here; `chaosrun init URL` writes a first one")
     valid = True
     rows: list[tuple[str, str, str]] = []
     for file in files:
         try:
-            rows += _describe(session, file)
+            rows += (_describe_day if kinds[file] == "game_day" else _describe)(session, file)
         except SpecError as error:
             valid = False
             count = len(error.problems)
@@ -49,11 +50,8 @@ def _describe(session: Session, file: Path) -> list[tuple[str, str, str]]:
         SpecError: it is none.
     """
     from chaosrun.doctor.needs import lacking, needs  # noqa: PLC0415 - only when called
-    from chaosrun.spec.kinds import kind_of  # noqa: PLC0415 - as above
     from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
 
-    if kind_of(file) == "game_day":
-        return _describe_day(session, file)
     loaded = load_experiment(file, revealed=session.secrets)
     experiment = loaded.experiment
     findings = needs(experiment)
