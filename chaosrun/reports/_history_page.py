@@ -38,7 +38,7 @@ def render_page(history: History, link: Link) -> bytes:
         _amiss(told),
     )
     worse = _worse(told)
-    title = f"{counted(worse, 'regression')}: history" if worse else "history: no regression"
+    title = f"{counted(worse, 'regression')}: history" if worse else f"{_headline(told).lower()}: history"
     return document(title, body, styles=[asset(name) for name in _STYLES])
 
 
@@ -57,10 +57,22 @@ def _worse(history: History) -> int:
     return sum(line.verdict == "regression" for line in history.lines)
 
 
+def _headline(history: History) -> str:
+    """What nobody can tell yet is no clean bill."""
+    if worse := _worse(history):
+        return f"{worse} of {len(history.lines)} got worse"
+    early = sum(line.verdict == "cannot_tell" for line in history.lines)
+    if not early:
+        return "Nothing got worse"
+    return f"Cannot tell yet of {early} of {len(history.lines)}"
+
+
 def _head(history: History) -> Markup:
-    worse = _worse(history)
-    icon, class_, _ = _BADGES["regression" if worse else "no_regression"]
-    words = f"{worse} of {len(history.lines)} got worse" if worse else "Nothing got worse"
+    verdicts = {line.verdict for line in history.lines}
+    icon, class_, _ = _BADGES[
+        next((each for each in ("regression", "cannot_tell") if each in verdicts), "no_regression")
+    ]
+    words = _headline(history)
     badge = tag(
         "p", tag("span", icon, class_="icon", aria_hidden="true"), tag("strong", words), class_=f"badge {class_}"
     )

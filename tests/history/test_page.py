@@ -34,10 +34,18 @@ def test_an_unchanged_history_has_no_mark_of_a_regression(tmp_path: Path) -> Non
     keep_days(tmp_path, [*STEADY, 2.0, 2.1, 2.05])
     text = page(tmp_path)
     assert "Nothing got worse" in text
-    assert "<title>history: no regression</title>" in text
+    assert "<title>nothing got worse: history</title>" in text
     assert 'class="dot slow"' not in text
     assert "Regression since" not in text
     assert text.count('class="dot"') == 12
+
+
+def test_what_nobody_can_tell_yet_is_no_clean_bill(tmp_path: Path) -> None:
+    keep_days(tmp_path, STEADY[:4])
+    text = page(tmp_path)
+    assert "Cannot tell yet of 1 of 1" in text
+    assert "Nothing got worse" not in text
+    assert "badge is-inconclusive" in text
 
 
 def test_every_run_is_marked_by_its_verdict_and_links_to_its_report(tmp_path: Path) -> None:
