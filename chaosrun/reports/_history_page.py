@@ -61,6 +61,8 @@ def _headline(history: History) -> str:
     """What nobody can tell yet is no clean bill."""
     if worse := _worse(history):
         return f"{worse} of {len(history.lines)} got worse"
+    if not history.lines:
+        return "No run can be read"
     early = sum(line.verdict == "cannot_tell" for line in history.lines)
     if not early:
         return "Nothing got worse"
@@ -68,7 +70,7 @@ def _headline(history: History) -> str:
 
 
 def _head(history: History) -> Markup:
-    verdicts = {line.verdict for line in history.lines}
+    verdicts = {line.verdict for line in history.lines} or {"cannot_tell"}
     icon, class_, _ = _BADGES[
         next((each for each in ("regression", "cannot_tell") if each in verdicts), "no_regression")
     ]

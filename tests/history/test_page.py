@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html import unescape
 from pathlib import Path
 
@@ -82,6 +83,8 @@ def test_what_is_not_in_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "result.json").write_text("{")
     assert "What is not in it" in page(tmp_path)
+    shutil.rmtree(tmp_path / "run-000")
+    assert "No run can be read" in page(tmp_path)
 
 
 def test_a_spark_has_a_bar_for_each_value() -> None:
