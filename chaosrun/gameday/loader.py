@@ -186,7 +186,8 @@ def _why_not(path: str, mark: Mark) -> str | None:
         read_file(path, MAX_BYTES)
     except Unreadable as error:
         folder = Path(path).parent
-        beside_it = [str(other) for other in folder.glob("*.y*ml")] if folder.is_dir() else []
+        # The method of a path raises where its name is longer than a name can be.
+        beside_it = [str(other) for other in folder.glob("*.y*ml")] if os.path.isdir(folder) else []  # noqa: PTH112
         close = get_close_matches(path, beside_it, n=1)
         return f"cannot read {path}: {error}" + (f"; did you mean {close[0]}?" if close else "")
     return None

@@ -75,7 +75,7 @@ def job_of(
         title=day.title,
         command=(*command, *(["--yes"] if yes else [])),
         directory=str(Path.cwd()),
-        user=getpass.getuser(),
+        user=_user(),
         starts=starts,
         zone=day.time_zone,
         windows=windows_told(day.windows()),
@@ -87,6 +87,13 @@ def job_of(
         if not text.isprintable():
             raise UsageError(f"{text!r}: has characters that no timer's file can hold; rename the folder or file")
     return job
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # of a container that knows its user by number alone
+        return str(os.geteuid())
 
 
 def program() -> tuple[str, ...]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chaosrun.errors import SpecError
-from chaosrun.gameday.loader import LoadedDay, load_day
+from chaosrun.gameday.loader import LoadedDay, load_day, outline
 from chaosrun.spec.gameday import Window
 from chaosrun.spec.kinds import kind_of
 
@@ -123,3 +126,41 @@ def test_the_day_that_is_shipped_and_that_of_the_page_are_right(tmp_path: Path) 
     assert [type(each) for each in load_day(page, env={"HOOK": "https://hooks.example.com/"}).day.windows()] == [
         Window
     ] * 2
+
+
+JUNK = (
+    "null",
+    "[]",
+    "{",
+    "1e400",
+    "true",
+    "'",
+    ":",
+    "- a",
+    "${x}",
+    "${secret.hook}",
+    "<<: *a",
+    "*a",
+    "\x00",
+    "99:99",
+    "a" * 5000,
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.sampled_from(JUNK)), min_size=1, max_size=3))
+def test_whatever_stands_in_a_day_it_is_one_or_is_refused_with_the_place(changes: list[tuple[int, str]]) -> None:
+    (text, _) = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs" / "game-days.md").read_text(), re.M | re.S)
+    for number, junk in changes:
+        words = list(re.finditer(r'[\w:."${}/-]+', text))
+        word = words[number % len(words)]
+        text = text[: word.start()] + junk + text[word.end() :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "day.yaml"
+        path.write_bytes(text.replace("../experiments", str(ROOT / "experiments")).encode())
+        for load in (load_day, outline):
+            try:
+                load(path, env={"HOOK": "https://127.0.0.1/x"})
+            except SpecError as error:
+                for problem in error.problems:
+                    assert problem.isprintable()
+                    assert re.match(r"[^:]+(:\d+){0,2}: ", problem), problem
