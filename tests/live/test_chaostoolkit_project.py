@@ -117,6 +117,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
                 os.kill(int(pid), signal.SIGKILL)
 
 
+@pytest.mark.whole_run
 def test_what_chaos_toolkit_breaks_is_measured_under_the_load_of_chaosrun(project: Project) -> None:
     code, said, journal = project.run()
     assert (code, journal["status"], journal["deviated"]) == (0, "completed", False), said
@@ -146,6 +147,7 @@ def test_what_chaos_toolkit_breaks_is_measured_under_the_load_of_chaosrun(projec
     assert project.left_of_the_load() == []
 
 
+@pytest.mark.whole_run
 def test_a_criterion_that_does_not_hold_makes_the_experiment_deviate_without_any_probe(project: Project) -> None:
     [control] = json.loads((project.folder / "experiment.json").read_bytes())["controls"]
     hasty = [{"metric": "ttr", "max": "1ms"}]

@@ -43,6 +43,7 @@ def start(project: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.whole_run
 def test_a_team_tests_its_own_service(project: Path) -> None:
     for _ in range(TRIES):
         told, _ = (process := start(project, "-k", "not long", "--junitxml", "junit.xml")).communicate()
