@@ -37,13 +37,16 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def folders_of(path: Path, index: Index) -> list[Path]:
-    """The runs that a user means: a run folder, be it gone, or all that lie in a folder such as that of a series.
+    """The runs that a user means: a run folder, be it gone, or all that lie in a folder such as that of a series, or of
+    a game day, whose own entry has nothing to be undone.
 
     Raises:
         UsageError: there is none.
     """
-    is_one = (path / JOURNAL).exists() or index.find(path.resolve()) is not None
-    found = [path] if is_one else sorted(each.parent for each in path.glob(f"*/{JOURNAL}"))
+    known = index.find(path.resolve())
+    is_one = (path / JOURNAL).exists() or (known is not None and not known.is_day)
+    below = (*path.glob(f"*/{JOURNAL}"), *path.glob(f"*/*/{JOURNAL}"))
+    found = [path] if is_one else sorted(each.parent for each in below)
     if not found:
         raise UsageError(f"{path}: no {JOURNAL} here; name the folder of a run, or none: chaosrun recover")
     return [each.resolve() for each in found]

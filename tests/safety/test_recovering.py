@@ -130,6 +130,20 @@ def test_a_folder_of_runs_stands_for_each_of_them(tmp_path: Path, capsys: pytest
     assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == ["a", "b"]
 
 
+def test_a_game_day_that_was_killed_stands_for_its_runs_and_for_those_of_its_series(
+    tmp_path: Path, frozen: Identity, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day = tmp_path / "day"
+    killed_run(day / "first")
+    killed_run(day / "series" / "second", freezing(1, frozen))
+    Index.here().claim(OpenRun(folder=str(day), title="A day", runner=NOBODY, keys=("port 80",), is_day=True))
+    assert run_command_line(["recover", str(day)]) == Exit.PASSED
+    out = capsys.readouterr().out
+    assert "first: nothing is open" in out
+    assert "second: " in out
+    assert not is_frozen(frozen)
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["recover", str(tmp_path)]) == Exit.USAGE
     assert "name the folder of a run" in capsys.readouterr().err
