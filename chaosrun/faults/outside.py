@@ -69,11 +69,12 @@ class Outside(Fault):
             await self._ear.open()
         except OSError as error:
             raise Unavailable(f"fault {self.name!r}: nobody can be listened to here ({error})") from error
+        within = format_duration(self._begin_within_ns)
+        world.note(f"waits up to {within} for {self.name!r} to begin: chaosrun tell {world.folder} begin")
         try:
             await asyncio.wait_for(self._wanted.wait(), self._begin_within_ns / 1e9)
         except TimeoutError:
             await self._ear.close()
-            within = format_duration(self._begin_within_ns)
             raise Unavailable(f"fault {self.name!r}: nobody said within {within} that it begins") from None
         except BaseException:
             await self._ear.close()

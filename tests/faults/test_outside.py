@@ -126,7 +126,10 @@ def test_nothing_is_injected_where_nobody_begins(tmp_path: Path) -> None:
 def test_one_that_nobody_ends_holds_nothing_up_and_was_never_removed(tmp_path: Path) -> None:
     stage = Stage(tmp_path, at_most=0.3)
     asyncio.run(stage.play(lambda ear: tell(ear, "begin")))
-    assert stage.world.notes == ["nobody said within 300ms that 'freeze' is over; the run goes on as if it still stood"]
+    assert stage.world.notes == [
+        f"waits up to 10s for 'freeze' to begin: chaosrun tell {tmp_path} begin",
+        "nobody said within 300ms that 'freeze' is over; the run goes on as if it still stood",
+    ]
     assert written(tmp_path, Removed) == [], "so that no time to recover is counted from a guess"
     assert not stage.faults.left, "it is not ours, so nothing of ours is left"
 
