@@ -107,6 +107,8 @@ def _run(loaded: LoadedDay, options: engine.Options, around: Surroundings, messe
     if (error := refusal(loaded, now)) is not None:
         raise error
     day = loaded.day
+    if (short := _short(loaded, now)) is not None:
+        around.tell(short)
     items = [Ready(_entry(variant, day), variant.loaded, around.against(variant)) for variant in loaded.variants]
     course = Course(
         title=day.title,
@@ -129,6 +131,18 @@ def _run(loaded: LoadedDay, options: engine.Options, around: Surroundings, messe
 
     return asyncio.run(
         run_sequence(items, course, options, around.watch, may_begin=may_begin, hold=hold, draw=around.draw)
+    )
+
+
+def _short(loaded: LoadedDay, now: datetime) -> str | None:
+    """That there may not be time for all of it; None: there is."""
+    calendar, needed = Calendar.of(loaded.day), loaded.planned()
+    present = calendar.inside(now)
+    if present is None or now + needed <= present.end:
+        return None
+    return (
+        f"all of it may take {length_told(needed)}, and the window closes at {told(present.end, calendar.zone)}; what would "
+        "not end by then does not begin"
     )
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Environment
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Final
 
 from chaosrun.errors import SpecError
 from chaosrun.gameday.calendar import Calendar, length_told
-from chaosrun.spec.check import check, locate
+from chaosrun.spec.check import check
 from chaosrun.spec.compose import MAX_BYTES
 from chaosrun.spec.doubt import Doubt
 from chaosrun.spec.gameday import DayEntry, GameDay
@@ -22,7 +22,6 @@ from chaosrun.spec.hosts import host_of
 from chaosrun.spec.loader import Loaded, Named, in_order, load_experiment, variables_named
 from chaosrun.spec.mount import Files, beside
 from chaosrun.spec.nodes import Mapping, Mark, Node, Problem, Scalar
-from chaosrun.spec.nodes import Path as Loc
 from chaosrun.spec.nodes import Sequence as ListNode
 from chaosrun.spec.plan import planned_ns
 from chaosrun.spec.reading import Unreadable, read_file
@@ -59,11 +58,11 @@ class LoadedDay:
     day: GameDay
     path: Path
     variants: tuple[Variant, ...]
-    tree: Mapping = field(repr=False)
 
-    def where(self, loc: Loc) -> str:
-        """`file:line:column` of a key of the day."""
-        return str(locate(self.tree, loc)[0])
+    def planned(self) -> timedelta:
+        """The longest that all of it takes when all goes as planned."""
+        rest = timedelta(microseconds=(len(self.variants) - 1) * self.day.cool_down // 1000)
+        return sum((variant.planned(self.day.cool_down) for variant in self.variants), rest)
 
 
 def load_day(
@@ -93,7 +92,7 @@ def load_day(
         raise SpecError(tuple(dict.fromkeys(told)))
     if too_long := tuple(_never(day, variants)):
         raise SpecError(too_long)
-    return LoadedDay(day, Path(path), tuple(variants), tree)
+    return LoadedDay(day, Path(path), tuple(variants))
 
 
 @dataclass(frozen=True)

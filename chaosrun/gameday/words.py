@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +141,7 @@ def prospect_told(loaded: LoadedDay, now: datetime) -> Iterator[str]:
     for number, (variant, planned) in enumerate(zip(loaded.variants, lengths, strict=True), 1):
         repeated = f", {variant.entry.repeat} runs" if variant.entry.repeat > 1 else ""
         yield f"experiment {number}  {variant.loaded.experiment.title}: up to {length_told(planned)}{repeated}"
-    rest = timedelta(microseconds=(len(lengths) - 1) * day.cool_down // 1000)
-    yield f"all of it     up to {length_told(sum(lengths, rest))}"
+    yield f"all of it     up to {length_told(loaded.planned())}"
 
 
 def prospect(

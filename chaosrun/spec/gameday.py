@@ -162,7 +162,8 @@ def _one_or_many(value: object) -> str:
 
 
 Windows = Annotated[
-    Annotated[Window, Tag(TAG + "one")] | Annotated[Annotated[Many[Window], Field(min_length=1)], Tag(TAG + "many")],
+    Annotated[Window, Tag(TAG + "one")]
+    | Annotated[Annotated[Many[Window], Field(min_length=1, max_length=100)], Tag(TAG + "many")],
     Discriminator(_one_or_many),
 ]
 
@@ -221,7 +222,7 @@ class GameDay(File):
     """What ends the day before its last experiment. A run that was stopped, by a guard or a signal, always does."""
     against: Literal["last-good"] | None = None
     """Each experiment fails where it is worse than the last good runs of its kind. None: they count for nothing."""
-    notify: Many[Notify] = ()
+    notify: Annotated[Many[Notify], Field(max_length=20)] = ()
 
     def rules(self) -> Iterator[Broken]:
         if "dirty" not in self.stop_on:

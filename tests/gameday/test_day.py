@@ -192,7 +192,16 @@ def test_no_experiment_begins_that_would_not_end_within_the_window(stage: Stage)
     suite = suite_of(finished)
     assert [run.state for run in suite.runs] == ["ran", "ran", "not_run"]
     assert finished.outcome.exit == Exit.NOT_NOW
+    assert stage.told == []
     assert suite.stopped_by == ("the window closes at Tue 2026-11-24 12:00 CET (11:00 UTC), and c.yaml may take 1m24s")
+
+
+def test_that_there_may_not_be_time_for_all_of_it_is_told_when_it_begins(stage: Stage) -> None:
+    stage.play(result(), now=["2026-11-24 10:56", "2026-11-24 10:56", "2026-11-24 10:59"])
+    assert stage.told == [
+        "all of it may take 4m12s, and the window closes at Tue 2026-11-24 12:00 CET (11:00 UTC); what would not end "
+        "by then does not begin"
+    ]
 
 
 def test_without_a_window_it_runs_at_any_time_but_on_a_blackout_date(stage: Stage) -> None:
