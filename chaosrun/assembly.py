@@ -21,7 +21,7 @@ from chaosrun.guards.made import make_guards
 from chaosrun.identity import Identity, boot_id
 from chaosrun.journal import Journal
 from chaosrun.load.config import Backoff, GroupLoad
-from chaosrun.load.fleet import Fleet
+from chaosrun.load.fleet import Fleet, FleetKind
 from chaosrun.load.prober import ProberConfig
 from chaosrun.load.probing import Probing
 from chaosrun.machine import environment
@@ -47,11 +47,19 @@ from chaosrun.undertest import RoleEvents, make_target, sign_of
 
 
 def beginning(
-    loaded: Loaded, folder: Path, profile: str | None, *, offset_ns: int = 0, against: Against | None = None
+    loaded: Loaded,
+    folder: Path,
+    profile: str | None,
+    *,
+    offset_ns: int = 0,
+    against: Against | None = None,
+    fleet: FleetKind = "processes",
 ) -> Began:
     """The first line of the run's journal: what is run, where, and by what."""
     origin_ns, wall_ns = time.monotonic_ns(), time.time_ns()
     where, plan = environment(), make_plan(loaded)
+    if fleet != "processes":
+        where["fleet"] = fleet
     proxy = loaded.experiment.target.proxy
     if proxy is not None:
         where["toxiproxy"] = choose(proxy.toxiproxy).kind
@@ -84,7 +92,16 @@ class Assembly:
         UsageError: the experiment asks for what cannot be (a host that is not allowed, an unknown option).
     """
 
-    def __init__(self, loaded: Loaded, began: Began, folder: Path, journal: Journal, events: RoleEvents) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        began: Began,
+        folder: Path,
+        journal: Journal,
+        events: RoleEvents,
+        *,
+        fleet: FleetKind = "processes",
+    ) -> None:
         experiment = loaded.experiment
         self.folder = folder
         self._began = began
@@ -113,6 +130,7 @@ class Assembly:
         }
         for name, group in groups.items():
             _enough_accounts(name, group, len(self._rows[name]))
+        self._kind: FleetKind = fleet
         self._fleet: Fleet | None = None
         self._probing: Probing | None = None
 
@@ -169,6 +187,7 @@ class Assembly:
             workers=max(group.workers for group in groups.values()),
             secrets=self._secrets,
             hidden=self.hidden,
+            kind=self._kind,
         )
         self._probing = Probing(self._prober_config(loads), self.hidden)
         await self._fleet.start()

@@ -26,7 +26,8 @@ from chaosrun.guards.watch import GuardNow, Guards
 from chaosrun.journal import Journal
 from chaosrun.judge import baseline_holds
 from chaosrun.live import LiveTolerance
-from chaosrun.load.fleet import WorkerLost
+from chaosrun.load.fleet import FleetKind
+from chaosrun.load.handle import WorkerLost
 from chaosrun.load.live import FleetNow
 from chaosrun.load.silence import Silence
 from chaosrun.machine import Clocks, Observation
@@ -68,6 +69,8 @@ class Options:
     """Draws the reports of a run that has been scored."""
     against: Against | None = None
     """The earlier runs that this one is held against."""
+    fleet: FleetKind = "processes"
+    """Where the workers of the load run."""
 
 
 class Watcher(Protocol):
@@ -130,7 +133,14 @@ class _Run:
         self._watcher = watcher
         self._mask = Mask(loaded.secrets)
         self._journal = Journal(folder, ENGINE, self._mask)
-        began = beginning(loaded, folder, options.profile, offset_ns=options.offset_ns, against=options.against)
+        began = beginning(
+            loaded,
+            folder,
+            options.profile,
+            offset_ns=options.offset_ns,
+            against=options.against,
+            fleet=options.fleet,
+        )
         self._journal.append(began)
         self._plan = began.plan
         self._origin_ns = began.origin_ns
@@ -147,7 +157,7 @@ class _Run:
             tail=lambda role: self._assembly.target.roles[role].tail(),
             spoils=lambda: bool(self._assembly.method) and not self._faults.any_called,
         )
-        self._assembly = Assembly(loaded, began, folder, self._journal, self._roles)
+        self._assembly = Assembly(loaded, began, folder, self._journal, self._roles, fleet=options.fleet)
         self._limit = Deadline(options.max_duration_ns or self._plan.max_duration_ns, self._plan.groups, self.stopping)
         self._observation = Observation(self._journal, self.now, self._assembly.role_pids(), options.clocks)
         self._faults = StandingFaults(self, self._journal, watcher.fault)

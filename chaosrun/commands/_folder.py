@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chaosrun.engine import Watcher
     from chaosrun.entries import Entry, Item, Ready
     from chaosrun.foreseen import Foreseen
+    from chaosrun.load.fleet import FleetKind
     from chaosrun.series import Repetition
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -59,6 +60,8 @@ class Several:
     live: bool
     against: str | None
     """What each is held against: `last-good`, or the name of runs."""
+    fleet: FleetKind
+    """Where the workers of their load run."""
 
 
 def is_several(paths: Sequence[Path]) -> bool:
@@ -168,7 +171,10 @@ def run_folder(
         skip_unavailable="unavailable" in several.skips,
     )
     options = engine.Options(
-        report_dir=several.report_dir, max_duration_ns=several.max_duration_ns, draw=reports.draw_run
+        report_dir=several.report_dir,
+        max_duration_ns=several.max_duration_ns,
+        draw=reports.draw_run,
+        fleet=several.fleet,
     )
     with publishing as also:
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and those that are refused until their feature is there."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from chaosrun.reports._safe_text import clean
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 FORMAT = click.Choice(("text", "json"))
+FLEETS = click.Choice(("processes", "in-process"))
 RESULT_FORMAT = click.Choice(("text", "json", "github", "junit"))
 
 
@@ -71,19 +72,15 @@ def duration(option: str, text: str) -> int:
         raise UsageError(f"{option}: {error}") from error
 
 
-def not_yet(*names: str, flag: bool = False) -> Callable[[Decorated], Decorated]:
-    """Options of the documented command line that are still to come: refused, never ignored."""
-
-    def refuse(_context: click.Context, param: click.Parameter, value: object) -> None:
-        if value:
-            raise click.UsageError(f"{param.opts[0]} is not yet available")
-
-    def decorate(command: Decorated) -> Decorated:
-        for name in names:
-            command = click.option(name, is_flag=flag, hidden=True, expose_value=False, callback=refuse)(command)
-        return command
-
-    return decorate
+def fleet_option(command: Decorated) -> Decorated:
+    """--fleet: where the load is played."""
+    return click.option(
+        "--fleet",
+        type=FLEETS,
+        default="processes",
+        show_default=True,
+        help="Where clients are played: in processes of their own, or in chaosrun's own, to look into a protocol.",
+    )(command)
 
 
 def one_experiment(path: Path) -> Path:

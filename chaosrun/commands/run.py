@@ -19,7 +19,7 @@ from chaosrun.commands._folder import (
     skip_option,
 )
 from chaosrun.commands._metrics import metrics_options, published, together
-from chaosrun.commands._options import duration, format_option, not_yet, one_experiment, spec_options
+from chaosrun.commands._options import duration, fleet_option, format_option, one_experiment, spec_options
 from chaosrun.commands._plan import confirm, foreseen_of, show_plan
 from chaosrun.commands._repeat import repeat_options, repetition, rest_ns, run_several
 from chaosrun.commands._session import Session
@@ -28,6 +28,7 @@ from chaosrun.errors import ChaosrunError, Exit, UsageError
 if TYPE_CHECKING:
     from chaosrun.engine import Options, Watcher
     from chaosrun.foreseen import Foreseen
+    from chaosrun.load.fleet import FleetKind
     from chaosrun.outcome import Outcome
     from chaosrun.spec.loader import Loaded
 
@@ -58,7 +59,7 @@ class Interrupted(ChaosrunError):
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and to what; do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask, and run: for a target on another machine without a terminal.")
 @against_option
-@not_yet("--fleet")
+@fleet_option
 @click.pass_obj
 def command(
     session: Session,
@@ -80,6 +81,7 @@ def command(
     dry_run: bool,
     yes: bool,
     against: str | None,
+    fleet: FleetKind,
 ) -> int:
     """Run an experiment (the default command), or several one after another.
 
@@ -88,10 +90,16 @@ def command(
     --report-dir.
     """
     limit = None if max_duration is None else duration("--max-duration", max_duration)
+    if against is not None and fleet != "processes":
+        raise UsageError(
+            f"--against compares numbers, and --fleet {fleet} is for looking into a protocol; say only one"
+        )
     several = is_several(experiments)
     repeated = repetition(repeat, seed, cool_down, of_several=several)
     if several:
-        how = Several(report_dir, limit, repeat, rest_ns(cool_down), skips, form, live=not no_live, against=against)
+        how = Several(
+            report_dir, limit, repeat, rest_ns(cool_down), skips, form, live=not no_live, against=against, fleet=fleet
+        )
         publishing = published(session, metrics_port, metrics)
         files = experiments_of(session, experiments)
         entries = entries_of(files, profile=profile, sets=sets, target=target, repetition=repeated)
@@ -122,7 +130,7 @@ def command(
     if not yes:
         confirm(session, loaded, foreseen)
     options = engine.Options(
-        report_dir=report_dir, max_duration_ns=limit, profile=profile, draw=draw_reports, against=held
+        report_dir=report_dir, max_duration_ns=limit, profile=profile, draw=draw_reports, against=held, fleet=fleet
     )
     with publishing as also:
         if repeated is not None:

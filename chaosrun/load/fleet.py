@@ -1,246 +1,53 @@
-"""The engine's handle on the load: starts the worker processes, passes on orders, and never waits without an end.
-
-A worker lives as long as its end of a socketpair does, so none outlives the engine; it leads a session of its own, so
-that Ctrl-C in the terminal reaches the engine alone, which then stops the load in order.
-"""
+"""The engine's handle on the load: all clients of a run, wherever its workers run. It passes on orders, and never waits
+without an end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import sys
 import time
-from collections import deque
 from collections.abc import Collection, Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from chaosrun.cutting import CutOff, CutOrder, chosen
-from chaosrun.errors import ChaosrunError, Exit, Unavailable, Unwritable
-from chaosrun.identity import Identity, identify
+from chaosrun.errors import ChaosrunError
+from chaosrun.identity import Identity
 from chaosrun.load.config import GroupLoad
+from chaosrun.load.handle import LIVE_SPAN_NS, Worker
 from chaosrun.load.live import FleetNow, merge
-from chaosrun.load.surroundings import environment
+from chaosrun.load.own_process import OwnProcess
 from chaosrun.load.wire import (
-    MAX_LINE,
     Account,
     Answer,
     Cut,
     Cuts,
-    Done,
     Drain,
-    Failed,
-    Fatal,
     Finish,
     Flush,
-    Live,
     Mend,
     Order,
     Ramp,
-    Report,
     Sentinels,
     Setup,
     StopLoad,
     Stopped,
-    decode_report,
-    line,
 )
 
 S: Final = 1_000_000_000
-LIVE_SPAN_NS: Final = S
-START_WITHIN_S: Final = 30.0
 ORDER_WITHIN_S: Final = 10.0
 END_WITHIN_S: Final = 5.0
 STOP_AHEAD_NS: Final = 50_000_000
 """How far ahead the end of the load is set, so that a worker that is not starved hears of it before it comes."""
-TAIL_BYTES: Final = 4096
+
+FleetKind = Literal["processes", "in-process"]
+"""Where workers run: each in a process of its own, or within the engine's."""
 
 T = TypeVar("T")
 
 
-class WorkerLost(ChaosrunError):
-    """A load process ended or fell silent in the middle of a run: what it had not yet written is not known."""
-
-    exit = Exit.DEFECT
-
-
-class _Worker:
-    """One load process and the conversation with it."""
-
-    def __init__(self, name: str, setup: Setup, hidden: Collection[str]) -> None:
-        self.name = name
-        self.setup = setup
-        self._hidden = hidden
-        self.snapshots: deque[Live] = deque()
-        self.heard: int | None = None
-        """When the newest snapshot was made, in run time."""
-        self.trouble: ChaosrunError | None = None
-        self._process: asyncio.subprocess.Process | None = None
-        self._writer: asyncio.StreamWriter | None = None
-        self._waiting: deque[asyncio.Future[Answer]] = deque()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._tail = bytearray()
-        self._finished = False
-        self._gone = False
-        """Its end of the socketpair is closed."""
-        self.on_trouble: asyncio.Event = asyncio.Event()
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    @property
-    def is_connected(self) -> bool:
-        """It can be given orders, though it need not live to obey them."""
-        return self._writer is not None
-
-    @property
-    def is_lost(self) -> bool:
-        return isinstance(self.trouble, WorkerLost)
-
-    async def start(self) -> None:
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "chaosrun.load.worker",
-                    str(theirs.fileno()),
-                    pass_fds=[theirs.fileno()],
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.PIPE,
-                    env=environment(self.setup.run_dir, self._hidden),
-                    start_new_session=True,
-                )
-            reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
-        except BaseException:
-            ours.close()
-            raise
-        self._tasks = [asyncio.create_task(self._listen(reader)), asyncio.create_task(self._keep_tail())]
-        await self.order(self.setup, START_WITHIN_S)
-
-    async def order(self, order: Order, within_s: float) -> Answer:
-        """Have an order carried out; the answer to it.
-
-        Raises:
-            WorkerLost: the process ended, or did not answer in time.
-            Unavailable, ChaosrunError: it said that it cannot.
-        """
-        if self.trouble is not None and not isinstance(self.trouble, Unwritable):
-            raise self.trouble
-        if self._gone:
-            raise WorkerLost(f"{self.name} has ended")
-        assert self._writer is not None
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append(answer)
-        self._writer.write(line(order))
-        try:
-            async with asyncio.timeout(within_s):
-                return await answer
-        except TimeoutError:
-            self._fail(WorkerLost(f"{self.name} did not answer {type(order).__name__} within {within_s:g} s"))
-            assert self.trouble is not None
-            raise self.trouble from None
-
-    async def end(self, within_s: float) -> None:
-        """Close the socketpair, which ends the process; kill what does not end."""
-        self._finished = True
-        if self._writer is not None:
-            self._writer.close()
-        if self._process is not None:
-            try:
-                async with asyncio.timeout(within_s):
-                    await self._process.wait()
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
-                await self._process.wait()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def give_up(self) -> None:
-        """It is not to be waited for any more; every order says so from now on."""
-        self._fail(WorkerLost(f"{self.name} (pid {self.pid}) has fallen silent"))
-
-    def finished(self) -> None:
-        """Its end is expected from now on."""
-        self._finished = True
-
-    def now(self, oldest: int) -> Sequence[Live]:
-        while self.snapshots and self.snapshots[0].t < oldest:
-            self.snapshots.popleft()
-        return self.snapshots
-
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(ConnectionError):
-            while raw := await reader.readline():
-                self._hear(decode_report(raw))
-        self._gone = True
-        if self._finished:
-            self._refuse(WorkerLost(f"{self.name} has ended"))
-        else:
-            assert self._process is not None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(2):
-                    await self._process.wait()
-                    await self._tasks[1]
-            # Where it was cut, there may be the end of a secret.
-            whole = self._tail if len(self._tail) < TAIL_BYTES else self._tail.partition(b"\n")[2]
-            tail = whole.decode(errors="replace").strip()
-            code = self._process.returncode
-            how = "closed its line" if code is None else f"ended with {code}"
-            self._fail(WorkerLost(f"{self.name} (pid {self.pid}) {how}{': ' + tail if tail else ''}"))
-
-    def _hear(self, report: Report) -> None:
-        match report:
-            case Live():
-                self.snapshots.append(report)
-                self.heard = report.t
-                self.now(report.t - LIVE_SPAN_NS)
-            case Done() | Cuts() | Stopped():
-                self._answer(report)
-            case Failed(why=why, unavailable=unavailable):
-                self._answer(Unavailable(why) if unavailable else ChaosrunError(why))
-            case Fatal(kind="unwritable", why=why):
-                self._note(Unwritable(why))
-            case Fatal(why=why):
-                self._note(WorkerLost(f"{self.name}: {why}"))
-
-    def _answer(self, report: Answer | ChaosrunError) -> None:
-        answer = self._waiting.popleft()
-        if answer.done():
-            return
-        if isinstance(report, ChaosrunError):
-            answer.set_exception(report)
-        else:
-            answer.set_result(report)
-
-    def _note(self, error: ChaosrunError) -> None:
-        self.trouble = self.trouble or error
-        self.on_trouble.set()
-
-    def _fail(self, error: ChaosrunError) -> None:
-        self._note(error)
-        self._refuse(error)
-
-    def _refuse(self, error: ChaosrunError) -> None:
-        """No order still waiting will be answered."""
-        while self._waiting:
-            self._answer(error)
-
-    async def _keep_tail(self) -> None:
-        assert self._process is not None and self._process.stderr is not None
-        while data := await self._process.stderr.read(TAIL_BYTES):
-            self._tail += data
-            del self._tail[:-TAIL_BYTES]
-
-
 class Fleet:
-    """All clients of a run, in `workers` processes.
+    """All clients of a run, dealt out over its workers.
 
     The order of calls is start, ramp, (sentinels), stop, drain, close. Every wait has a time-out; whatever goes wrong
     with a worker is raised by the call it spoils, and kept in `trouble`.
@@ -256,41 +63,36 @@ class Fleet:
         workers: int = 1,
         secrets: tuple[str, ...] = (),
         hidden: Collection[str] = (),
+        kind: FleetKind = "processes",
     ) -> None:
         """
         Args:
             secrets: texts that are blanked out in what the workers write down.
-            hidden: variables of the environment that they do not get.
+            hidden: variables of the environment that processes of their own do not get.
+            kind: where the workers run.
         """
         self._origin_ns = origin_ns
         self._groups = tuple(groups)
         self._reply_timeout_ns = max((group.plan.reply_timeout_ns for group in groups), default=0)
-        self._workers = [
-            _Worker(
-                f"load process {shard}",
-                Setup(
-                    groups=tuple(groups),
-                    run_dir=str(run_dir),
-                    writer=f"load-{shard}",
-                    shard=shard,
-                    shards=workers,
-                    origin_ns=origin_ns,
-                    wall_offset_ns=wall_offset_ns,
-                    secrets=secrets,
-                ),
-                hidden,
+        setups = [
+            Setup(
+                groups=tuple(groups),
+                run_dir=str(run_dir),
+                writer=f"load-{shard}",
+                shard=shard,
+                shards=workers,
+                origin_ns=origin_ns,
+                wall_offset_ns=wall_offset_ns,
+                secrets=secrets,
             )
             for shard in range(workers)
         ]
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        return tuple(worker.pid for worker in self._workers if worker.pid is not None)
+        self._workers: Sequence[Worker] = [_worker(kind, setup, hidden) for setup in setups]
 
     @property
     def processes(self) -> tuple[Identity, ...]:
-        """Those of them that run."""
-        return tuple(found for pid in self.pids if (found := identify(pid)) is not None)
+        """Those that play the clients, and run."""
+        return tuple(dict.fromkeys(found for each in self._workers if (found := each.process) is not None))
 
     @property
     def trouble(self) -> ChaosrunError | None:
@@ -399,7 +201,7 @@ class Fleet:
         that was never heard of."""
         await asyncio.gather(*(self._close(worker) for worker in self._workers))
 
-    async def _close(self, worker: _Worker) -> None:
+    async def _close(self, worker: Worker) -> None:
         if worker.is_connected and not worker.is_lost:
             worker.finished()
             with contextlib.suppress(ChaosrunError):
@@ -415,6 +217,15 @@ class Fleet:
 
     def _now(self) -> int:
         return time.monotonic_ns() - self._origin_ns
+
+
+def _worker(kind: FleetKind, setup: Setup, hidden: Collection[str]) -> Worker:
+    if kind == "processes":
+        return OwnProcess(setup.shard, setup, hidden)
+    # With the worker comes all that clients speak, which an engine with processes has no use for.
+    from chaosrun.load.in_process import InProcess  # noqa: PLC0415
+
+    return InProcess(setup.shard, setup)
 
 
 async def _together(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:

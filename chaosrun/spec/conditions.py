@@ -32,7 +32,7 @@ _NAMES_ONLY: Final = r"(steady_state\.load\.[^.]+\.(headers|cookies)|target\.rol
 """Mappings of which only the names are kept: tokens stand in their values."""
 _BY_HASH: Final = r"steady_state\.load\.[^.]+\.(protocol|http)"
 """What clients say may hold what nobody declared a secret."""
-_REQUIRED_OF_MACHINE: Final = ("host", "cpus")
+_REQUIRED_OF_MACHINE: Final = ("host", "cpus", "fleet")
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s]*@")
 _QUERY: Final = re.compile(r"(://[^\s?#]*)[?#]\S*")
 _LONGEST: Final = 200

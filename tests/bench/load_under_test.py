@@ -34,7 +34,7 @@ class Load:
 
     @property
     def pid(self) -> int:
-        return self.fleet.pids[0]
+        return self.fleet.processes[0].pid
 
     def push_delays_s(self) -> list[float]:
         """From the server's time stamp in a pushed message to its receipt, of each that is on disk by now."""

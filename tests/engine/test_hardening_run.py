@@ -66,7 +66,7 @@ def test_a_worker_that_an_order_finds_dead_leaves_an_inconclusive_run_with_its_s
     obeyed = Fleet.sentinels
 
     async def killed_before(self: Fleet, at_ns: int) -> None:
-        os.kill(self.pids[0], signal.SIGKILL)
+        os.kill(self.processes[0].pid, signal.SIGKILL)
         await obeyed(self, at_ns)
 
     monkeypatch.setattr(Fleet, "sentinels", killed_before)
@@ -134,7 +134,7 @@ def test_a_full_disk_is_told_with_what_was_undone(tmp_path: Path, monkeypatch: p
 def test_the_other_worker_of_a_lost_one_still_ends_in_order(tmp_path: Path) -> None:
     async def during(stage: Any) -> None:
         await stage.all_usable()
-        os.kill(stage.fleet.pids[0], signal.SIGKILL)
+        os.kill(stage.fleet.processes[0].pid, signal.SIGKILL)
         await asyncio.wait_for(stage.fleet.failed(), 30)
 
     stage, _ = play(tmp_path, during, clients=4, workers=2)
@@ -155,14 +155,17 @@ def test_a_start_that_is_cut_short_between_process_and_conversation_leaves_no_pr
         with monkeypatch.context() as patch:
             patch.setattr(fleet_module.asyncio, "open_connection", never)
             starting = asyncio.create_task(stage.fleet.start())
-            while not stage.fleet.pids:
+            while not stage.fleet.processes:
                 await asyncio.sleep(0.01)
+            pids = tuple(each.pid for each in stage.fleet.processes)
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
         await stage.fleet.close()
-        return stage.fleet.pids
+        return pids
 
-    assert [pid for pid in asyncio.run(story()) if identify(pid) is not None] == []
+    pids = asyncio.run(story())
+    assert pids
+    assert [pid for pid in pids if identify(pid) is not None] == []
 
 
 def test_a_prober_that_has_ended_has_nothing_to_flush() -> None:

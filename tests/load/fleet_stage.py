@@ -173,6 +173,7 @@ async def begin(
         reply_timeout_ns=load.pop("reply_timeout_ns", 5 * SECOND),
         connect_within_ns=load.pop("connect_within_ns", 5 * SECOND),
     )
+    kind = load.pop("kind", "processes")
     reconnect = load.pop("reconnect", Backoff(first_ns=50 * MS, max_ns=200 * MS))
     group = GroupLoad(
         index=0,
@@ -185,7 +186,9 @@ async def begin(
     )
     origin_ns = time.monotonic_ns()
     wall_offset_ns = time.time_ns()
-    fleet = Fleet([group], run_dir=run_dir, origin_ns=origin_ns, wall_offset_ns=wall_offset_ns, workers=workers)
+    fleet = Fleet(
+        [group], run_dir=run_dir, origin_ns=origin_ns, wall_offset_ns=wall_offset_ns, workers=workers, kind=kind
+    )
     return Run(fleet, plan, origin_ns, run_dir)
 
 

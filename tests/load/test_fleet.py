@@ -14,7 +14,8 @@ from fleet_stage import MS, SECOND, Bridge, begin, play
 
 from chaosrun.errors import ChaosrunError, Unavailable, Unwritable
 from chaosrun.identity import identify
-from chaosrun.load.fleet import Fleet, WorkerLost
+from chaosrun.load.fleet import Fleet
+from chaosrun.load.handle import WorkerLost
 from chaosrun.load.wire import Flush
 from chaosrun.records import NONE, Kind
 
@@ -31,7 +32,7 @@ def started(tmp_path, during, *, clients=3, workers=1, **load):
             await run.fleet.ramp(run.now())
             await during(run)
         finally:
-            pids = run.fleet.pids
+            pids = [each.pid for each in run.fleet.processes]
             await run.fleet.close()
             await bridge.kill()
         assert not [pid for pid in pids if identify(pid) is not None]
@@ -43,10 +44,11 @@ def started(tmp_path, during, *, clients=3, workers=1, **load):
 def test_a_killed_worker_is_lost_and_every_later_order_says_so(tmp_path):
     async def during(run):
         await run.all_usable()
-        os.kill(run.fleet.pids[0], signal.SIGKILL)
+        pid = run.fleet.processes[0].pid
+        os.kill(pid, signal.SIGKILL)
         trouble = await asyncio.wait_for(run.fleet.failed(), 30)
         assert isinstance(trouble, WorkerLost)
-        assert str(run.fleet.pids[0]) in str(trouble)
+        assert str(pid) in str(trouble)
         with pytest.raises(WorkerLost):
             await run.fleet.flush()
 
@@ -56,7 +58,7 @@ def test_a_killed_worker_is_lost_and_every_later_order_says_so(tmp_path):
 def test_the_last_words_of_a_worker_are_in_the_error(tmp_path):
     async def during(run):
         await run.all_usable()
-        os.kill(run.fleet.pids[0], signal.SIGABRT)
+        os.kill(run.fleet.processes[0].pid, signal.SIGABRT)
         assert "ended with" in str(await asyncio.wait_for(run.fleet.failed(), 30))
 
     started(tmp_path, during)
@@ -66,7 +68,7 @@ def test_a_worker_that_hangs_is_given_up_and_killed(tmp_path, monkeypatch):
     monkeypatch.setattr("chaosrun.load.fleet.END_WITHIN_S", 0.5)
 
     async def during(run):
-        os.kill(run.fleet.pids[0], signal.SIGSTOP)
+        os.kill(run.fleet.processes[0].pid, signal.SIGSTOP)
         with pytest.raises(WorkerLost, match="did not answer"):
             await run.fleet._workers[0].order(Flush(), 0.5)
 
@@ -79,7 +81,7 @@ def test_a_worker_ends_with_the_engines_socket_and_writes_what_it_has(tmp_path):
         await asyncio.sleep(0.3)
         run.fleet._workers[0].finished()
         run.fleet._workers[0]._writer.close()
-        pid = run.fleet.pids[0]
+        pid = run.fleet.processes[0].pid
         await run.until(lambda: identify(pid) is None)
 
     started(tmp_path, during)
@@ -89,14 +91,14 @@ def test_a_worker_ends_with_the_engines_socket_and_writes_what_it_has(tmp_path):
 
 def test_ctrl_c_in_the_terminal_does_not_reach_the_workers(tmp_path):
     async def during(run):
-        assert os.getsid(run.fleet.pids[0]) != os.getsid(0)
+        assert os.getsid(run.fleet.processes[0].pid) != os.getsid(0)
 
     started(tmp_path, during)
 
 
 def test_what_a_worker_was_told_is_not_on_its_command_line(tmp_path):
     async def during(run):
-        command = Path(f"/proc/{run.fleet.pids[0]}/cmdline").read_bytes()
+        command = Path(f"/proc/{run.fleet.processes[0].pid}/cmdline").read_bytes()
         assert command
         assert b"very-secret" not in command
 

@@ -22,7 +22,7 @@ MUCH_LATER_S = 60.0
 
 
 def at_work(run: Run) -> psutil.Process:
-    return psutil.Process(run.fleet.pids[0])
+    return psutil.Process(run.fleet.processes[0].pid)
 
 
 def assert_all_is_accounted_for(run: Run, history: Any) -> None:

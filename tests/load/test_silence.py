@@ -10,7 +10,7 @@ import time
 import pytest
 from fleet_stage import MS, Bridge, begin
 
-from chaosrun.load.fleet import WorkerLost
+from chaosrun.load.handle import WorkerLost
 from chaosrun.load.silence import GIVEN_UP, NOTICED, Silence, Silent
 
 
@@ -52,7 +52,7 @@ def test_a_frozen_worker_is_heard_no_more_and_one_given_up_is_lost_at_once(tmp_p
             await run.fleet.start()
             await run.fleet.ramp(run.now())
             await run.until(lambda: len(run.fleet.heard) == 2)
-            os.kill(run.fleet.pids[1], signal.SIGSTOP)
+            os.kill(run.fleet.processes[1].pid, signal.SIGSTOP)
             try:
                 await run.until(
                     lambda: run.fleet.heard["load process 0"] > run.fleet.heard["load process 1"] + 600 * MS
@@ -65,7 +65,7 @@ def test_a_frozen_worker_is_heard_no_more_and_one_given_up_is_lost_at_once(tmp_p
                 await run.fleet.stop()
                 assert time.monotonic() - began < 5, "nobody waits for it"
             finally:
-                os.kill(run.fleet.pids[1], signal.SIGCONT)
+                os.kill(run.fleet.processes[1].pid, signal.SIGCONT)
         finally:
             await run.fleet.close()
             await bridge.kill()

@@ -153,9 +153,9 @@ def test_attempts_after_a_loss_keep_to_the_backoff(tmp_path):
 def test_a_stalled_load_process_sends_late_slots_once_and_stale_ones_never(tmp_path):
     async def during(run):
         await run.all_usable()
-        os.kill(run.fleet.pids[0], signal.SIGSTOP)
+        os.kill(run.fleet.processes[0].pid, signal.SIGSTOP)
         await asyncio.sleep(1.1)
-        os.kill(run.fleet.pids[0], signal.SIGCONT)
+        os.kill(run.fleet.processes[0].pid, signal.SIGCONT)
         await asyncio.sleep(0.7)
 
     run, history = play(tmp_path, during, period_ns=200 * MS)
