@@ -140,10 +140,9 @@ def _short(loaded: LoadedDay, now: datetime) -> str | None:
     present = calendar.inside(now)
     if present is None or now + needed <= present.end:
         return None
-    return (
-        f"all of it may take {length_told(needed)}, and the window closes at {told(present.end, calendar.zone)}; what would "
-        "not end by then does not begin"
-    )
+    closes = told(present.end, calendar.zone)
+    in_short = f"all of it may take {length_told(needed)}, and the window closes at {closes}"
+    return f"{in_short}; what would not end by then does not begin"
 
 
 def _too_late(loaded: LoadedDay, variant: Variant, now: datetime) -> Stop | None:
