@@ -32,6 +32,8 @@ class Job:
 
     clone: Path
     temp: Path
+    without: frozenset[str] = frozenset()
+    """Steps by their names that are left out, for what they do was done by a job before."""
     failed: bool = False
     ran: list[str] = field(default_factory=list)
     """The steps that were run, by their names."""
@@ -51,7 +53,7 @@ class Job:
     def _steps(self, steps: list[dict[str, Any]], known: dict[str, str]) -> None:
         """Steps one after another; those after one that failed only where they say `always()`."""
         for number, step in enumerate(steps, 1):
-            if not self._applies(step.get("if"), known):
+            if step.get("name") in self.without or not self._applies(step.get("if"), known):
                 continue
             if "uses" in step:
                 self._use(step, known)
