@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test slow proof lint bench bench-peers oracle campaign mutation mutation-hand picture schema clean
+.PHONY: run test slow proof lint bench bench-peers bench-workers oracle campaign mutation mutation-hand picture schema clean
 
 run: $(READY)
 	$(BIN)/chaosrun experiments/server-restart.yaml
@@ -42,6 +42,10 @@ bench: $(READY)
 # The same load by chaosrun, Artillery, Locust and k6, which are installed into ~/.cache/chaosrun/peers where they can be had.
 bench-peers: $(READY)
 	$(BIN)/python tests/bench/peer_bench.py
+
+# What the coordinator pays for 100, 300 and 1,000 workers: its CPU, memory and lag.
+bench-workers: $(READY)
+	$(BIN)/python tests/bench/many_workers.py
 
 # Every number against a server that writes down what it really did; exit code 1 if one is wrong.
 oracle: $(READY)

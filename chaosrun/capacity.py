@@ -11,7 +11,8 @@ from math import ceil, floor, inf
 from typing import Final, Literal
 
 import msgspec
-from msgspec.structs import replace
+
+from chaosrun.costs import MOMENTS, Costs, Demand, GroupDemand, Moment, cpu_of, made_of
 
 BUSY: Final = 0.5
 """Of one core: the most that a load process is planned for. A busier one is late too often for its own checks."""
@@ -30,80 +31,8 @@ RECORDED_BYTES: Final = 40
 OPENED_BYTES: Final = 400
 """Of a connection: the lines of the journal from the attempt to the end."""
 
-Moment = Literal["held", "connect", "return"]
 Per = Literal["process", "machine", "address"]
 """A load process, a machine, or a source address of one."""
-MOMENTS: Final[dict[Moment, str]] = {
-    "held": "while the load is held",
-    "connect": "while its clients connect",
-    "return": "when all of them come back",
-}
-
-
-class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a load process needs, as measured somewhere. CPU is in seconds of one core, memory in bytes."""
-
-    process_bytes: float
-    """Of a process that has no clients yet."""
-    process_cpu: float
-    """Each second, whatever its clients do."""
-    client_bytes: float
-    client_cpu: float
-    """Of a client that is there, each second."""
-    connection_cpu: float
-    """Of one attempt that succeeds, with the opening conversation."""
-    push_cpu: float
-    request_cpu: float
-    """Of a request over a WebSocket with its reply."""
-    exchange_cpu: float
-    """Of a request by HTTP with its answer."""
-    source: str
-    """Where and when that was measured."""
-
-    def times(self, factor: float) -> Costs:
-        """The same where everything takes the CPU `factor` times as long."""
-        names = [name for name in self.__struct_fields__ if name.endswith("_cpu")]
-        return replace(self, **{name: getattr(self, name) * factor for name in names})
-
-
-class GroupDemand(msgspec.Struct, frozen=True, kw_only=True):
-    """What one group of like clients is to do."""
-
-    name: str
-    clients: int
-    workers: int = 1
-    """As the experiment has it."""
-    by_http: bool = False
-    sockets: int = 1
-    """The most connections of one client at once."""
-    half_open: int = 0
-    """Connections that faults may leave half-open, beside the clients' own."""
-    requests_per_s: float | None = 0.0
-    """Of the whole group; None: not known before a run."""
-    pushes_per_s: float | None = 0.0
-    """To the whole group; None: not known, it is the service that pushes."""
-    pings_per_s: float = 0.0
-    """Heartbeats of the whole group."""
-    connects_per_s: float = 0.0
-    """At the steepest of its ramp or stages."""
-    back_s: float = 1.0
-    """The shortest time in which all of its clients come back after an outage."""
-    sources: int = 1
-    """Addresses that its clients connect from."""
-    via: str = ""
-    """The proxy that they are sent through; groups with the same one share their local ports."""
-
-
-class Demand(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole load, and how long it lasts."""
-
-    groups: tuple[GroupDemand, ...]
-    lasts_s: float
-    """The longest, when all goes as planned."""
-
-    @property
-    def clients(self) -> int:
-        return sum(group.clients for group in self.groups)
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,11 +86,23 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that are written to the run's folder each second of the load."""
     recorded: float
     """Bytes of the run's folder, at least."""
+    scoring_bytes: float
+    """Memory that its scoring takes on the one machine where that is done."""
+    scoring_s: float
+    """CPU seconds of one core that it takes after the run."""
 
     @property
     def fits(self) -> bool:
-        """One machine like this can play it, from the addresses that the experiment names."""
-        return self.machines == 1 and self.addresses <= max(group.sources for group in self.demand.groups)
+        """One machine like this can play it, from the addresses that the experiment names, and score it afterwards."""
+        return (
+            self.machines == 1
+            and self.can_score
+            and self.addresses <= max(group.sources for group in self.demand.groups)
+        )
+
+    @property
+    def can_score(self) -> bool:
+        return self.scoring_bytes <= MEMORY_USED * self.machine.memory_bytes
 
     @property
     def bottleneck(self) -> Bound:
@@ -175,15 +116,6 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(_unknown(self.demand.groups))
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run showed of one group, in its baseline."""
-
-    name: str
-    clients: int
-    requests_per_s: float
-    pushes_per_s: float
-
-
 def capacity(demand: Demand, machine: Machine, costs: Costs) -> Capacity:
     """How many load processes, and machines like `machine`, the load needs."""
     bounds = [_cpu(demand, costs, moment) for moment in MOMENTS]
@@ -192,9 +124,9 @@ def capacity(demand: Demand, machine: Machine, costs: Costs) -> Capacity:
     processes = max(bound.wanted for bound in bounds)
     of_machine = tuple(_of_machine(demand, machine, costs, processes))
     of_address = () if machine.ports is None else (_ports(demand, machine.ports),)
-    per_second = sum(
-        ((group.requests_per_s or 0.0) + (group.pushes_per_s or 0.0)) * RECORDED_BYTES for group in demand.groups
-    )
+    requests = sum(group.requests_per_s or 0.0 for group in demand.groups)
+    pushes = sum(group.pushes_per_s or 0.0 for group in demand.groups)
+    per_second = (requests + pushes) * RECORDED_BYTES
     return Capacity(
         demand=demand,
         machine=machine,
@@ -207,59 +139,9 @@ def capacity(demand: Demand, machine: Machine, costs: Costs) -> Capacity:
         bounds=(*_tightest_first(bounds), *_tightest_first(of_machine), *of_address),
         recorded_per_s=per_second,
         recorded=per_second * demand.lasts_s + OPENED_BYTES * demand.clients,
+        scoring_bytes=requests * demand.lasts_s * costs.scored_request_bytes,
+        scoring_s=(requests * costs.scored_request_s + pushes * costs.scored_push_s) * demand.lasts_s,
     )
-
-
-def cpu_of(groups: Sequence[GroupDemand], costs: Costs, moment: Moment) -> float:
-    """Cores that the clients take at that moment, without what each process takes anyway."""
-    return sum(share for _, share in _parts(groups, costs, moment))
-
-
-def factor(seen: Sequence[Seen], groups: Sequence[GroupDemand], cpu: float, processes: int, costs: Costs) -> float:
-    """By how much this machine and service cost more CPU than `costs` say: 1 is as much.
-
-    Args:
-        seen: what happened while `cpu` was measured.
-        groups: those of the run, for what else their clients do.
-        cpu: share of a core that all its load processes took.
-    """
-    known = {each.name: each for each in seen}
-    as_seen = [
-        replace(
-            group,
-            clients=known[group.name].clients,
-            requests_per_s=known[group.name].requests_per_s,
-            pushes_per_s=known[group.name].pushes_per_s,
-            pings_per_s=group.pings_per_s * known[group.name].clients / group.clients,
-        )
-        for group in groups
-        if group.name in known
-    ]
-    return cpu / (cpu_of(as_seen, costs, "held") + processes * costs.process_cpu)
-
-
-def _parts(groups: Sequence[GroupDemand], costs: Costs, moment: Moment) -> Iterator[tuple[str, float]]:
-    """What the CPU goes to, in words, and how much of it."""
-    clients = sum(group.clients for group in groups)
-    pushes = sum(group.pushes_per_s or 0.0 for group in groups)
-    requests = sum((group.requests_per_s or 0.0) + group.pings_per_s for group in groups if not group.by_http)
-    exchanges = sum(group.requests_per_s or 0.0 for group in groups if group.by_http)
-    rates = {"connect": [group.connects_per_s for group in groups], "held": []}
-    connects = sum(rates.get(moment, [group.clients / group.back_s for group in groups]))
-    yield f"{clients:,} clients that are there", clients * costs.client_cpu
-    for rate, cost, called in (
-        (requests, costs.request_cpu, "requests"),
-        (exchanges, costs.exchange_cpu, "HTTP exchanges"),
-        (pushes, costs.push_cpu, "pushes"),
-        (connects, costs.connection_cpu, "connections"),
-    ):
-        if rate:
-            yield f"{rate:,.0f} {called}/s of {cost * 1e6:.0f} us", rate * cost
-
-
-def _made_of(groups: Sequence[GroupDemand], costs: Costs, moment: Moment) -> str:
-    """The most expensive first."""
-    return ", ".join(text for text, _ in sorted(_parts(groups, costs, moment), key=lambda part: -part[1]))
 
 
 def _cpu(demand: Demand, costs: Costs, moment: Moment) -> Bound:
@@ -275,7 +157,7 @@ def _cpu(demand: Demand, costs: Costs, moment: Moment) -> Bound:
         needed=cpu_of(demand.groups, costs, moment),
         has=BUSY - costs.process_cpu,
         per="process",
-        made_of=_made_of(demand.groups, costs, moment),
+        made_of=made_of(demand.groups, costs, moment),
         remedy=remedy[moment],
     )
 
@@ -303,10 +185,10 @@ def _of_machine(demand: Demand, machine: Machine, costs: Costs, processes: int) 
         demand,
         what=f"CPU of a machine {MOMENTS[peak]}",
         unit="cores",
-        needed=cpu_of(groups, costs, peak) + processes * costs.process_cpu,
+        needed=cpu_of(groups, costs, peak) + processes * (costs.process_cpu + costs.heard_cpu),
         has=MACHINE_BUSY * machine.cores - OWN_CORES,
         per="machine",
-        made_of=f"{_made_of(groups, costs, peak)}, {_processes(processes)}"
+        made_of=f"{made_of(groups, costs, peak)}, {_processes(processes)}"
         + ("; the service under test takes its share as well" if machine.shared else ""),
         remedy="a machine with more cores",
     )
@@ -404,17 +286,3 @@ def _unknown(groups: Sequence[GroupDemand]) -> Iterator[str]:
             yield f"{group.name}: how much the service pushes"
         if group.requests_per_s is None:
             yield f"{group.name}: how often its scripts ask"
-
-
-MEASURED: Final = Costs(
-    process_bytes=45.6e6,
-    process_cpu=0.008,
-    client_bytes=10.4e3,
-    client_cpu=7.3e-6,
-    connection_cpu=160e-6,
-    push_cpu=15.7e-6,
-    request_cpu=130e-6,
-    exchange_cpu=183e-6,
-    source="two virtual cores of an AMD EPYC (KVM), Linux 6.18, Python 3.11.7, loopback, 2026-11-22",
-)
-"""The dearest of three rounds each of tests/bench/capacity_costs.py; docs/scale.md has all of them."""

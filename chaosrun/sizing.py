@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chaosrun.capacity import Costs, Demand, GroupDemand, Seen, factor
+from chaosrun.costs import Costs, Demand, GroupDemand, Seen, factor
 from chaosrun.errors import UsageError
 from chaosrun.load.limits import connections_of_client
 from chaosrun.plan import GroupPlan

@@ -9,32 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chaosrun.capacity import (
-    MEASURED,
-    RECORDED_BYTES,
-    SPARE,
-    Capacity,
-    Costs,
-    Demand,
-    GroupDemand,
-    Machine,
-    Seen,
-    capacity,
-    cpu_of,
-    factor,
-)
+from chaosrun.capacity import RECORDED_BYTES, SPARE, Capacity, Machine, capacity
+from chaosrun.costs import MEASURED, Costs, Demand, GroupDemand, Seen, cpu_of, factor
 from chaosrun.journal import PushRows, SlotRows
 from chaosrun.load.limits import SPARE as SPARE_OF_THE_LOAD
 
 ROUND = Costs(
     process_bytes=50e6,
     process_cpu=0.1,
+    heard_cpu=0.0,
     client_bytes=10e3,
     client_cpu=1e-12,
     connection_cpu=1e-3,
     push_cpu=1e-4,
     request_cpu=1e-3,
     exchange_cpu=2e-3,
+    scored_request_bytes=500.0,
+    scored_request_s=1e-5,
+    scored_push_s=1e-6,
     source="made up, so that sums are round",
 )
 """With it a process has 0.4 cores for its clients."""
@@ -121,6 +113,17 @@ def test_the_folder_grows_by_a_row_for_each_request_and_push() -> None:
     found = capacity(demand(requests_per_s=10.0, pushes_per_s=90.0), LARGE, ROUND)
     assert found.recorded_per_s == 4_000
     assert found.recorded > 400_000
+
+
+def test_a_run_that_this_machine_could_not_score_does_not_fit_it() -> None:
+    found = capacity(demand(requests_per_s=1_000.0, pushes_per_s=9_000.0), LARGE, ROUND)
+    assert (found.scoring_bytes, found.fits) == (50e6, True)
+    assert isclose(found.scoring_s, 1.0 + 0.9)
+    large = capacity(demand(clients=1, requests_per_s=1_000.0), replace(LARGE, memory_bytes=0.4e9), ROUND)
+    assert large.fits
+    lasting = replace(demand(clients=1, requests_per_s=1_000.0), lasts_s=1_000.0)
+    assert capacity(lasting, replace(LARGE, memory_bytes=0.4e9), ROUND).machines == 1
+    assert not capacity(lasting, replace(LARGE, memory_bytes=0.4e9), ROUND).fits
 
 
 def test_a_run_that_took_twice_the_cpu_makes_everything_twice_as_dear() -> None:

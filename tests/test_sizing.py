@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chaosrun.capacity import MEASURED, Seen
+from chaosrun.costs import MEASURED, Seen
 from chaosrun.errors import UsageError
 from chaosrun.journal import Journal, PushRows, SlotRows
 from chaosrun.plan import GroupPlan, Plan, StreamPlan

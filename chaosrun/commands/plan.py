@@ -58,7 +58,8 @@ def command(
     The exit code is 69 if this machine cannot play the load.
     """
     from chaosrun import sizing  # noqa: PLC0415 - the whole of chaosrun, which --help has no use for
-    from chaosrun.capacity import MEASURED, capacity  # noqa: PLC0415 - as above
+    from chaosrun.capacity import capacity  # noqa: PLC0415 - as above
+    from chaosrun.costs import MEASURED  # noqa: PLC0415 - as above
     from chaosrun.doctor.machine import room  # noqa: PLC0415 - as above
     from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
 

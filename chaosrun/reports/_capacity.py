@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from chaosrun.capacity import BUSY, MACHINE_BUSY, Bound, Capacity, GroupDemand
+from chaosrun.capacity import BUSY, MACHINE_BUSY, Bound, Capacity
+from chaosrun.costs import GroupDemand
 from chaosrun.reports._safe_text import clean
 from chaosrun.scoring.words import show
 
@@ -70,6 +71,7 @@ def _rows(found: Capacity, costs_from: str) -> Iterator[tuple[str, str]]:
         "keeps",
         f"{show(found.recorded_per_s, 'bytes')}/s in the run's folder, {show(found.recorded, 'bytes')} in all",
     )
+    yield "scores", f"with {show(found.scoring_bytes, 'bytes')} of memory, {show(found.scoring_s, 's')} of CPU"
     yield "costs", costs_from
 
 
@@ -101,6 +103,11 @@ def _remedies(found: Capacity) -> Iterator[str]:
         word = "enough" if written > found.processes else "too few"
         yield f"the experiment has `workers: {written}`, which is {word}" + (
             "" if word == "enough" else f"; write `workers: {found.processes}`"
+        )
+    if not found.can_score:
+        yield (
+            f"the run could not be scored here: that takes {show(found.scoring_bytes, 'bytes')} of memory; fewer "
+            "`requests`, or shorter phases"
         )
     if found.addresses > sources * found.machines:
         yield (
