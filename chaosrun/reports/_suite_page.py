@@ -13,9 +13,9 @@ from chaosrun.reports._markup import Markup, join, tag
 from chaosrun.reports._page_shell import asset, document
 from chaosrun.reports._story import seconds, story
 from chaosrun.reports._suite_words import (
-    count,
     ended,
     label,
+    lost,
     reasons_of_all,
     suite_facts,
     suite_headline,
@@ -30,7 +30,16 @@ _ICONS: Final = {"passed": "✓", "failed": "✗", "inconclusive": "?", "aborted
 _OUTCOMES: Final = {"passed": "good", "failed": "bad", "dirty": "bad", "aborted": "calm"}
 _STATES: Final = {"broken": "bad", "skipped": "calm", "not_run": "unsure"}
 _SIGNS: Final = {"broken": "✗", "skipped": "-", "not_run": "■"}
-_COLUMNS: Final = ("Verdict", "Experiment", "Time to recover", "Replies lost", "Pushes lost", "Criteria", "Took")
+_COLUMNS: Final = (
+    "Verdict",
+    "Experiment",
+    "Time to recover",
+    "Replies lost",
+    "Pushes lost",
+    "Missed away",
+    "Criteria",
+    "Took",
+)
 
 
 class Drawn(NamedTuple):
@@ -127,7 +136,7 @@ def _row(number: int, run: SuiteRun, suite: Suite, drawn: Drawn | None) -> Marku
             tag("td", cell, role="cell", data_label=column, class_="number")
             for column, cell in zip(
                 _COLUMNS[2:],
-                (time_to_recover(run), count(run.replies_lost), count(run.pushes_lost), _criteria(run), took(run)),
+                (time_to_recover(run), *lost(run), _criteria(run), took(run)),
                 strict=True,
             )
         ),

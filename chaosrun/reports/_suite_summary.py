@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from chaosrun.reports._markdown import plain, table
-from chaosrun.reports._suite_words import count, ended, label, reasons_of_all, suite_facts, time_to_recover, took, why
+from chaosrun.reports._suite_words import ended, label, lost, reasons_of_all, suite_facts, time_to_recover, took, why
 from chaosrun.reports.summary import LIMIT
 from chaosrun.scoring.suite import Suite, SuiteRun
 
@@ -14,7 +14,16 @@ _SIGNS: Final = {"passed": "✅", "failed": "❌"}
 _STATES: Final = {"skipped": "⏭️", "not_run": "⏹️", "broken": "❌"}
 _ROWS: Final = (200, 60, 20, 6)
 """At most so many of anything: the first that fits."""
-_HEADS: Final = ("", "experiment", "verdict", "time to recover ", "replies lost ", "pushes lost ", "took ")
+_HEADS: Final = (
+    "",
+    "experiment",
+    "verdict",
+    "time to recover ",
+    "replies lost ",
+    "pushes lost ",
+    "missed away ",
+    "took ",
+)
 
 
 def suite_markdown(suite: Suite) -> bytes:
@@ -58,8 +67,7 @@ def _row(run: SuiteRun, suite: Suite) -> list[str]:
         label(run, suite),
         ended(run),
         time_to_recover(run),
-        count(run.replies_lost),
-        count(run.pushes_lost),
+        *lost(run),
         took(run),
     )
     return [sign, *map(plain, cells)]

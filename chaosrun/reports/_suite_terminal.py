@@ -17,9 +17,9 @@ from chaosrun.reports._prose import draw, prose
 from chaosrun.reports._safe_text import clean
 from chaosrun.reports._suite_words import (
     NOTHING,
-    count,
     ended,
     label,
+    lost,
     reasons_of_all,
     suite_facts,
     time_to_recover,
@@ -55,14 +55,15 @@ def _runs(suite: Suite, width: int) -> RenderableType:
     names = ["#", "experiment", "verdict", "time to recover", "lost: replies", "pushes"]
     justified = ["right", "left", "left", "left", "right", "right"]
     if width >= _WIDE:
-        names, justified = [*names, "took"], [*justified, "right"]
+        names, justified = [*names, "missed away", "took"], [*justified, "right", "right"]
     table = Table.grid(padding=(0, 2, 0, 0))
     for number, justify in enumerate(justified):
         table.add_column(justify=justify, overflow="fold", no_wrap=number != 1)  # type: ignore[arg-type]  # a literal
     table.add_row(*names, style="dim")
     for number, run in enumerate(suite.runs, 1):
-        cells = [prose(time_to_recover(run)), Text(count(run.replies_lost)), Text(count(run.pushes_lost))]
-        cells += [Text(took(run))] if width >= _WIDE else []
+        replies, pushes, away = lost(run)
+        cells = [prose(time_to_recover(run)), Text(replies), Text(pushes)]
+        cells += [Text(away), Text(took(run))] if width >= _WIDE else []
         for cell in cells:
             cell.stylize("dim" if cell.plain == NOTHING else "")
         table.add_row(str(number), Text(label(run, suite)), Text(ended(run), style=_style(run)), *cells)

@@ -80,6 +80,16 @@ def count(number: int | None) -> str:
     return NOTHING if number is None else f"{number:,}"
 
 
+def lost(run: SuiteRun) -> tuple[str, str, str]:
+    """Replies lost; pushes lost to clients that were connected; pushes that clients missed while they were away.
+
+    The last is what an outage costs where nothing is replayed, the one before it a defect of the service.
+    """
+    known = run.pushes_lost is not None and run.pushes_missed is not None
+    connected = (run.pushes_lost or 0) - (run.pushes_missed or 0) if known else None
+    return count(run.replies_lost), count(connected), count(run.pushes_missed)
+
+
 def took(run: SuiteRun) -> str:
     return NOTHING if run.duration_s is None else seconds(round(run.duration_s, 1))
 

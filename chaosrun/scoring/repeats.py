@@ -273,6 +273,11 @@ def pushes_lost(push: Push | None) -> int | None:
     return push.lost_connected + push.missed_disconnected + push.tail
 
 
+def pushes_missed(push: Push | None) -> int | None:
+    """Those of `pushes_lost` that were published while their client was away."""
+    return None if push is None or pushes_lost(push) is None else push.missed_disconnected
+
+
 def _left_out(result: Result) -> str:
     """Why a run says nothing of the time to recover, though it may have one."""
     if result.verdict == "dirty":

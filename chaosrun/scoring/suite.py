@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from chaosrun.errors import Exit
-from chaosrun.scoring.repeats import PRECEDENCE, Stop, pushes_lost, replies_lost, worst
+from chaosrun.scoring.repeats import PRECEDENCE, Stop, pushes_lost, pushes_missed, replies_lost, worst
 from chaosrun.scoring.result import Part, Result, rounded, seconds
 
 SCHEMA = 1
@@ -66,6 +66,9 @@ class SuiteRun(Part, frozen=True, kw_only=True):
     absorbed: bool | None = None
     replies_lost: int | None = None
     pushes_lost: int | None = None
+    """Copies owed that nobody will get."""
+    pushes_missed: int | None = None
+    """Those of them that were published while their client was away."""
     criteria: int = 0
     broken: tuple[str, ...] = ()
     """The criteria that did not hold."""
@@ -175,6 +178,7 @@ def ran(asked: Asked, folder: str, result: Result) -> SuiteRun:
         absorbed=recovery.absorbed,
         replies_lost=replies_lost(result.messages.requests),
         pushes_lost=pushes_lost(result.messages.push),
+        pushes_missed=pushes_missed(result.messages.push),
         criteria=len(result.criteria),
         broken=tuple(_named(result, outcome=False)),
         unknown=tuple(_named(result, outcome=None)),

@@ -11,7 +11,7 @@ from ran import REQUESTS, result
 
 from chaosrun.errors import Exit
 from chaosrun.scoring.repeats import PRECEDENCE, Stop
-from chaosrun.scoring.result import Criterion, RecoveryReport, Repeats, Spread
+from chaosrun.scoring.result import Criterion, Messages, Push, RecoveryReport, Repeats, Spread
 from chaosrun.scoring.suite import (
     Asked,
     Suite,
@@ -57,6 +57,15 @@ def test_a_row_says_what_was_asked_and_what_came_of_it() -> None:
     assert told.replies_lost == REQUESTS.lost_connected + REQUESTS.lost_at_break
     assert (told.criteria, told.broken, told.unknown) == (3, ("lost in after",), ("p99 in verify",))
     assert told.runs is None
+
+
+def test_what_was_missed_while_away_is_told_apart_from_what_was_lost() -> None:
+    push = Push(owed=10, lost_connected=1, missed_disconnected=2, tail=4)
+    told = row(messages=Messages(requests=REQUESTS, push=push))
+    assert (told.pushes_lost, told.pushes_missed) == (7, 2)
+    assert row().pushes_missed is None, "it has no pushes"
+    unknown = row(messages=Messages(requests=REQUESTS, push=Push(missed_disconnected=2, tail=None)))
+    assert (unknown.pushes_lost, unknown.pushes_missed) == (None, None)
 
 
 def test_a_time_that_never_ended_is_told_by_what_it_is_above() -> None:
