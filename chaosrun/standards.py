@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isinf
 from pathlib import Path
 from typing import Final
@@ -29,45 +29,79 @@ MOST: Final = 40
 _MOST_TOLD: Final = 3
 
 
-def find_against(named: str, loaded: Loaded, report_dir: Path) -> Against:
+def find_against(named: str, loaded: Loaded, report_dir: Path, metrics: Sequence[str] = ()) -> Against:
     """The runs that a run of this experiment is to be held against, with their numbers.
 
     Args:
         named: `last-good`, or runs as for a comparison.
         report_dir: where the last good ones are looked for.
+        metrics: names of the numbers that decide, as in `response_p99@baseline`; none: the usual one.
 
     Raises:
-        UsageError: there is no such run, or it was made under other conditions, or gives no number.
+        UsageError: there is no such run, or it was made under other conditions, or gives no number; or this
+            experiment has none of the numbers.
+        KeyError: runs cannot be compared by one of them.
     """
     plan = make_plan(loaded)
     conditions = conditions_of(loaded, plan, environment())
+    wanted = _wanted(loaded, plan, metrics)
     if named == LAST_GOOD:
-        return _last_good(loaded, plan, conditions, report_dir)
-    return _named(named, plan, conditions)
+        return _last_good(loaded, wanted, conditions, report_dir, asked=bool(metrics))
+    return _named(named, wanted, conditions)
 
 
-def _subjects(plan: Plan) -> tuple[str, Sequence[Subject]]:
-    metric = OF_FAULTS if plan.faults else OF_LOAD
-    return metric, subjects(metric, [group.name for group in plan.groups])
+def _wanted(loaded: Loaded, plan: Plan, metrics: Sequence[str]) -> dict[str, Sequence[Subject]]:
+    """What is read of each run, by the name of the number.
+
+    Raises:
+        UsageError: this experiment has none of the numbers.
+        KeyError: runs cannot be compared by one of them.
+    """
+    groups = [group.name for group in plan.groups]
+    if not metrics:
+        metrics = [OF_FAULTS if plan.faults else OF_LOAD]
+    found: dict[str, Sequence[Subject]] = {}
+    known: set[Subject] = set()
+    for metric in metrics:
+        several = [subject for subject in subjects(metric, groups) if subject not in known]
+        known |= set(several)
+        # Several experiments are asked the same: a load test among them is held to those that it has.
+        if several and (plan.faults or several[0].number.of_run is None):
+            found[metric] = several
+    if not found:
+        raise UsageError(
+            f"{loaded.experiment.title}: a load test, without a fault and so without a {' or '.join(metrics)}; name "
+            f"what to decide by, as in --against-metric {OF_LOAD}"
+        )
+    return found
 
 
 # ---- the last good ones ---------------------------------------------------------------------------------------------
 
 
-def _last_good(loaded: Loaded, plan: Plan, conditions: Conditions, report_dir: Path) -> Against:
+def _last_good(
+    loaded: Loaded, wanted: dict[str, Sequence[Subject]], conditions: Conditions, report_dir: Path, *, asked: bool
+) -> Against:
+    """Raises: UsageError: good runs lack a number that was `asked` for: they would lack it for ever."""
     kept = read_runs(report_dir) if report_dir.is_dir() else Runs(report_dir)
-    fingerprint, (metric, wanted) = conditions.fingerprint(), _subjects(plan)
+    fingerprint = conditions.fingerprint()
     alike = [run for run in kept.runs if run.fingerprint == fingerprint]
     # Several numbers are judged more strictly, which takes more runs.
-    most = max(MOST, against.fewest(1, len(wanted)) or 0)
+    most = max(MOST, against.fewest(1, sum(map(len, wanted.values()))) or 0)
     numbers, used = [], set[str]()
-    for subject in wanted:
+    for metric, subject in _each(wanted):
         history = [run.point(subject.label) for run in alike]
         chosen = [alike[place] for place in last_good(history, subject, most)]
         used |= {run.place for run in chosen}
         values = tuple(_pair(value) for run in chosen if (value := run.value(subject.label)) is not None)
         if values:  # a group that only listens has no responses
             numbers.append(Standard(metric=metric, group=subject.group, values=values))
+    good = [run for run in alike if run.is_good]
+    if asked and good and (lacking := wanted.keys() - {standard.metric for standard in numbers}):
+        raise UsageError(
+            f"--against-metric {min(lacking)}: none of the {len(good)} good runs under these conditions in "
+            f"{kept.folder} has it; they have: {', '.join(good[-1].numbers)}"
+        )
     runs = tuple(run.place for run in alike if run.place in used)
     why = "" if runs else _why_none(alike, kept, loaded.experiment.title, conditions)
     return Against(named=LAST_GOOD, runs=runs, numbers=tuple(numbers), why=why)
@@ -88,19 +122,22 @@ def _why_none(alike: Sequence[Kept], kept: Runs, title: str, conditions: Conditi
 # ---- runs that were named -------------------------------------------------------------------------------------------
 
 
-def _named(named: str, plan: Plan, conditions: Conditions) -> Against:
+def _named(named: str, wanted: dict[str, Sequence[Subject]], conditions: Conditions) -> Against:
     runs = [read_kept(place) for place in find_runs(named)]
     refuse_unlike_now(conditions, runs)
-    metric, wanted = _subjects(plan)
     fit = [run for run in runs if why_left_out(run.result) is None][-against.MOST :]
     numbers = [
         Standard(metric=metric, group=subject.group, values=values)
-        for subject in wanted
+        for metric, subject in _each(wanted)
         if (values := tuple(_pair(value) for run in fit if (value := subject.read(run.result)) is not None))
     ]
-    if not numbers:
-        raise UsageError(f"--against {named}: no run of it has a {metric} and a sound observer; name others")
+    if lacking := [metric for metric in wanted if metric not in {standard.metric for standard in numbers}]:
+        raise UsageError(f"--against {named}: no run of it has a {lacking[0]} and a sound observer; name others")
     return Against(named=named, runs=tuple(run.name for run in fit), numbers=tuple(numbers))
+
+
+def _each(wanted: dict[str, Sequence[Subject]]) -> Iterator[tuple[str, Subject]]:
+    return ((metric, subject) for metric, several in wanted.items() for subject in several)
 
 
 def _pair(value: Value) -> tuple[float | None, float | None]:

@@ -62,6 +62,8 @@ class Several:
     """What each is held against: `last-good`, or the name of runs."""
     fleet: FleetKind
     """Where the workers of their load run."""
+    against_metrics: tuple[str, ...]
+    """The numbers that decide; empty: of each the usual one."""
 
 
 def is_several(paths: Sequence[Path]) -> bool:
@@ -203,11 +205,12 @@ def _held_against(session: Session, item: Item, several: Several) -> Item:
     """Raises: UsageError: it cannot be held against that."""
     from chaosrun.entries import Ready  # noqa: PLC0415 - only when asked
 
-    if several.against is None or not isinstance(item, Ready):
+    if not isinstance(item, Ready):
         return item
-    return replace(
-        item, against=held_against(session, several.against, item.loaded, several.report_dir, several.repeat)
+    against = held_against(
+        session, several.against, several.against_metrics, item.loaded, several.report_dir, several.repeat
     )
+    return replace(item, against=against)
 
 
 def _plan_of(item: Ready, several: Several) -> Callable[[], Foreseen]:

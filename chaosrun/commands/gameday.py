@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaosrun.commands._against import against_option, held_against
+from chaosrun.commands._against import against_options, held_against, refuse_metrics_alone
 from chaosrun.commands._options import format_option, one_experiment
 from chaosrun.commands._plan import confirm_all, foreseen_of, refuse_form, show_plans, write_json
 from chaosrun.commands._session import Session
@@ -35,7 +35,7 @@ Find = Callable[["Variant"], "Against | None"]
     metavar="DIR",
     help="Where days are kept, a folder each.",
 )
-@against_option
+@against_options
 @format_option
 @click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and when; do nothing.")
@@ -47,6 +47,7 @@ def command(
     day: Path,
     report_dir: Path,
     against: str | None,
+    against_metrics: tuple[str, ...],
     form: str,
     no_live: bool,
     dry_run: bool,
@@ -67,7 +68,8 @@ def command(
 
     loaded = load_day(path, revealed=session.secrets)
     tell_last_words_through(session)
-    standard = _standard(session, against or loaded.day.against, report_dir)
+    refuse_metrics_alone(against or loaded.day.against, against_metrics)
+    standard = _standard(session, against or loaded.day.against, against_metrics, report_dir)
     plans = [_plan_of(variant, report_dir, standard) for variant in loaded.variants]
     if dry_run:
         return _show(session, loaded, plans, form)
@@ -106,13 +108,15 @@ def _run(session: Session, loaded: LoadedDay, report_dir: Path, standard: Find, 
     return finished.outcome.exit
 
 
-def _standard(session: Session, named: str | None, report_dir: Path) -> Find:
+def _standard(session: Session, named: str | None, metrics: tuple[str, ...], report_dir: Path) -> Find:
     """Finds what an experiment is held against, once for each, and tells it."""
     found: dict[int, Against | None] = {}
 
     def find(variant: Variant) -> Against | None:
         if variant.index not in found:
-            found[variant.index] = held_against(session, named, variant.loaded, report_dir, variant.entry.repeat)
+            found[variant.index] = held_against(
+                session, named, metrics, variant.loaded, report_dir, variant.entry.repeat
+            )
         return found[variant.index]
 
     return find

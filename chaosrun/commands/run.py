@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaosrun.commands._against import against_option, held_against
+from chaosrun.commands._against import against_options, held_against, refuse_metrics_alone
 from chaosrun.commands._folder import (
     Several,
     entries_of,
@@ -58,7 +58,7 @@ class Interrupted(ChaosrunError):
 @click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and to what; do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask, and run: for a target on another machine without a terminal.")
-@against_option
+@against_options
 @fleet_option
 @click.pass_obj
 def command(
@@ -82,6 +82,7 @@ def command(
     yes: bool,
     against: str | None,
     fleet: FleetKind,
+    against_metrics: tuple[str, ...],
 ) -> int:
     """Run an experiment (the default command), or several one after another.
 
@@ -94,11 +95,21 @@ def command(
         raise UsageError(
             f"--against compares numbers, and --fleet {fleet} is for looking into a protocol; say only one"
         )
+    refuse_metrics_alone(against, against_metrics)
     several = is_several(experiments)
     repeated = repetition(repeat, seed, cool_down, of_several=several)
     if several:
         how = Several(
-            report_dir, limit, repeat, rest_ns(cool_down), skips, form, live=not no_live, against=against, fleet=fleet
+            report_dir,
+            limit,
+            repeat,
+            rest_ns(cool_down),
+            skips,
+            form,
+            live=not no_live,
+            against=against,
+            against_metrics=against_metrics,
+            fleet=fleet,
         )
         publishing = published(session, metrics_port, metrics)
         files = experiments_of(session, experiments)
@@ -118,7 +129,7 @@ def command(
     loaded = load_experiment(path, profile=profile, sets=sets, target=target, revealed=session.secrets)
     tell_last_words_through(session)
 
-    held = held_against(session, against, loaded, report_dir, repeat)
+    held = held_against(session, against, against_metrics, loaded, report_dir, repeat)
 
     def foreseen() -> Foreseen:
         return foreseen_of(

@@ -46,7 +46,7 @@ def hold_against(new: Sequence[Result], against: Against) -> HeldAgainst:
             for another reason keeps the others from being a clean bill.
     """
     fit = [result for result in new if _is_measured(result)][-MOST:]
-    subjects = [_subject(standard, len(against.numbers)) for standard in against.numbers]
+    subjects = _subjects(against)
     before = [_before(standard) for standard in against.numbers]
     now = [_now(fit, subject) for subject in subjects]
     waived = _waived(against, len(fit))
@@ -68,8 +68,8 @@ def foretold(against: Against, new: int) -> str:
     among, told = len(against.numbers), []
     if waived := _waived(against, new):
         return f"not held against {against.named}: {waived}"
-    for standard in against.numbers:
-        subject, values = _subject(standard, among), _before(standard).numbers
+    for standard, subject in zip(against.numbers, _subjects(against), strict=True):
+        values = _before(standard).numbers
         middle = _told(median(values), subject.number.unit)
         told.append(f"{subject.label} of {len(values)} runs, {middle} in the middle")
         if _is_too_few(len(values), new, among):
@@ -105,9 +105,14 @@ def hold_series(series: Result, runs: Sequence[Result], against: Against) -> Res
     return held_against(series, held, verdict=verdict, exit_code=code, reasons=reasons)
 
 
-def _subject(standard: Standard, among: int) -> Subject:
+def _subjects(against: Against) -> list[Subject]:
+    groups = {standard.group for standard in against.numbers} - {None}
+    return [_subject(standard, several=standard.group is not None and len(groups) > 1) for standard in against.numbers]
+
+
+def _subject(standard: Standard, *, several: bool) -> Subject:
     plain, _, phase = standard.metric.partition("@")
-    return Subject(COMPARABLE[plain], standard.group, phase or "all", among > 1)
+    return Subject(COMPARABLE[plain], standard.group, phase or "all", several)
 
 
 def _before(standard: Standard) -> Values:

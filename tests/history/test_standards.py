@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,107 @@ def test_a_dry_run_of_a_folder_tells_it_of_each_experiment(crash: Loaded, tmp_pa
         text = " ".join(streams[0].getvalue().decode().split())
     assert "held against last-good: ttr of 19 runs" in text
     assert "not held against last-good: there is no good run of it" in text
+
+
+# ---- by which numbers -----------------------------------------------------------------------------------------------
+
+
+def by(metrics: Sequence[str], loaded: Loaded, folder: Path, named: str = "last-good") -> Against:
+    return find_against(named, loaded, folder, metrics)
+
+
+def names_of(against: Against) -> list[str]:
+    return [standard.metric for standard in against.numbers]
+
+
+def test_the_numbers_that_decide_may_be_named(crash: Loaded, tmp_path: Path) -> None:
+    keep_days(tmp_path / "v1", [2.0, 2.1], conditions=now(crash))
+    for named in ("last-good", str(tmp_path / "v1")):
+        against = by(["outage", "ttr", "outage"], crash, tmp_path, named)
+        assert names_of(against) == ["outage", "ttr"]
+        assert [value for value, _ in against.numbers[1].values] == [2.0, 2.1]
+    assert names_of(by(["response_p99"], crash, tmp_path)) == ["response_p99"]
+    assert by(["response_p99"], crash, tmp_path).numbers[0].group == "accounts"
+
+
+def test_a_number_that_no_earlier_run_has_is_refused_with_those_that_they_have(crash: Loaded, tmp_path: Path) -> None:
+    keep_days(tmp_path / "v1", [2.0, 2.1], conditions=now(crash))
+    with pytest.raises(UsageError, match=r"--against-metric connect_p99: none of the 2 good runs .*they have: ttr, "):
+        by(["ttr", "connect_p99"], crash, tmp_path)
+    with pytest.raises(UsageError, match="no run of it has a connect_p99"):
+        by(["ttr", "connect_p99"], crash, tmp_path, str(tmp_path / "v1"))
+    assert by(["connect_p99"], crash, tmp_path / "none").why.startswith("there is no good run of it in")
+
+
+def test_a_load_test_is_held_to_the_numbers_that_it_has(tmp_path: Path) -> None:
+    loaded = load_experiment(ROOT / "experiments" / "steady-300.yaml")
+    keep(tmp_path / "run", replace(ran(2.0, conditions=now(loaded)), faults=[]))
+    assert names_of(by(["ttr", "response_p99"], loaded, tmp_path)) == ["response_p99"]
+    with pytest.raises(UsageError, match=r"a load test, .* without a ttr or outage; .* --against-metric response_p99"):
+        by(["ttr", "outage"], loaded, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--against", "last-good", "--against-metric", "trr"], "did you mean 'ttr'? known: ttr, outage, "),
+        (["--against", "last-good", "--against-metric", "zzz"], "runs cannot be compared by 'zzz'; known: ttr, "),
+        (["--against", "last-good", "--against-metric", "ttr@baseline"], "only a latency"),
+        (
+            ["--against", "last-good", "--against-metric", "push_p99@basline"],
+            "did you mean 'push_p99@baseline'? known: ",
+        ),
+        (["--against-metric", "ttr"], "say --against last-good, too"),
+    ],
+)
+@pytest.mark.parametrize("of", ["run", "folder", "gameday"])
+def test_a_number_that_nobody_knows_is_refused_before_anything_begins(
+    of: str, options: list[str], told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "day.yaml").write_text(f"title: A day\nexperiments: [{{file: {CRASH}, profile: smoke}}]\n")
+    calls = {"run": [str(CRASH)], "folder": [str(CRASH.parent)], "gameday": ["gameday", str(tmp_path / "day.yaml")]}
+    with CliRunner().isolation() as streams:
+        code = run_command_line([*calls[of], "--report-dir", str(tmp_path / "reports"), *options])
+        out, err = (stream.getvalue().decode() for stream in streams[:2])
+    assert (code, out) == (Exit.USAGE, "")
+    assert told in " ".join(err.split())
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_folder_and_a_day_are_held_by_the_numbers_that_were_named(crash: Loaded, tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0] * 39, conditions=now(crash))
+    options = ["--report-dir", str(tmp_path), "--dry-run", "--against-metric", "outage", "--against-metric", "ttr"]
+    (tmp_path / "day.yaml").write_text(
+        f"title: A day\nagainst: last-good\nexperiments: [{{file: {CRASH}, profile: smoke}}]\n"
+    )
+    for call in (
+        [str(CRASH), str(ROOT / "experiments" / "server-freeze.yaml"), "--profile", "smoke", "--against", "last-good"],
+        ["gameday", str(tmp_path / "day.yaml")],
+    ):
+        with CliRunner().isolation() as streams:
+            run_command_line([*call, *options])
+            told = " ".join(stream.getvalue().decode() for stream in streams[:2])
+        assert "held against last-good: outage of 39 runs, 2" in " ".join(told.split())
+        assert "; ttr of 39 runs, 2 s in the middle" in " ".join(told.split())
+
+
+def test_what_was_held_by_named_numbers_scores_to_the_same_bytes(tmp_path: Path) -> None:
+    from small_run import record
+
+    run = tmp_path / "run"
+    (run / "samples").mkdir(parents=True)
+    record(run)
+    first, rest = (run / "journal.jsonl").read_text().split("\n", 1)
+    numbers = [{"metric": name, "values": [[0.1, 0.001]] * 39} for name in ("outage", "ttr")]
+    against = {"named": "reports/v1", "runs": ["a"], "numbers": numbers}
+    (run / "journal.jsonl").write_text(json.dumps(json.loads(first) | {"against": against}) + "\n" + rest)
+    score(run)
+    once = (run / "result.json").read_bytes()
+    score(run)
+    assert (run / "result.json").read_bytes() == once
+    told = json.loads(once)
+    assert [number["name"] for number in told["against"]["numbers"]] == ["outage", "ttr"]
+    assert [each["name"] for each in told["criteria"] if each["source"] == "against"] == [
+        "no regression of outage",
+        "no regression of ttr",
+    ]

@@ -154,6 +154,45 @@ def test_each_group_is_judged_and_all_together_are_wrong_no_more_often_than_one(
     assert "38 runs, and for one new run it takes 39" in hold_against(new, few).report.waived
 
 
+def test_numbers_that_were_named_are_criteria_each_and_corrected_together() -> None:
+    def group(p99: float) -> GroupReport:
+        latency = Latency(response={"baseline": Quantiles(count=100, p99=p99)})
+        return GroupReport(clients=result().clients, messages=Messages(), latency_ms=latency)
+
+    def standard(metric: str, runs: int, group: str | None = None) -> Standard:
+        return Standard(metric=metric, group=group, values=tuple((2.0 + n / 100, 0.01) for n in range(runs)))
+
+    def names(*numbers: Standard) -> list[str]:
+        return [each.name.removeprefix("no regression of ") for each in hold_against(new, among(*numbers)).criteria]
+
+    def among(*numbers: Standard) -> Against:
+        return Against(named="v1", runs=("r",), numbers=numbers)
+
+    new = [ran(2.9, groups={"a": group(2000.0), "b": group(2000.0)})]
+    ttr, p99 = standard("ttr", 39), standard("response_p99@baseline", 39, "a")
+    _, (first, second) = hold_against(new, among(ttr, p99))
+    assert [(first.metric, first.group, first.window), (second.metric, second.group, second.window)] == [
+        ("ttr", None, "whole"),
+        ("response_p99", "a", "baseline"),
+    ]
+    assert (first.name, second.name) == ("no regression of ttr", "no regression of response_p99@baseline")
+    assert (first.outcome, second.outcome) == (False, True)
+    assert hold_against(new, among(ttr, p99)).report.numbers[0].p == pytest.approx(2 / 40)
+    few = hold_against(new, among(standard("ttr", 38), p99)).criteria
+    assert "38 runs, and for one new run it takes 39" in few[0].why
+    # A group is named where there are several, of whatever number.
+    assert names(ttr, p99, standard("service_p99", 39, "a")) == [
+        "ttr",
+        "response_p99@baseline",
+        "service_p99",
+    ]
+    assert names(ttr, p99, standard("response_p99@baseline", 39, "b")) == [
+        "ttr",
+        "response_p99@baseline of a",
+        "response_p99@baseline of b",
+    ]
+
+
 def test_with_very_many_numbers_one_run_can_never_be_enough_and_it_says_so() -> None:
     assert (fewest(1, 3), fewest(1, 4), fewest(2, 4)) == (59, None, 12)
     standard = Standard(metric="response_p99", group="a", values=((0.1, 0.001),) * 60)
