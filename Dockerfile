@@ -19,7 +19,6 @@ ENV PATH=/opt/chaosrun/bin:$PATH PYTHONUNBUFFERED=1
 RUN useradd --uid 1000 --create-home chaosrun && install --directory --owner chaosrun /work /work/reports
 WORKDIR /work
 COPY experiments experiments
-COPY gamedays gamedays
 COPY steady_state steady_state
 COPY targets targets
 USER chaosrun

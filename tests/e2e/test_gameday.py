@@ -178,6 +178,6 @@ def test_outside_its_window_its_unit_is_refused_and_nothing_is_made(tmp_path: Pa
 
 
 def test_the_day_that_is_shipped_is_valid_as_it_is() -> None:
-    path = ROOT / "gamedays" / "weekly.yaml"
+    path = ROOT / "experiments" / "gamedays" / "weekly.yaml"
     done = call("validate", path, cwd=ROOT)
     assert done.stdout == f"{path}: ok\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -114,12 +115,11 @@ def test_a_day_is_told_from_an_experiment_by_its_keys(tmp_path: Path) -> None:
 
 
 def test_the_day_that_is_shipped_and_that_of_the_page_are_right(tmp_path: Path) -> None:
-    assert len(load_day(ROOT / "gamedays" / "weekly.yaml", env={}).variants) == 3
+    assert len(load_day(ROOT / "experiments" / "gamedays" / "weekly.yaml", env={}).variants) == 3
     first, windows = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs" / "game-days.md").read_text(), re.M | re.S)
-    (tmp_path / "gamedays").mkdir()
-    for name in ("experiments", "steady_state"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    page = tmp_path / "gamedays" / "day.yaml"
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    (tmp_path / "steady_state").symlink_to(ROOT / "steady_state")
+    page = tmp_path / "experiments" / "gamedays" / "day.yaml"
     page.write_text(first)
     assert load_day(page, env={"HOOK": "https://hooks.example.com/"}).day.title == "Tuesday morning"
     page.write_text(first.replace('window: {days: [tue], from: "10:00", to: "12:00"}\n', windows))

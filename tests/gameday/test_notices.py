@@ -170,6 +170,7 @@ def test_what_servers_said_mentions_nobody_and_is_no_markup_and_is_cut_off() -> 
     assert len(harmless("x" * 100_000)) < 3100
 
 
+@pytest.mark.filterwarnings("ignore:.*imghdr:DeprecationWarning")  # of what Apprise imports
 def test_apprise_delivers_what_it_is_asked_to_and_says_when_it_cannot() -> None:
     def taken(handler: BaseHTTPRequestHandler, number: int) -> None:
         status(200)(handler, number)

@@ -10,7 +10,7 @@ import yaml
 from chaosrun.spec import schema
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("experiments", "experiments/protocols", "experiments/targets", "steady_state", "gamedays")
+FOLDERS = ("experiments", "experiments/protocols", "experiments/targets", "steady_state", "experiments/gamedays")
 SHIPPED = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.yaml"))]
 
 
