@@ -25,7 +25,7 @@ from chaosrun.runfolder import make_run_folder, make_series_folder, write_whole
 from chaosrun.scoring.against import hold_series
 from chaosrun.scoring.repeats import Stop, Trial, combine
 from chaosrun.scoring.result import Result, encode
-from chaosrun.scoring.words import show
+from chaosrun.scoring.words import how_it_recovered, show
 from chaosrun.series_folder import Begun, Broken, Halted, Planned, Series, SeriesLog, as_series, read_series
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.plan import make_plan
@@ -234,11 +234,4 @@ def _heading(number: int, runs: int, offset_ns: int, outcomes: Sequence[Outcome]
 
 def in_short(result: Result) -> str:
     """How a run ended, in a few words."""
-    recovery = result.recovery
-    if recovery.absorbed:
-        return f"{result.verdict}, no impact"
-    if recovery.ttr_s is not None:
-        return f"{result.verdict}, recovered in {show(recovery.ttr_s, 's')}"
-    if recovery.ttr_above_s is not None:
-        return f"{result.verdict}, not recovered within {show(recovery.ttr_above_s, 's')}"
-    return result.verdict
+    return ", ".join(filter(None, (result.verdict, how_it_recovered(result.recovery))))

@@ -16,7 +16,7 @@ from chaosrun.gameday.calendar import Calendar, Stretch, length_told, told, wind
 from chaosrun.gameday.loader import LoadedDay
 from chaosrun.gameday.notices import Message, shown
 from chaosrun.scoring.suite import SuiteRun
-from chaosrun.scoring.words import show
+from chaosrun.scoring.words import how_it_recovered
 from chaosrun.spec.gameday import Event
 from chaosrun.spec.secret import mask
 from chaosrun.suite_outcome import SuiteOutcome
@@ -86,8 +86,8 @@ def _about(loaded: LoadedDay) -> dict[str, Any]:
 
 def _lines(rows: Collection[SuiteRun]) -> Iterator[str]:
     for number, row in enumerate(rows, 1):
-        back = f", recovered in {show(row.ttr_s, 's')}" if row.ttr_s is not None else ""
-        yield f"{number}. {row.title}: {row.verdict or row.state.replace('_', ' ')}{back}"
+        ended = row.verdict or row.state.replace("_", " ")
+        yield f"{number}. {row.title}: {', '.join(filter(None, (ended, how_it_recovered(row))))}"
 
 
 def _row(row: SuiteRun) -> dict[str, Any]:

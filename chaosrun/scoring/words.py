@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 Unit = Literal["s", "ratio", "count", "1/s", "bytes"]
 """SI base units, and shares of 1. What a criterion's limit, a metric and the result have in common."""
@@ -24,6 +24,26 @@ def show(value: float, unit: str) -> str:
             return f"{_digits(value)}/s"
         case _:
             return _digits(value)
+
+
+class Recovered(Protocol):
+    """What a run, or a row that tells of one, knows of its recovery."""
+
+    @property
+    def absorbed(self) -> bool | None: ...
+    @property
+    def ttr_s(self) -> float | None: ...
+    @property
+    def ttr_above_s(self) -> float | None: ...
+
+
+def how_it_recovered(run: Recovered) -> str:
+    """In a few words; empty where nothing is known of it."""
+    if run.absorbed:
+        return "no impact"
+    if run.ttr_s is not None:
+        return f"recovered in {show(run.ttr_s, 's')}"
+    return "" if run.ttr_above_s is None else f"not recovered within {show(run.ttr_above_s, 's')}"
 
 
 def _duration(value: float) -> str:
