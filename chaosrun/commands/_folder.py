@@ -106,7 +106,7 @@ def _in_folder(session: Session, folder: Path) -> Iterator[Path]:
     if not found:
         deeper = sorted({file.parent for file in folder.rglob("*.y*ml") if file.parent != folder})
         hint = f"; name one of its own folders, such as {deeper[0]}" if deeper else ""
-        raise UsageError(f"{clean(str(folder))}: no experiment is right in this folder{clean(hint)}")
+        raise UsageError(f"{clean(str(folder))}: no experiment lies directly in this folder{clean(hint)}")
     if aside := [file.name for file in files if file not in found]:
         session.tell(f"no experiments, and left aside: {', '.join(aside)}")
     return iter(found)

@@ -19,6 +19,7 @@ from chaosrun.spec.compose import MAX_BYTES
 from chaosrun.spec.doubt import Doubt
 from chaosrun.spec.gameday import DayEntry, GameDay
 from chaosrun.spec.hosts import host_of
+from chaosrun.spec.kinds import is_experiment
 from chaosrun.spec.loader import Loaded, Named, in_order, load_experiment, variables_named
 from chaosrun.spec.mount import Files, beside
 from chaosrun.spec.nodes import Mapping, Mark, Node, Problem, Scalar
@@ -131,6 +132,9 @@ def _read(path: str, env: Environment[str, str], hidden: set[str]) -> tuple[Node
     if not isinstance(tree, Mapping):
         if tree is not None:
             problems.append(Problem(tree.mark, (), "must be a mapping of keys to values"))
+        return None, None, problems
+    if is_experiment(tree):  # then nothing else need be said of it
+        problems.append(Problem(tree.mark, (), f"this is an experiment, not a game day; chaosrun {path}"))
         return None, None, problems
     values = Values.of(tree, env)
     values.substitute(tree)

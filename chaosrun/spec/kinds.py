@@ -22,10 +22,17 @@ def kind_of(file: Path) -> Kind:
         return "other"
     if is_game_day(tree):
         return "game_day"
-    keys = tree.entries.keys()
-    if _OF_AN_EXPERIMENT & keys or {"title", "target"} <= keys:
+    if is_experiment(tree):
         return "experiment"
-    return "steady_state" if "load" in keys else "other"
+    return "steady_state" if "load" in tree.entries else "other"
+
+
+def is_experiment(tree: Node | None) -> bool:
+    """Whether the top level of a file is that of an experiment."""
+    if not isinstance(tree, Mapping) or is_game_day(tree):
+        return False
+    keys = tree.entries.keys()
+    return bool(_OF_AN_EXPERIMENT & keys) or {"title", "target"} <= keys
 
 
 def is_game_day(tree: Node | None) -> bool:

@@ -109,7 +109,7 @@ def test_where_all_are_left_out_it_does_not_pass(chaosrun: Any, folder: Path) ->
 def test_a_folder_without_experiments_says_where_there_are_some(chaosrun: Any, folder: Path, tmp_path: Path) -> None:
     done = chaosrun(tmp_path)
     assert done.returncode == Exit.USAGE
-    assert f"no experiment is right in this folder; name one of its own folders, such as {folder}" in done.stderr
+    assert f"no experiment lies directly in this folder; name one of its own folders, such as {folder}" in done.stderr
 
 
 def test_to_skip_is_about_several(chaosrun: Any, folder: Path) -> None:

@@ -96,6 +96,11 @@ def test_a_day_in_place_of_an_experiment_is_told_from_one(chaosrun: Any, write: 
         "day.yaml:2:1: this is a game day, not an experiment; chaosrun gameday day.yaml\n",
     )
     assert chaosrun("validate", "day.yaml").stdout == "day.yaml: ok\n"
+    done = chaosrun("gameday", "e.yaml")
+    assert (done.returncode, done.stderr) == (
+        Exit.USAGE,
+        "e.yaml:1:1: this is an experiment, not a game day; chaosrun e.yaml\n",
+    )
 
 
 def test_a_day_is_listed_with_its_experiments_and_windows(chaosrun: Any, write: Any, tmp_path: Path) -> None:
