@@ -12,6 +12,7 @@ from chaosrun.conditions import Conditions, differences
 from chaosrun.errors import UsageError
 from chaosrun.history.index import Runs, read_runs
 from chaosrun.history.kept import Kept
+from chaosrun.history.stretches import points
 from chaosrun.history.trends import OF_FAULTS, OF_LOAD
 from chaosrun.kept_runs import find_runs, read_kept, refuse_unlike_now
 from chaosrun.machine import environment
@@ -90,7 +91,7 @@ def _last_good(
     most = max(MOST, against.fewest(1, sum(map(len, wanted.values()))) or 0)
     numbers, used = [], set[str]()
     for metric, subject in _each(wanted):
-        history = [run.point(subject.label) for run in alike]
+        history = points(alike, subject.label)
         chosen = [alike[place] for place in last_good(history, subject, most)]
         used |= {run.place for run in chosen}
         values = tuple(_pair(value) for run in chosen if (value := run.value(subject.label)) is not None)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from chaosrun.history.index import Runs
     from chaosrun.history.trends import History
 
+_FEWEST_OF_CONDITIONS = 8
+"""So many characters of a fingerprint are shown."""
+
 
 @click.command("history", short_help="How the runs of a folder went, and what got worse.")
 @click.argument("experiment", required=False)
@@ -42,6 +45,10 @@ if TYPE_CHECKING:
 )
 @click.option("--page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with every trend, too.")
 @click.option("--check", is_flag=True, help="Exit with 1 where something that is shown got worse.")
+@click.option(
+    "--accept", metavar="WHY", help="Of one experiment: the runs that got worse are the new normal, for this reason."
+)
+@click.option("--revoke", is_flag=True, help="Take back what was accepted last.")
 @click.option("--rebuild", is_flag=True, help="Read every result again.")
 @click.pass_obj
 def command(
@@ -54,24 +61,36 @@ def command(
     form: str,
     page: Path | None,
     check: bool,
+    accept: str | None,
+    revoke: bool,
     rebuild: bool,
 ) -> int:
     """Show how the runs below --report-dir went: a line for each experiment and conditions, with its last good run,
     and whether its newest runs are worse than the good ones before them.
 
-    EXPERIMENT, a title, a part of it or the experiment's file, shows every run of that experiment. The exit code is 0,
-    also where something got worse, unless --check asks for it.
+    EXPERIMENT, a title, a part of it, the experiment's file or the eight characters that stand for conditions, shows
+    every run of that experiment. The exit code is 0, also where something got worse, unless --check asks for it.
     """
+    from chaosrun.commands._accepting import accept_line, refuse_senseless, revoke_line  # noqa: PLC0415 - as below
     from chaosrun.commands._tables import colourful, width  # noqa: PLC0415 - only when called
     from chaosrun.history.index import read_runs  # noqa: PLC0415 - as above
     from chaosrun.reports._history import render, to_json  # noqa: PLC0415 - as above
 
-    runs = read_runs(report_dir, rebuild=rebuild)
-    found = _history(runs, metric)
-    for note in found.notes:
-        session.tell(note)
-    if experiment is not None:
-        found = _only(session, found, experiment)
+    refuse_senseless(experiment, accept, revoke=revoke)
+
+    def look() -> History:
+        found = _history(read_runs(report_dir, rebuild=rebuild), metric)
+        for note in found.notes:
+            session.tell(note)
+        return found if experiment is None else _only(session, found, experiment)
+
+    found = look()
+    if accept is not None:
+        accept_line(session, found, accept)
+    if revoke:
+        revoke_line(session, found)
+    if accept is not None or revoke:
+        found = look()
     if not found.lines and not found.unread and not found.unscored:
         raise UsageError(f"{report_dir}: no run is kept here; name another folder with --report-dir")
     if page is not None:
@@ -107,12 +126,15 @@ def _only(session: Session, found: History, named: str) -> History:
     title = _title(session, named)
     titles = {line.title for line in found.lines}
     meant = {each for each in titles if each == title} or {each for each in titles if title.lower() in each.lower()}
-    if not meant:
+    lines = [line for line in found.lines if line.title in meant]
+    if not meant and len(named) >= _FEWEST_OF_CONDITIONS:
+        lines = [line for line in found.lines if line.fingerprint.startswith(named)]
+    if not lines:
         known = "; ".join(sorted(titles)) or "no run is kept here"
         raise UsageError(
             f"{named!r}: there is no run of such an experiment in {found.folder}; there are runs of: {known}"
         )
-    return replace(found, lines=tuple(line for line in found.lines if line.title in meant))
+    return replace(found, lines=tuple(lines))
 
 
 def _title(session: Session, named: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from chaosrun.history.accepted import FILE
 from chaosrun.journal import JOURNAL
 from chaosrun.kept_runs import RESULT
 
@@ -20,7 +21,7 @@ class Place(NamedTuple):
     name: str
     """Below the folder that was searched; `.` is that folder itself."""
     stamp: str
-    """Another one as soon as its result is another; empty: it has none."""
+    """Another one as soon as its result, or what was accepted with it, is another; empty: it has no result."""
 
 
 def runs_below(folder: Path) -> Iterator[Place]:
@@ -35,7 +36,7 @@ def runs_below(folder: Path) -> Iterator[Place]:
 def _within(entries: list[os.DirEntry[str]], name: str, deeper: int) -> Iterator[Place]:
     files = {entry.name: entry for entry in entries if entry.is_file(follow_symlinks=False)}
     if JOURNAL in files or RESULT in files:
-        yield Place(name or ".", _stamp(files.get(RESULT)))
+        yield Place(name or ".", _stamps(files.get(RESULT), files.get(FILE)))
     if JOURNAL in files or deeper == 0:
         return  # below a run there are only its own files
     for entry in entries:
@@ -52,11 +53,16 @@ def _listed(folder: Path) -> list[os.DirEntry[str]]:
         return sorted(entries, key=lambda entry: entry.name)
 
 
-def _stamp(result: os.DirEntry[str] | None) -> str:
-    if result is None:
+def _stamps(result: os.DirEntry[str] | None, accepted: os.DirEntry[str] | None) -> str:
+    own, beside = _stamp(result), _stamp(accepted)
+    return f"{own} {beside}" if own and beside else own
+
+
+def _stamp(file: os.DirEntry[str] | None) -> str:
+    if file is None:
         return ""
     try:
-        found = result.stat(follow_symlinks=False)
+        found = file.stat(follow_symlinks=False)
     except OSError:  # it went away just now
         return ""
     return f"{found.st_mtime_ns}:{found.st_size}:{found.st_ino}"

@@ -17,13 +17,14 @@ import msgspec
 from msgspec.structs import replace
 
 from chaosrun.errors import UsageError
+from chaosrun.history.accepted import read_accepted
 from chaosrun.history.folders import Place, runs_below
 from chaosrun.history.kept import Kept, is_outdone, kept
 from chaosrun.journal import UNREADABLE
 from chaosrun.kept_runs import read_result
 
 FILE: Final = "history.sqlite3"
-VERSION: Final = 1
+VERSION: Final = 2
 _APPLICATION: Final = 0x63727368
 """`crsh`: a file of another program's that happens to have our name is not ours to change."""
 _PATIENCE_S: Final = 30.0
@@ -38,8 +39,9 @@ CREATE TABLE run (
     kept TEXT
 ) WITHOUT ROWID
 """
-"""`why`: it cannot be read, and this is the reason. `kept`: all that is known of it, as JSON; of a series
-whose runs were worse than earlier ones `outdone`. Whoever changes what is kept counts `VERSION` up."""
+"""`why`: it cannot be read, or what was accepted with it cannot, and this is the reason. `kept`: all that is known of
+it, as JSON; of a series whose runs were worse than earlier ones `outdone`. Whoever changes what is kept counts
+`VERSION` up."""
 
 
 class Unread(NamedTuple):
@@ -145,6 +147,9 @@ def _check(index: sqlite3.Connection) -> None:
         raise _Unfit("is no index of chaosrun", "broken")
     if version > VERSION:
         raise _Unfit(f"is of version {version}, and this chaosrun knows version {VERSION}", "newer")
+    if version < VERSION:
+        _make(index)  # it held other things, and what it held is in the folders
+        return
     (whole,) = index.execute("PRAGMA quick_check(1)").fetchone()
     if whole != "ok":
         raise _Unfit(f"is damaged ({' '.join(str(whole).split())})", "broken")
@@ -152,6 +157,7 @@ def _check(index: sqlite3.Connection) -> None:
 
 def _make(index: sqlite3.Connection) -> None:
     index.execute("BEGIN IMMEDIATE")
+    index.execute("DROP TABLE IF EXISTS run")
     index.execute(_SCHEMA)
     index.execute(f"PRAGMA application_id = {_APPLICATION}")
     index.execute(f"PRAGMA user_version = {VERSION}")
@@ -221,7 +227,7 @@ def _bring_up_to_date(index: sqlite3.Connection, found: Runs, places: Sequence[P
     for place, why, text in index.execute("SELECT place, why, kept FROM run ORDER BY place"):
         if why is not None:
             unread.append(Unread(place, why))
-        elif text == _OUTDONE:
+        if text == _OUTDONE:
             outdone.append(f"{place}/")
         elif text is not None:
             try:
@@ -244,8 +250,12 @@ def _row(folder: Path, place: Place) -> tuple[str | None, ...]:
         return (place.name, place.stamp, str(error), *nothing)
     if result.repeats is not None:
         return (place.name, place.stamp, None, *nothing[1:], _OUTDONE if is_outdone(result) else None)
-    run = kept(place.name, result)
+    run, why = kept(place.name, result), None
+    try:
+        run = replace(run, accepted=read_accepted(folder / place.name))
+    except ValueError as error:
+        why = str(error)
     text = msgspec.json.encode(run).decode()
     return (
-        place.name, place.stamp, None, run.title, run.profile, run.fingerprint, run.started_at, run.verdict, text
+        place.name, place.stamp, why, run.title, run.profile, run.fingerprint, run.started_at, run.verdict, text
     )  # fmt: skip

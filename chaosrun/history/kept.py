@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from math import inf, isinf
-from typing import Final
 
 import msgspec
 
+from chaosrun.history.accepted import Acceptance, moment
 from chaosrun.scoring.comparable import COMPARABLE, Subject, Value, subjects
-from chaosrun.scoring.look import Point
 from chaosrun.scoring.result import Result
 
 Number = tuple[float | None, float | None]
 """A value, null where it was never seen to end, and its error bound, null where nobody knows it."""
-_UNDATED: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +35,10 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """What its fingerprint is made of; None: it was recorded before conditions were."""
     outdone: bool = False
     """It is of a series whose runs together were worse than the earlier ones that they were held against."""
+    only_worse: bool = False
+    """It failed, and for nothing but being worse than the earlier runs that it was held against."""
+    accepted: dict[str, Acceptance] = {}
+    """What was accepted with it, by the name of the number."""
     numbers: dict[str, Number]
     """By name, as in `response_p99@baseline`; of several groups with the group, `response_p99 of pollers`."""
 
@@ -46,18 +48,19 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
         return self.verdict == "passed" and self.counts and not self.outdone
 
     @property
+    def would_be_good(self) -> bool:
+        """It would be, if nobody minded its being worse than those before it."""
+        return self.counts and (self.verdict == "passed" or self.only_worse)
+
+    @property
     def counts(self) -> bool:
         """Its numbers may be compared with those of others; not where nobody knows what it was made under."""
         return self.sound and self.required is not None
 
     @property
     def began(self) -> datetime:
-        """For their order; a result whose time nobody can read is older than all others."""
-        try:
-            found = datetime.fromisoformat(self.started_at)
-        except ValueError:
-            return _UNDATED
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        """For their order."""
+        return moment(self.started_at)
 
     def value(self, name: str) -> Value | None:
         """None: it gives no evidence of this number."""
@@ -66,14 +69,17 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
         value, error = self.numbers[name]
         return Value(inf if value is None else value, error)
 
-    def point(self, name: str) -> Point:
-        """What a look sees of it."""
-        return Point(self.value(name), self.counts, self.is_good)
-
 
 def is_outdone(series: Result) -> bool:
     """Its runs, each of which may have passed, are not good ones."""
     return series.against is not None and any(number.verdict == "regression" for number in series.against.numbers)
+
+
+def _is_only_worse(result: Result) -> bool:
+    """Without `--against` it would have passed."""
+    own = [criterion.outcome for criterion in result.criteria if criterion.source != "against"]
+    held = [criterion.outcome for criterion in result.criteria if criterion.source == "against"]
+    return result.verdict == "failed" and all(own) and False in held
 
 
 def kept(place: str, result: Result) -> Kept:
@@ -90,6 +96,7 @@ def kept(place: str, result: Result) -> Kept:
         has_fault=bool(result.faults),
         groups=tuple(result.groups),
         required=None if result.conditions is None else result.conditions.required,
+        only_worse=_is_only_worse(result),
         numbers=dict(_numbers(result)),
     )
 

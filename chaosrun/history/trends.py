@@ -9,9 +9,10 @@ from typing import Final
 from chaosrun.conditions import Difference, differences
 from chaosrun.history.index import Runs
 from chaosrun.history.kept import Kept
+from chaosrun.history.stretches import points, stretches
 from chaosrun.scoring.comparable import Subject, subjects
 from chaosrun.scoring.contrast import Contrast, Verdict, times
-from chaosrun.scoring.look import NEWEST, fewest, look
+from chaosrun.scoring.look import NEWEST, Point, fewest, look
 from chaosrun.scoring.result import Part
 from chaosrun.scoring.words import show
 
@@ -35,6 +36,18 @@ class Ran(Part, frozen=True, kw_only=True):
     """Its observer was sound, nothing slowed it, and it is known what it was made under."""
     worse: bool
     """It is one of the runs of a look that found a regression."""
+    accepted: bool
+    """It is of a stretch of runs that somebody accepted as the new normal."""
+
+
+class Accepted(Part, frozen=True, kw_only=True):
+    """A stretch of runs that somebody accepted: the history begins anew with it."""
+
+    since: str
+    until: str
+    """Its first and its last run; the folder of the last says so."""
+    why: str
+    accepted_at: str
 
 
 class Trend(Part, frozen=True, kw_only=True):
@@ -54,6 +67,8 @@ class Trend(Part, frozen=True, kw_only=True):
     ratio_at_least: float | None
     p: float | None
     """Corrected, where several numbers are judged."""
+    accepted: tuple[Accepted, ...]
+    """Oldest first."""
     runs: tuple[Ran, ...]
     """Oldest first."""
 
@@ -72,7 +87,7 @@ class Line(Part, frozen=True, kw_only=True):
     last_verdict: str
     last_started_at: str
     last_good: str | None
-    """The last that passed with a sound observer, and was not worse than those before it."""
+    """The last that passed with a sound observer, and was not worse than those before it, or was accepted."""
     differs: tuple[Difference, ...]
     """From the line before it of the same experiment: why they are two."""
     trends: tuple[Trend, ...]
@@ -148,7 +163,8 @@ def _line(runs: Sequence[Kept], before: Kept | None, metric: str | None) -> Line
     trends = tuple(_trend(runs, subject, len(looked_at)) for subject in looked_at)
     verdicts = {trend.verdict for trend in trends}
     worse = {run.place for trend in trends for run in trend.runs if run.worse}
-    good = [run for run in runs if run.is_good and run.place not in worse]
+    good = {run.place for trend in trends for run in trend.runs if run.good}
+    last_good = next((run.place for run in reversed(runs) if run.place in good and run.place not in worse), None)
     known = before is not None and before.required is not None and last.required is not None
     return Line(
         title=last.title,
@@ -159,27 +175,36 @@ def _line(runs: Sequence[Kept], before: Kept | None, metric: str | None) -> Line
         last=last.place,
         last_verdict=last.verdict,
         last_started_at=last.started_at,
-        last_good=good[-1].place if good else None,
+        last_good=last_good,
         differs=differences((before.required if before else None) or {}, last.required or {}) if known else (),
         trends=trends,
     )
 
 
 def _trend(runs: Sequence[Kept], subject: Subject, among: int) -> Trend:
-    points = [run.point(subject.label) for run in runs]
-    seen = look(points, subject, among)
-    found = seen.contrast
+    points_seen = points(runs, subject.label)
+    seen = look(points_seen, subject, among)
+    found, accepted = seen.contrast, stretches(runs, subject.label)
     return Trend(
         name=subject.label,
         unit=subject.number.unit,
         verdict=found.verdict,
-        why=_why(found, among),
-        since=_since(runs, seen.worse) if found.verdict == "regression" else None,
+        why=_why(found, among, accepted=bool(accepted)),
+        since=_since(runs, points_seen, seen.worse) if found.verdict == "regression" else None,
         newest=tuple(runs[place].place for place in seen.newest),
         good=tuple(runs[place].place for place in seen.good),
         ratio=found.ratio,
         ratio_at_least=found.ratio_at_least,
         p=found.p_corrected,
+        accepted=tuple(
+            Accepted(
+                since=runs[stretch.first].place,
+                until=runs[stretch.last].place,
+                why=stretch.said.why,
+                accepted_at=stretch.said.accepted_at,
+            )
+            for stretch in accepted
+        ),
         runs=tuple(
             Ran(
                 place=run.place,
@@ -190,19 +215,20 @@ def _trend(runs: Sequence[Kept], subject: Subject, among: int) -> Trend:
                 good=point.good,
                 counts=point.counts,
                 worse=place in seen.worse,
+                accepted=point.accepted,
             )
-            for place, (run, point) in enumerate(zip(runs, points, strict=True))
+            for place, (run, point) in enumerate(zip(runs, points_seen, strict=True))
         ),
     )
 
 
-def _since(runs: Sequence[Kept], worse: frozenset[int]) -> str:
+def _since(runs: Sequence[Kept], seen: Sequence[Point], worse: frozenset[int]) -> str:
     """Runs that could not be judged break no stretch of those that are worse."""
     first = max(worse)
     for place in range(first, -1, -1):
         if place in worse:
             first = place
-        elif runs[place].is_good:
+        elif seen[place].good or seen[place].accepted:
             break
     return runs[first].place
 
@@ -210,12 +236,13 @@ def _since(runs: Sequence[Kept], worse: frozenset[int]) -> str:
 # ---- in words -------------------------------------------------------------------------------------------------------
 
 
-def _why(found: Contrast, among: int) -> str:
+def _why(found: Contrast, among: int, *, accepted: bool) -> str:
     needed, good, newest = fewest(among), len(found.a.values), len(found.b.values)
     if newest < NEWEST or good < needed:
         have = "no good run" if good == 0 else f"{good} good run{'s' * (good > 1)}"
         if newest < NEWEST:
             have = f"{newest} run{'s' * (newest != 1)} with a value"
+        have += " since slower was accepted" if accepted else ""
         return f"too early to tell: {have}; it takes {NEWEST} new runs and {needed} good ones before them"
     sizes = f"the newest {newest} ({_values(found.b.values, found.unit)}) against the {good} good ones before them"
     sizes += f" (median {_value(found.a.median, found.unit)})"

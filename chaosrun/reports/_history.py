@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaosrun.conditions import Difference
-from chaosrun.history.trends import History, Line, Ran, Trend
+from chaosrun.history.trends import Accepted, History, Line, Ran, Trend
 from chaosrun.reports._cleaned import cleaned
 from chaosrun.reports._comparison import finite
 from chaosrun.reports._prose import draw, prose
@@ -71,6 +71,8 @@ def _line(line: Line, runs: int) -> Iterator[RenderableType]:
         told = Text(WORDS[trend.verdict], style=STYLES[trend.verdict])
         since = f" since {trend.since}" if trend.since else ""
         grid.add_row("", told.append_text(prose(f"{since}: {trend.why}", "not bold default")))
+        for each in trend.accepted:
+            grid.add_row("Accepted", prose(accepted_told(each, trend.name)))
     if line.differs:
         grid.add_row(
             "Differs", prose(f"from the runs before it, which are a line of their own: {differing(line.differs)}")
@@ -89,7 +91,7 @@ def _runs(trend: Trend, most: int) -> RenderableType:
             Text(run.verdict, style=_VERDICTS.get(run.verdict, "yellow")),
             prose(run_told(run, trend.unit)),
             Text(
-                "worse" if run.worse else "" if run.counts else "does not count",
+                "worse" if run.worse else "does not count" if not run.counts else "accepted" if run.accepted else "",
                 style="red" if run.worse else "dim",
             ),
         )
@@ -134,6 +136,13 @@ def day(started_at: str) -> str:
 
 def value_told(value: float, unit: str) -> str:
     return "never" if value == inf else show(value, unit)
+
+
+def accepted_told(accepted: Accepted, name: str) -> str:
+    """Which runs somebody accepted, when, and why."""
+    return (
+        f"{name} as it is since {accepted.since}, on {day(accepted.accepted_at)} with {accepted.until}: {accepted.why}"
+    )
 
 
 def run_told(run: Ran, unit: str) -> str:

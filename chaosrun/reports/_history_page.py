@@ -7,7 +7,7 @@ from typing import Final
 
 from chaosrun.history.trends import History, Line, Ran, Trend
 from chaosrun.reports._cleaned import cleaned
-from chaosrun.reports._history import WORDS, day, differing, run_told, value_told
+from chaosrun.reports._history import WORDS, accepted_told, day, differing, run_told, value_told
 from chaosrun.reports._history_plots import MOST, Link, trend_plot
 from chaosrun.reports._markup import Markup, join, tag
 from chaosrun.reports._page_shell import asset, document
@@ -92,6 +92,7 @@ def _key() -> Iterator[Markup]:
         ("✕", "cross", "failed, or never ended"),
         ("○", "ring", "proved nothing, or its observer was not sound"),
         ("┄", "usual", "median of the good runs before the newest three"),
+        ("│", "anew", "accepted as the new normal from here on"),
     ):
         yield tag("span", tag("span", mark, class_=f"sign {class_}", aria_hidden="true"), f" {words}", class_="entry")
 
@@ -131,9 +132,12 @@ def _trend(line: Line, trend: Trend, link: Link) -> Markup:
         trend_plot(trend, link),
     )
     why = tag("p", words, class_="verdict bad-ink" if trend.verdict == "regression" else "verdict")
+    notes = [
+        tag("p", f"Accepted: {accepted_told(each, trend.name)}", class_="note accepted") for each in trend.accepted
+    ]
     drawn = f", of which the last {MOST} are drawn" if len(trend.runs) > MOST else ""
     summary = tag("summary", f"All {counted(len(trend.runs), 'run')}{drawn}")
-    return join(why, figure, tag("details", summary, _table(line, trend, link)))
+    return join(why, *notes, figure, tag("details", summary, _table(line, trend, link)))
 
 
 def _table(line: Line, trend: Trend, link: Link) -> Markup:
@@ -150,6 +154,7 @@ def _row(run: Ran, trend: Trend, link: Link) -> Markup:
     name = tag("a", run.place, href=href) if href else run.place
     remarks = [
         *(["worse"] if run.worse else []),
+        *(["accepted"] if run.accepted else []),
         *(["judged now"] if run.place in trend.newest else []),
         *(["held against"] if run.place in trend.good else []),
         *([] if run.counts else ["does not count"]),

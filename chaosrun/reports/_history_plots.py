@@ -38,7 +38,13 @@ def trend_plot(trend: Trend, link: Link) -> Markup:
     runs = trend.runs[-MOST:]
     known = [run.value for run in runs if run.value is not None and run.value != inf]
     top = max(known, default=0.0) * 1.08 or 1.0
-    parts = [*_shades(runs), *_axis(top, trend.unit), *_median(trend, top), *_marks(runs, top, trend.unit, link)]
+    parts = [
+        *_shades(runs),
+        *_axis(top, trend.unit),
+        *_median(trend, top),
+        *_begun_anew(trend, runs),
+        *_marks(runs, top, trend.unit, link),
+    ]
     parts += _dates(runs)
     said = f"{trend.name} of {len(runs)} runs, oldest first: " + ", ".join(run_told(run, trend.unit) for run in runs)
     return tag("svg", *parts, class_="trend", width="100%", height=_TOP + _TALL + _BELOW, role="group", aria_label=said)
@@ -63,6 +69,16 @@ def _shades(runs: Sequence[Ran]) -> Iterator[Markup]:
             first, last = (float(_x(at, len(runs))[:-1]) for at in (places[0] - 0.4, places[-1] + 0.4))
             first, last = max(first, 100 * _LEFT / _WIDE), min(last, 100.0)
             yield tag("rect", x=f"{first:.2f}%", width=f"{last - first:.2f}%", y=_TOP, height=_TALL, class_="worse")
+
+
+def _begun_anew(trend: Trend, runs: Sequence[Ran]) -> Iterator[Markup]:
+    """A line before the first run of each stretch that was accepted; it tells why."""
+    why = {each.since: each.why for each in trend.accepted}
+    for at, run in enumerate(runs):
+        if run.place in why:
+            x = f"{max(float(_x(at - 0.5, len(runs))[:-1]), 100 * _LEFT / _WIDE):.2f}%"
+            told = tag("title", f"accepted from {run.place} on: {why[run.place]}")
+            yield tag("g", told, tag("line", x1=x, x2=x, y1=str(_TOP), y2=str(_TOP + _TALL), class_="anew"), role="img")
 
 
 def _axis(top: float, unit: str) -> Iterator[Markup]:

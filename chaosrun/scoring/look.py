@@ -32,6 +32,10 @@ class Point(NamedTuple):
     """Its observer was sound and nothing slowed it."""
     good: bool
     """It passed, too."""
+    accepted: bool = False
+    """Somebody accepted it as the new normal: it is never worse than others, and later ones are held against it."""
+    anew: bool = False
+    """With this one a stretch begins that was accepted: those before it no longer count."""
 
 
 class Look(NamedTuple):
@@ -56,7 +60,8 @@ def look(history: Sequence[Point], subject: Subject, among: int = 1) -> Look:
     """Look at a history after each of its runs, in their order; what the last look saw.
 
     A run that a look found worse is not among the good ones of later looks, whatever its verdict: otherwise a
-    regression that stays would become what it is compared with.
+    regression that stays would become what it is compared with. Where somebody accepted a stretch of runs, the history
+    begins anew with it: its good runs are those that later looks begin with, and the newest are later ones.
 
     Args:
         history: the runs of one fingerprint, oldest first.
@@ -66,7 +71,15 @@ def look(history: Sequence[Point], subject: Subject, among: int = 1) -> Look:
     newest: list[int] = []
     worse: set[int] = set()
     for place, point in enumerate(history):
+        if point.anew:
+            good.clear()
+        if point.anew or point.accepted:
+            newest.clear()
         if point.value is None or not point.counts:
+            continue
+        if point.accepted:
+            if point.good:
+                good.append(place)
             continue
         newest.append(place)
         if len(newest) > NEWEST:
@@ -82,8 +95,9 @@ def look(history: Sequence[Point], subject: Subject, among: int = 1) -> Look:
 def last_good(history: Sequence[Point], subject: Subject, most: int) -> tuple[int, ...]:
     """The last good runs of a history, the newest included: what the next run is held against."""
     seen = look(history, subject)
+    first = max((place for place, point in enumerate(history) if point.anew), default=0)
     good = [place for place, point in enumerate(history) if point.good and point.counts and point.value is not None]
-    return tuple(place for place in good if place not in seen.worse)[-most:]
+    return tuple(place for place in good if place >= first and place not in seen.worse)[-most:]
 
 
 def _judged(

@@ -39,7 +39,7 @@ def ran(
 
 def keep_days(folder: Path, times: Sequence[float | None], **how: object) -> list[Path]:
     """A folder with a run for each day."""
-    begun = sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
+    begun = sum(each.is_dir() for each in folder.iterdir()) if folder.is_dir() else 0
     return [
         keep(folder / f"run-{day:03}", ran(ttr, day=day, **how))  # type: ignore[arg-type]
         for day, ttr in enumerate(times, begun)

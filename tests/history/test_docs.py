@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from chaosrun.commands.history import command
-from chaosrun.history.trends import History, Line, Ran, Trend
+from chaosrun.history.trends import Accepted, History, Line, Ran, Trend
 from chaosrun.scoring import against
 from chaosrun.scoring.look import ALPHA, MOST, NEWEST, fewest
 from chaosrun.scoring.ranks import smallest_p
@@ -49,5 +49,5 @@ def test_every_option_is_told() -> None:
 
 def test_every_key_of_the_json_is_told() -> None:
     json = PAGE.partition("## The JSON")[2]
-    keys = {name for part in (History, Line, Trend, Ran) for name in part.__struct_fields__}
+    keys = {name for part in (History, Line, Trend, Ran, Accepted) for name in part.__struct_fields__}
     assert [name for name in keys if not re.search(rf"\b{name}\b", json)] == []

@@ -18,7 +18,7 @@ from past import STEADY, keep_days, ran
 
 from chaosrun.against import Against, Standard
 from chaosrun.errors import UsageError
-from chaosrun.history.index import FILE, Runs, read_runs
+from chaosrun.history.index import FILE, VERSION, Runs, read_runs
 from chaosrun.scoring.against import hold_series
 from chaosrun.scoring.result import Repeats, Spread, encode
 
@@ -198,14 +198,28 @@ def test_an_index_of_a_newer_chaosrun_is_kept_for_it(tmp_path: Path) -> None:
     keep_days(tmp_path, [2.0])
     read_runs(tmp_path)
     with sqlite3.connect(tmp_path / FILE) as index:
-        index.execute("PRAGMA user_version = 2")
+        index.execute(f"PRAGMA user_version = {VERSION + 1}")
         index.execute("ALTER TABLE run ADD COLUMN colour TEXT")
     index.close()
     found = read_runs(tmp_path)
     assert places(found) == ["run-000"]
-    assert "is of version 2, and this chaosrun knows version 1" in found.notes[0]
+    assert f"is of version {VERSION + 1}, and this chaosrun knows version {VERSION}" in found.notes[0]
     aside = sqlite3.connect(tmp_path / f"{FILE}.newer-1")
     assert aside.execute("SELECT count(colour), count(*) FROM run").fetchone() == (0, 1)
+
+
+def test_an_index_of_an_older_chaosrun_is_made_anew_without_a_word(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0])
+    read_runs(tmp_path)
+    with sqlite3.connect(tmp_path / FILE) as index:
+        index.execute("PRAGMA user_version = 1")
+        index.execute("UPDATE run SET kept = '{}'")
+    index.close()
+    found = read_runs(tmp_path)
+    assert (places(found), found.notes) == (["run-000"], [])
+    index = sqlite3.connect(tmp_path / FILE)
+    assert index.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    index.close()
 
 
 def test_an_index_that_cannot_be_opened_is_done_without(tmp_path: Path) -> None:

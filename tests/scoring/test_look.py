@@ -21,13 +21,22 @@ STEADY = [2.0, 2.1, 1.9, 2.05, 1.95, 2.02, 2.08, 1.98, 2.03]
 SLOW = [3.0, 3.1, 3.05]
 
 
-def points(values: Sequence[float | None], *, bad: Sequence[int] = (), unsound: Sequence[int] = ()) -> list[Point]:
-    """Runs with these times to recover; `bad` ones did not pass, and nobody can trust `unsound` ones."""
+def points(
+    values: Sequence[float | None],
+    *,
+    bad: Sequence[int] = (),
+    unsound: Sequence[int] = (),
+    accepted: Sequence[range] = (),
+) -> list[Point]:
+    """Runs with these times to recover; `bad` ones did not pass, nobody can trust `unsound` ones, and somebody
+    `accepted` stretches of them."""
     return [
         Point(
             None if value is None else Value(value, 0.01),
             counts=place not in unsound,
             good=place not in bad and place not in unsound,
+            accepted=any(place in stretch for stretch in accepted),
+            anew=any(place == stretch.start for stretch in accepted),
         )
         for place, value in enumerate(values)
     ]
@@ -132,6 +141,79 @@ def test_the_next_run_is_held_against_the_last_good_ones_the_newest_included() -
     assert last_good(points([*STEADY, *SLOW]), TTR, 5) == (4, 5, 6, 7, 8)
     assert last_good(points([None, 2.0, 2.1], unsound=[2]), TTR, 5) == (1,)
     assert last_good([], TTR, 5) == ()
+
+
+# ---- what was accepted ----------------------------------------------------------------------------------------------
+
+SLOWER = [value + 1 for value in STEADY]
+
+
+def seen_accepted(values: Sequence[float | None], *accepted: range, **how: Sequence[int]) -> Look:
+    return look(points(values, accepted=accepted, **how), TTR)
+
+
+def test_what_was_accepted_is_good_and_what_was_before_it_no_longer_counts() -> None:
+    found = seen_accepted([*STEADY, *SLOW], range(9, 12))
+    assert (found.contrast.verdict, found.newest, found.good) == ("cannot_tell", (), (9, 10, 11))
+    assert found.worse == frozenset()
+    later = seen_accepted([*STEADY, *SLOW, 3.0, 3.1], range(9, 12))
+    assert (later.contrast.verdict, later.newest, later.good) == ("cannot_tell", (12, 13), (9, 10, 11))
+    more = seen_accepted([*STEADY, *SLOW, 3.0, 3.1, 3.2, 3.0], range(9, 12))
+    assert (more.newest, more.good) == ((13, 14, 15), (9, 10, 11, 12))
+
+
+def test_later_runs_are_held_against_what_was_accepted() -> None:
+    accepted = [*STEADY, *SLOWER]
+    same = seen_accepted([*accepted, 3.0, 3.05, 2.95], range(9, 18))
+    assert (same.contrast.verdict, same.good) == ("no_regression", tuple(range(9, 18)))
+    worse = seen_accepted([*accepted, 4.0, 4.1, 4.05], range(9, 18))
+    assert (worse.contrast.verdict, worse.worse) == ("regression", {18, 19, 20})
+    assert worse.contrast.ratio_at_least == pytest.approx(4.05 / 3.08)
+
+
+def test_nothing_within_what_was_accepted_is_worse_and_what_was_worse_before_it_stays_so() -> None:
+    steps = [*STEADY, *SLOWER, 4.0, 4.1, 4.05]
+    assert seen_accepted(steps, range(9, 21)).worse == frozenset()
+    before = seen_accepted([*STEADY, *SLOW, *STEADY, *SLOW], range(21, 24))
+    assert {9, 10, 11} <= before.worse
+    assert not {21, 22, 23} & before.worse
+    assert before.good == (21, 22, 23)
+
+
+def test_of_what_was_accepted_only_good_runs_are_good_and_a_run_that_gives_nothing_begins_it_as_well() -> None:
+    found = seen_accepted([*STEADY, None, 3.1, 3.05, 3.0], range(9, 13), bad=[10], unsound=[11])
+    assert (found.good, found.newest) == ((12,), ())
+
+
+def test_the_last_of_two_stretches_counts_though_nothing_lies_between_them() -> None:
+    found = seen_accepted([*STEADY, *SLOW, 4.0, 4.1, 4.2], range(9, 12), range(12, 15))
+    assert found.good == (12, 13, 14)
+    assert last_good(points([*STEADY, *SLOW, 4.0, 4.1, 4.2], accepted=[range(9, 12), range(12, 15)]), TTR, 40) == (
+        12,
+        13,
+        14,
+    )
+
+
+def test_the_next_run_is_held_against_what_was_accepted_and_what_came_after_it() -> None:
+    history = [*STEADY, *SLOW, 3.2]
+    assert last_good(points(history, accepted=[range(9, 12)]), TTR, 40) == (9, 10, 11, 12)
+    assert last_good(points(history, accepted=[range(9, 12)], bad=[10]), TTR, 40) == (9, 11, 12)
+    assert last_good(points(history, accepted=[range(9, 12)]), TTR, 2) == (11, 12)
+
+
+@given(st.lists(st.floats(0.5, 5.0), max_size=30), st.integers(0, 30), st.integers(0, 10))
+def test_a_history_begins_anew_with_what_was_accepted(times: list[float], first: int, length: int) -> None:
+    first = min(first, len(times))
+    stretch = range(first, min(first + length, len(times)))
+    assume(len(stretch) > 0)
+    found = look(points(times, accepted=[stretch]), TTR)
+    alone = look(points(times[first:], accepted=[range(len(stretch))]), TTR)
+    before = look(points(times[:first]), TTR)
+    assert found.contrast == alone.contrast
+    assert found.good == tuple(place + first for place in alone.good)
+    assert found.newest == tuple(place + first for place in alone.newest)
+    assert found.worse == before.worse | {place + first for place in alone.worse}
 
 
 @pytest.mark.parametrize("good", range(9, MOST + 1))
