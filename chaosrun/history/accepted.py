@@ -59,11 +59,12 @@ def read_accepted(folder: Path) -> dict[str, Acceptance]:
     Raises:
         ValueError: the file cannot be used, with the reason.
     """
-    try:
-        with (folder / FILE).open("rb") as file:
-            data = file.read(_LARGEST + 1)
-    except FileNotFoundError:
+    path = folder / FILE
+    if path.is_symlink() or not path.is_file():  # a pipe would never end
         return {}
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
     except OSError as error:
         raise ValueError(f"{FILE}: {error.strerror}") from error
     if len(data) > _LARGEST:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,15 @@ def test_a_file_that_cannot_be_read_is_told_and_the_run_still_counts(
     code, _, err = command("users", "--accept", WHY)
     assert (code, "mend or remove the file" in err) == (Exit.USAGE, True)
     assert (tmp_path / "run-011" / FILE).read_text() == text
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_or_a_link_in_its_place_is_no_file_of_ours(tmp_path: Path) -> None:
+    keep_days(tmp_path, [*STEADY, *SLOW])
+    os.mkfifo(tmp_path / "run-010" / FILE)
+    (tmp_path / "run-011" / FILE).symlink_to("/dev/zero")
+    found = history(read_runs(tmp_path))
+    assert (found.unread, found.lines[0].verdict) == ((), "regression")
 
 
 def test_it_reads_back_as_it_was_and_nothing_is_no_file(tmp_path: Path) -> None:
