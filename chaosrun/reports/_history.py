@@ -104,7 +104,7 @@ def _amiss(history: History) -> Iterator[RenderableType]:
     if history.unscored:
         names = ", ".join(history.unscored[:3]) + (", ..." if len(history.unscored) > 3 else "")
         yield Text(
-            f"without a result, as they still go on or were cut off (chaosrun score DIR): {names}",
+            f"without a result: under way, cut off (chaosrun score DIR), or never begun: {names}",
             style="yellow",
             overflow="fold",
         )
