@@ -40,6 +40,13 @@ settings.load_profile("steady")
 _TESTS = count()
 
 
+def pytest_configure() -> None:
+    """Where tests are begun in the background of a script, the shell has SIGINT ignored, and so would all that they
+    start: nobody could interrupt it as one does at a terminal (POSIX, Shell Command Language, 2.11)."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def own_index_of_open_runs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test meets the runs of another, or of whoever runs the tests; made by the first run that needs it."""
