@@ -83,12 +83,7 @@ class Calendar:
 
     def longest(self) -> timedelta | None:
         """How long the day can last at most, as a week of the windows has it; None: without an end."""
-        parts = sorted((*_week(self._windows), *_week(self._windows, later=7)))
-        longest, begin, end = 0, 0, 0
-        for start, stop in parts:
-            begin, end = (begin, max(end, stop)) if start <= end and end > 0 else (start, stop)
-            longest = max(longest, end - begin)
-        return None if longest >= 7 * DAY_MINUTES or not self._windows else timedelta(minutes=longest)
+        return max((each.length for each in beginnings(self._windows)), default=None)
 
     def _from(self, now: datetime) -> Iterator[Stretch]:
         """Every stretch that has not ended, in order; what adjoins is one."""
@@ -121,8 +116,8 @@ class Calendar:
         return next((dates for dates in self._blackout if dates.first <= on <= dates.last), None)
 
 
-def _week(windows: Sequence[Window], later: int = 0) -> list[tuple[int, int]]:
-    """The windows as minutes of a week that begins on Monday, or of one so many days later."""
+def _week(windows: Sequence[Window], later: int) -> list[tuple[int, int]]:
+    """The windows as minutes of a week that begins on Monday, of the one so many days later."""
     found = []
     for window in windows:
         for name in window.days:
@@ -131,18 +126,29 @@ def _week(windows: Sequence[Window], later: int = 0) -> list[tuple[int, int]]:
     return found
 
 
-def beginnings(windows: Sequence[Window]) -> list[tuple[int, int]]:
-    """Where a week's stretches begin, as (day of the week with Monday 0, minutes after midnight); what adjoins is one.
+class Beginning(NamedTuple):
+    """Where a stretch of the week begins, and how long it lasts where no clock is changed in it."""
 
-    Empty: they have no beginning, for they fill the week.
-    """
-    parts = sorted((*_week(windows, later=-7), *_week(windows)))
-    found, end = [], None
-    for start, stop in parts:
-        if (end is None or start > end) and start >= 0:
-            found.append(divmod(start, DAY_MINUTES))
-        end = stop if end is None else max(end, stop)
-    return found
+    weekday: int
+    """Monday is 0."""
+    minutes: int
+    """After midnight."""
+    length: timedelta
+
+
+def beginnings(windows: Sequence[Window]) -> list[Beginning]:
+    """Where a week's stretches begin; what adjoins is one. Empty: they have no beginning, for they fill the week."""
+    whole: list[tuple[int, int]] = []
+    for start, stop in sorted(part for later in (-7, 0, 7) for part in _week(windows, later)):
+        if whole and start <= whole[-1][1]:
+            whole[-1] = (whole[-1][0], max(stop, whole[-1][1]))
+        else:
+            whole.append((start, stop))
+    return [
+        Beginning(*divmod(start, DAY_MINUTES), timedelta(minutes=stop - start))
+        for start, stop in whole
+        if 0 <= start < 7 * DAY_MINUTES
+    ]
 
 
 # ---- in words --------------------------------------------------------------------------------------------------------

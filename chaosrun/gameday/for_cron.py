@@ -25,7 +25,7 @@ def crontab(job: Job) -> dict[str, str]:
 
 def _times(job: Job) -> list[str]:
     by_time: dict[int, list[int]] = {}
-    for weekday, minutes in job.starts:
+    for weekday, minutes, _ in job.starts:
         by_time.setdefault(minutes, []).append((weekday + 1) % 7)  # Sunday is 0
     return [
         f"{minutes % 60} {minutes // 60} * * {'*' if len(days) == 7 else ','.join(map(str, sorted(days)))}"
@@ -34,5 +34,6 @@ def _times(job: Job) -> list[str]:
 
 
 def _escaped(command: str) -> str:
-    """For cron a % ends the command: crontab(5)."""
-    return command.replace("%", "\\%")
+    """For cron a % ends the command unless there is a backslash before it: crontab(5). One that is there already is
+    parted from it by an empty word of the shell: names with either stand in single quotes."""
+    return command.replace("\\%", "\\''%").replace("%", "\\%")

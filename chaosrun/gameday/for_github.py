@@ -87,6 +87,9 @@ def _run(job: Job, inside: Path) -> Iterator[str]:
             yield f"    {name}: ${{{{ secrets.{name} }}}}"
     words = ["chaosrun", "gameday", str(inside), "--no-live", *(["--yes"] if "--yes" in job.command else [])]
     yield "  run: |"
+    if job.variables:
+        yield "    # Of a secret that is not there GitHub makes a variable without text: it is none."
+        yield from (f'    [ -n "${name}" ] || unset {name}' for name in job.variables)
     yield "    code=0"
     yield f"    {shlex.join(words)} || code=$?"
     yield "    # Outside its window it is refused: no failure of the workflow."
@@ -98,11 +101,11 @@ def _run(job: Job, inside: Path) -> Iterator[str]:
 
 
 def _schedule(job: Job, now: datetime) -> Iterator[str]:
-    for weekday, minutes in job.starts:
+    for weekday, minutes, length in job.starts:
         times = _in_utc(job, weekday, minutes, now)
         local = f"{_DAYS[weekday]} {clock_text(minutes)} {job.zone}"
         ahead = max(times.values()) - min(times.values())
-        if len(times) > 1 and ahead < job.longest:
+        if len(times) > 1 and ahead < length:
             # The later one is inside all year; the earlier one would be a second day in one half of it.
             chosen = [max(times, key=lambda each: times[each])]
             yield f"# {local} is {_told(times)}, as clocks change there; the later one is inside the window all year."

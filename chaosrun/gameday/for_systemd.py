@@ -19,7 +19,7 @@ def units(job: Job) -> dict[str, str]:
 def expressions(job: Job) -> list[str]:
     """The times at which the timer elapses, one for each time of day."""
     by_time: dict[int, list[int]] = {}
-    for weekday, minutes in job.starts:
+    for weekday, minutes, _ in job.starts:
         by_time.setdefault(minutes, []).append(weekday)
     return [
         f"{'' if len(days) == 7 else ','.join(_DAYS[day] for day in sorted(days)) + ' '}*-*-* {clock_text(minutes)}:00 "
@@ -36,16 +36,16 @@ def _service(job: Job) -> str:
         "[Service]",
         "Type=oneshot",
         f"User={job.user}",
-        f"WorkingDirectory={_specifiers(job.directory)}",
+        f"WorkingDirectory={_specifiers(_ended(job.directory))}",
     ]
     if job.variables:
         lines += [
             f"# It reads {job.needed}: NAME=VALUE, a line each, in a file that nobody else may read.",
             f"EnvironmentFile={_ENVIRONMENT}/{job.name}.env",
         ]
-    lines += [f"Environment={_word(f'{name}={value}')}" for name, value in job.settings.items()]
+    lines += [f"Environment={_quoted(f'{name}={value}')}" for name, value in job.settings.items()]
     lines += [
-        f"ExecStart={' '.join(map(_word, job.command))}",
+        f"ExecStart={' '.join((_quoted(job.command[0]), *map(_argument, job.command[1:])))}",
         "# Outside its window, or while another run holds the target, it is refused: no failure of the unit.",
         "SuccessExitStatus=75",
         "# A stop undoes what was done. Only chaosrun itself is told; its guardian must outlive it and goes by itself.",
@@ -76,9 +76,22 @@ def _timer(job: Job) -> str:
     return "\n".join(lines)
 
 
-def _word(text: str) -> str:
-    """A word of a command line: systemd.service(5), "Command lines"; nothing in it is expanded."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+def _ended(folder: str) -> str:
+    """A folder that ends its line, where a backslash would join the next one to it and a space would be dropped."""
+    return f"{folder}/" if folder.endswith(("\\", " ")) else folder
+
+
+def _argument(text: str) -> str:
+    """A word of a command line that is not its program: systemd.service(5), "Command lines"; nothing in it is expanded.
+
+    A dollar is doubled in these alone: in the program, and in what is assigned to a variable, it is nothing special.
+    """
+    return _quoted(text.replace("$", "$$"))
+
+
+def _quoted(text: str) -> str:
+    """One word: systemd.syntax(7), "Quoting"."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     quoted = f'"{escaped}"' if not text or set(text) & set(" ;'\"\\") else escaped
     return _specifiers(quoted)
 

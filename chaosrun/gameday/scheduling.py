@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from chaosrun.errors import UsageError
-from chaosrun.gameday.calendar import Calendar, beginnings, windows_told
+from chaosrun.gameday.calendar import Beginning, Calendar, beginnings, windows_told
 from chaosrun.gameday.loader import Outline
 from chaosrun.runfolder import slug
-from chaosrun.safety.open_runs import VARIABLE
+from chaosrun.safety.open_runs import VARIABLE, state_directory
 
-_STATE: Final = (VARIABLE, "XDG_STATE_HOME")
-"""Where the runs of a user are known to each other: a timer's day must look where those by hand look."""
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Of a variable that systemd, cron and GitHub can set."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ class Job:
     directory: str
     """Where it runs; reports go below it."""
     user: str
-    starts: tuple[tuple[int, int], ...]
-    """Day of the week (Monday 0) and minutes after midnight of each beginning."""
+    starts: tuple[Beginning, ...]
     zone: ZoneInfo
     windows: str
     """In words."""
@@ -61,7 +61,7 @@ def job_of(
     """What starts the day in this file, with the chaosrun that is running now.
 
     Raises:
-        UsageError: it has no beginning, or one of its paths can stand in no timer.
+        UsageError: it has no beginning, or one of its paths or variables can stand in no timer.
     """
     day = outlined.day
     starts, longest = tuple(beginnings(day.windows())), Calendar.of(day).longest()
@@ -81,18 +81,30 @@ def job_of(
         windows=windows_told(day.windows()),
         longest=longest,
         variables=outlined.variables,
-        settings={name: str(Path(environment[name]).absolute()) for name in _STATE if environment.get(name)},
+        settings=_settings(environment),
     )
     for text in (*job.command, job.directory, *job.settings.values()):
         if not text.isprintable():
             raise UsageError(f"{text!r}: has characters that no timer's file can hold; rename the folder or file")
+    for name in job.variables:
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r}: is a variable of the environment that no timer can set; use letters, digits and _"
+            )
     return job
 
 
+def _settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where the runs of a user are known to each other: a timer's day must look where those by hand look."""
+    is_named = environment.get(VARIABLE) or environment.get("XDG_STATE_HOME", "").startswith("/")
+    return {VARIABLE: str(state_directory(environment))} if is_named else {}
+
+
 def _user() -> str:
+    """Not by the variables of the environment, which `su` leaves as they were."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # of a container that knows its user by number alone
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # of a container that knows its user by number alone
         return str(os.geteuid())
 
 

@@ -4,6 +4,8 @@ and words that arrive in chaosrun as they were."""
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -54,7 +56,7 @@ def job(path: Path, *, yes: bool = False, environment: dict[str, str] | None = N
 # ---- systemd --------------------------------------------------------------------------------------------------------
 
 systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
-ODD = "a b'c\"d%n$HOME\\e;f"
+ODD = "a b'c\"d%n$HOME\\e;f\\%g"
 """A name with everything that systemd, cron or a shell takes for more than itself."""
 
 
@@ -120,26 +122,60 @@ def test_a_timer_makes_up_for_nothing_and_a_stop_leaves_the_guardian_alone(tmp_p
 
 def test_words_of_a_unit_stand_for_themselves(tmp_path: Path) -> None:
     service = units(job(day(tmp_path / ODD)))["chaosrun-a-day.service"]
-    folder = f"{tmp_path}/a b'c\\\"d%%n$$HOME\\\\e;f"
+    folder = f"{tmp_path}/a b'c\\\"d%%n$$HOME\\\\e;f\\\\%%g"
     assert f'"{folder}/day.yaml"' in service
+
+
+@systemd
+def test_a_dollar_is_doubled_where_systemd_takes_it_for_more_alone(tmp_path: Path) -> None:
+    program = tmp_path / "a$b %c" / "chaosrun"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    environment = {"CHAOSRUN_STATE_DIR": "/var/$lib"}
+    written = units(replace(job(day(tmp_path), environment=environment), command=(str(program), "$x")))
+    assert "\nEnvironment=CHAOSRUN_STATE_DIR=/var/$lib\n" in written["chaosrun-a-day.service"]
+    for file, text in written.items():
+        (tmp_path / file).write_text(text)
+    done = analyze("verify", "--man=no", *(tmp_path / file for file in written))
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert written["chaosrun-a-day.service"].count("$$x") == 1
+
+
+@pytest.mark.parametrize("end", ["\\", " "])
+def test_the_end_of_a_folders_name_joins_no_line_and_is_not_dropped(tmp_path: Path, end: str) -> None:
+    service = units(replace(job(day(tmp_path)), directory=f"/srv/a{end}"))["chaosrun-a-day.service"]
+    assert f"\nWorkingDirectory=/srv/a{end}/\n" in service
+
+
+def test_a_unit_is_the_users_who_made_it_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    assert f"\nUser={pwd.getpwuid(os.geteuid()).pw_name}\n" in units(job(day(tmp_path)))["chaosrun-a-day.service"]
 
 
 def test_a_user_finds_the_runs_of_a_timer_where_those_by_hand_are(tmp_path: Path) -> None:
     service = units(job(day(tmp_path), environment={"CHAOSRUN_STATE_DIR": "/var/lib/of mine", "TOKEN": "secret"}))
     assert 'Environment="CHAOSRUN_STATE_DIR=/var/lib/of mine"' in service["chaosrun-a-day.service"]
     assert "secret" not in "".join(service.values())
+    assert job(day(tmp_path), environment={"XDG_STATE_HOME": "/s"}).settings == {"CHAOSRUN_STATE_DIR": "/s/chaosrun"}
+    # A relative one counts for nothing, by hand either.
+    assert job(day(tmp_path), environment={"XDG_STATE_HOME": "s"}).settings == {}
 
 
 # ---- cron -----------------------------------------------------------------------------------------------------------
 
 
 def as_cron_reads(command: str) -> str:
-    """What cron hands to its shell: a % ends it, unless there is a backslash before it, which goes: crontab(5)."""
-    found = ""
-    for at, char in enumerate(command):
-        if char == "%" and command[at - 1] != "\\":
+    """What cron hands to its shell: a % ends it, unless a backslash escapes it, which goes; any other character that is
+    escaped keeps its backslash, another one too (do_command.c of Debian's cron and of cronie)."""
+    found, escaped = "", False
+    for char in command:
+        if char == "%" and not escaped:
             break
         found = found[:-1] + "%" if char == "%" else found + char
+        escaped = char == "\\" and not escaped
     return found
 
 
@@ -197,6 +233,11 @@ def test_a_workflow_begins_in_utc_within_the_window_all_year_and_never_twice(
     assert len(begun) >= 56
 
 
+def test_a_short_window_beside_a_long_one_is_within_the_workflow_all_year(tmp_path: Path) -> None:
+    windows = '[{days: [tue], from: "10:00", to: "10:30"}, {days: [wed], from: "10:00", to: "14:00"}]'
+    assert sorted(crons(tmp_path, windows)) == ["0 8 * * 2", "0 9 * * 2", "0 9 * * 3"]
+
+
 def test_a_workflow_names_its_variables_as_secrets_and_its_file_as_the_repository_has_it(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     path = day(tmp_path / "days", f"{WEEKLY}secrets: {{hook: {{env: HOOK}}}}\n")
@@ -208,6 +249,22 @@ def test_a_workflow_names_its_variables_as_secrets_and_its_file_as_the_repositor
     assert "chaosrun gameday days/day.yaml --no-live --yes || code=$?" in run["run"]
     assert yaml.safe_load(text)["name"] == 'Game day: A "day" with $ {{ secrets.HOOK }}: all'
     assert next(each["run"] for each in steps if "run" in each) == "pip install chaosrun"
+
+
+def test_a_secret_that_the_repository_does_not_have_leaves_its_default_in_place(tmp_path: Path) -> None:
+    path = day(tmp_path)
+    (text,) = workflow(job(path), path, NOW).values()
+    (step,) = (each for each in yaml.safe_load(text)["jobs"]["game-day"]["steps"] if each.get("name"))
+    fake = tmp_path / "bin" / "chaosrun"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho "${CLIENTS-none} ${WS_TOKEN-none}"\n')
+    fake.chmod(0o755)
+    # As GitHub fills them in: a secret that is not there is a text without characters.
+    env = {"PATH": f"{fake.parent}:/usr/bin:/bin", "CLIENTS": "", "WS_TOKEN": "a token"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]], check=True, env=env, timeout=60, capture_output=True, text=True
+    )
+    assert done.stdout == "none a token\n"
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 1), (5, 5), (75, 0)])
@@ -267,6 +324,12 @@ def test_a_path_that_no_file_of_a_timer_can_hold_is_refused(tmp_path: Path) -> N
         job(day(tmp_path / "a\nExecStart=/bin/evil"))
 
 
+@pytest.mark.parametrize("name", ["X\\nExecStartPre=/bin/evil", "X }}", "A B", ""])
+def test_a_variable_that_could_be_more_than_a_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="letters, digits and _"):
+        job(day(tmp_path, f'{WEEKLY}secrets: {{hook: {{env: "{name}"}}}}\n'))
+
+
 def test_what_is_wrong_with_the_day_itself_is_told_and_times_are_not_guessed(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="ZONE"):
         outline(day(tmp_path, "configuration: {zone: {env: ZONE}}\ntime_zone: ${zone}\n"), env={})
@@ -279,4 +342,9 @@ def test_windows_that_adjoin_are_begun_once() -> None:
         Window.model_validate({"days": ["tue"], "from": "22:00", "to": "24:00"}),
         Window.model_validate({"days": ["wed"], "from": "00:00", "to": "02:00"}),
     ]
-    assert beginnings(night) == [(1, 22 * 60)]
+    assert beginnings(night) == [(1, 22 * 60, timedelta(hours=4))]
+    week_end = [
+        Window.model_validate({"days": ["sun"], "from": "22:00", "to": "24:00"}),
+        Window.model_validate({"days": ["mon"], "from": "00:00", "to": "02:00"}),
+    ]
+    assert beginnings(week_end) == [(6, 22 * 60, timedelta(hours=4))]
