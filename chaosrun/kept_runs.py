@@ -16,6 +16,7 @@ from chaosrun.journal import JOURNAL, UNREADABLE
 from chaosrun.judge import Assessed, assess, judge
 from chaosrun.linelog import is_plain
 from chaosrun.recorded import read_run
+from chaosrun.scoring.comparable import senseless
 from chaosrun.scoring.comparison import Run
 from chaosrun.scoring.result import SCHEMA, Result, decode
 from chaosrun.scoring.suite import Suite
@@ -108,6 +109,8 @@ def read_result(file: Path) -> Result:
         raise UsageError(
             f"{file}: is of schema {result.schema}, this chaosrun reads {SCHEMA}; read it with a newer one"
         )
+    if (number := senseless(result)) is not None:
+        raise UsageError(f"{file}: is no {RESULT} of chaosrun: {number} is no number that a run can have")
     return result
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from chaosrun.errors import Unwritable
+from chaosrun.journal import UNREADABLE
 from chaosrun.runfolder import write_whole
 
 FILE: Final = "accepted.json"
@@ -71,7 +72,7 @@ def read_accepted(folder: Path) -> dict[str, Acceptance]:
         raise ValueError(f"{FILE}: is larger than chaosrun ever writes it")
     try:
         found = msgspec.json.decode(data, type=_File)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{FILE}: {error}") from error
     if found.schema > SCHEMA:
         raise ValueError(f"{FILE}: is of version {found.schema}, and this chaosrun knows version {SCHEMA}")

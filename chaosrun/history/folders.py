@@ -23,6 +23,11 @@ class Place(NamedTuple):
     stamp: str
     """Another one as soon as its result, or what was accepted with it, is another; empty: it has no result."""
 
+    @property
+    def told(self) -> str:
+        """The name as text; another one where it is no UTF-8."""
+        return os.fsencode(self.name).decode(errors="backslashreplace")
+
 
 def runs_below(folder: Path) -> Iterator[Place]:
     """Every folder of a run, by name. Links are not followed, and a folder that cannot be read has no runs.

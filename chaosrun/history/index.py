@@ -88,7 +88,7 @@ def read_runs(folder: Path, *, rebuild: bool = False) -> Runs:
             places = list(runs_below(folder))
             try:
                 _read_with(found, places, rebuild=rebuild)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 found.notes.append(
                     f"{folder / FILE}: cannot be kept ({error}); every result was read instead, which takes longer"
                 )
@@ -103,28 +103,27 @@ def read_runs(folder: Path, *, rebuild: bool = False) -> Runs:
 
 
 def _read_with(found: Runs, places: Sequence[Place], *, rebuild: bool) -> None:
-    """Raises: sqlite3.Error: no index can be kept here."""
+    """Raises: sqlite3.Error, OSError: no index can be kept here."""
     file = found.folder / FILE
-    if rebuild:
-        for suffix in _BESIDE:
-            Path(f"{file}{suffix}").unlink(missing_ok=True)
     try:
-        _read_from(file, found, places)
+        _read_from(file, found, places, rebuild=rebuild)
     except (_Unfit, sqlite3.OperationalError, sqlite3.DatabaseError) as error:
         if not isinstance(error, _Unfit) and not _is_broken(error):
             raise
         suffix = error.suffix if isinstance(error, _Unfit) else "broken"
         aside = _keep_aside(file, suffix)
         found.notes.append(f"{file}: {error}; it is kept as {aside.name}, and the index was made anew from the runs")
-        _read_from(file, found, places)
+        _read_from(file, found, places, rebuild=False)
 
 
-def _read_from(file: Path, found: Runs, places: Sequence[Place]) -> None:
+def _read_from(file: Path, found: Runs, places: Sequence[Place], *, rebuild: bool) -> None:
     """Raises: _Unfit, sqlite3.Error."""
     with contextlib.closing(sqlite3.connect(file, timeout=_PATIENCE_S, isolation_level=None)) as index:
         with contextlib.suppress(OSError):  # of another owner
             file.chmod(0o600)  # what is in it was said to its owner only, as the folders of runs are
         _check(index)
+        if rebuild:
+            _make(index)
         index.execute("PRAGMA journal_mode = WAL")
         index.execute("PRAGMA synchronous = NORMAL")
         _bring_up_to_date(index, found, places)
@@ -207,6 +206,8 @@ def _bring_up_to_date(index: sqlite3.Connection, found: Runs, places: Sequence[P
     Raises:
         sqlite3.Error, _Unfit: the index is broken, or cannot be written.
     """
+    nameless = [Unread(place.told, "its name is no UTF-8; rename it") for place in places if place.told != place.name]
+    places = [place for place in places if place.told == place.name]
     known = dict(index.execute("SELECT place, stamp FROM run"))
     scored = [place for place in places if place.stamp]
     changed = [place for place in scored if known.get(place.name) != place.stamp]
@@ -228,16 +229,30 @@ def _bring_up_to_date(index: sqlite3.Connection, found: Runs, places: Sequence[P
         if why is not None:
             unread.append(Unread(place, why))
         if text == _OUTDONE:
-            outdone.append(f"{place}/")
+            outdone.append("" if place == "." else f"{place}/")
         elif text is not None:
             try:
                 read.append(decoder.decode(text))
             except (msgspec.MsgspecError, TypeError) as error:
                 raise _Unfit(f"holds something else than chaosrun wrote ({error})", "broken") from error
     read = [replace(run, outdone=run.place.startswith(tuple(outdone))) for run in read]
-    found.runs = tuple(sorted(read, key=lambda run: (run.began, run.place)))
-    found.unread = tuple(unread)
+    found.runs = tuple(sorted(_each_once(read, found.notes), key=lambda run: (run.began, run.place)))
+    found.unread = (*unread, *nameless)
     found.unscored = tuple(place.name for place in places if not place.stamp)
+
+
+def _each_once(runs: Sequence[Kept], notes: list[str]) -> Sequence[Kept]:
+    """A run that was copied is one run, where it lies least deep: counted twice it would prove what it does not."""
+    once: dict[bytes, Kept] = {}
+    copies = []
+    for run in sorted(runs, key=lambda run: (run.place.count("/"), run.place)):
+        measured = msgspec.json.encode(replace(run, place="", outdone=False, accepted={}))
+        if once.setdefault(measured, run) is not run:
+            copies.append(run.place)
+    if copies:
+        more = f" and {len(copies) - 1} more are copies" if len(copies) > 1 else " is a copy"
+        notes.append(f"{copies[0]}{more} of other runs here; each is counted once")
+    return list(once.values())
 
 
 def _row(folder: Path, place: Place) -> tuple[str | None, ...]:

@@ -9,7 +9,7 @@ from math import inf, isinf
 import msgspec
 
 from chaosrun.history.accepted import Acceptance, moment
-from chaosrun.scoring.comparable import COMPARABLE, Subject, Value, subjects
+from chaosrun.scoring.comparable import Value, all_subjects
 from chaosrun.scoring.result import Result
 
 Number = tuple[float | None, float | None]
@@ -104,18 +104,7 @@ def kept(place: str, result: Result) -> Kept:
 def _numbers(result: Result) -> Iterator[tuple[str, Number]]:
     if result.stopped_by is not None or result.verdict == "dirty":
         return  # what was cut short, or left broken, measures something else
-    for subject in _subjects(result):
+    for subject in all_subjects(result):
         value = subject.read(result)
         if value is not None:
             yield subject.label, (None if isinf(value.value) else value.value, value.error)
-
-
-def _subjects(result: Result) -> Iterator[Subject]:
-    groups = list(result.groups)
-    phases = dict.fromkeys(phase for group in result.groups.values() for phase in group.latency_ms.response)
-    for name, number in COMPARABLE.items():
-        yield from subjects(name, groups)
-        if number.phased:
-            for phase in phases:
-                if phase != "all":
-                    yield from subjects(f"{name}@{phase}", groups)

@@ -161,7 +161,7 @@ def _line(runs: Sequence[Kept], before: Kept | None, metric: str | None) -> Line
     # A group that only listens has no responses, and would keep the others from a verdict.
     looked_at = [each for each in wanted if any(each.label in run.numbers for run in runs)] or wanted
     trends = tuple(_trend(runs, subject, len(looked_at)) for subject in looked_at)
-    verdicts = {trend.verdict for trend in trends}
+    verdicts = {trend.verdict for trend in trends} or {"cannot_tell"}  # of a run without a load group
     worse = {run.place for trend in trends for run in trend.runs if run.worse}
     good = {run.place for trend in trends for run in trend.runs if run.good}
     last_good = next((run.place for run in reversed(runs) if run.place in good and run.place not in worse), None)

@@ -17,6 +17,9 @@ from chaosrun.scoring.words import Unit
 
 _BUCKET: Final = 1 / 256
 """Largest relative distance of a quantile from the middle of its histogram's bucket."""
+_SMALLEST: Final = 1e-15
+_LARGEST: Final = 1e15
+"""Of times, counts and shares of a run, in SI base units; 0 beside them."""
 _NUMBERED: Final = ("log", "counter", "seen")
 """Sources by which what was published is known, and not just from below."""
 
@@ -78,6 +81,33 @@ def subjects(name: str, groups: list[str]) -> list[Subject]:
     if number.of_run is not None:
         return [Subject(number)]
     return [Subject(number, group, phase or "all", len(groups) > 1) for group in groups]
+
+
+def all_subjects(result: Result) -> Iterator[Subject]:
+    """Every number that a result may have, those of each phase included."""
+    groups = list(result.groups)
+    phases = dict.fromkeys(phase for group in result.groups.values() for phase in group.latency_ms.response)
+    for name, number in COMPARABLE.items():
+        yield from subjects(name, groups)
+        if number.phased:
+            for phase in phases:
+                if phase != "all":
+                    yield from subjects(f"{name}@{phase}", groups)
+
+
+def senseless(result: Result) -> str | None:
+    """The first number that no run can have, so that nothing can be counted with it; None: there is none."""
+    for subject in all_subjects(result):
+        value = subject.read(result)
+        if value is not None and not (value.value == inf or _is_sensible(value.value)):
+            return subject.label
+        if value is not None and value.error is not None and not _is_sensible(value.error):
+            return f"the error bound of {subject.label}"
+    return None
+
+
+def _is_sensible(number: float) -> bool:
+    return number == 0 or _SMALLEST <= number <= _LARGEST
 
 
 # ---- of the run -----------------------------------------------------------------------------------------------------

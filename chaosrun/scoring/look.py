@@ -51,9 +51,10 @@ class Look(NamedTuple):
 
 
 def fewest(among: int = 1) -> int:
-    """So many good runs it takes until a look can find anything, where so many numbers decide together."""
-    level = ALPHA / among
-    return next(n for n in range(1, _MOST_THAT_COULD_COUNT) if ranks.smallest_p(n, NEWEST) <= level)
+    """So many good runs it takes until a look can find anything, where so many numbers decide together; of more than a
+    thousand of them none can."""
+    level, most = ALPHA / among, _MOST_THAT_COULD_COUNT
+    return next((n for n in range(1, most) if ranks.smallest_p(n, NEWEST) <= level), most)
 
 
 def look(history: Sequence[Point], subject: Subject, among: int = 1) -> Look:

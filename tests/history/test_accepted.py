@@ -276,6 +276,7 @@ def test_where_nothing_can_be_written_nothing_is_accepted(command: Any, tmp_path
         ("{", "accepted.json: "),
         ('{"schema": 1, "numbers": {"ttr": {"since": "x", "why": "", "accepted_at": ""}}}', "'x' is no time"),
         ('{"schema": 2, "numbers": {}}', "is of version 2"),
+        ('{"x":' + "[" * 200_000, "recursion"),
         (" " * (1 << 20) + "{}", "is larger than chaosrun ever writes it"),
     ],
 )

@@ -36,7 +36,7 @@ def test_runs_are_found_in_series_and_in_suites_wherever_results_may_lie(tmp_pat
     keep(tmp_path / "run", ran(2.0, day=0))
     keep(tmp_path / "series" / "run-1", ran(2.0, day=1))
     (tmp_path / "series" / "series.jsonl").write_text("{}")
-    (tmp_path / "series" / "result.json").write_bytes((tmp_path / "run" / "result.json").read_bytes())
+    (tmp_path / "series" / "result.json").write_bytes(encode(ran(2.0, day=9)))
     keep(tmp_path / "suite" / "run", ran(2.0, day=2))
     keep(tmp_path / "suite" / "series" / "run-1", ran(2.0, day=3))
     series = keep(tmp_path / "suite" / "series-2", replace(ran(2.0), repeats=REPEATS))
@@ -107,6 +107,37 @@ def test_a_link_to_a_run_is_no_second_run(tmp_path: Path) -> None:
     assert places(read_runs(tmp_path)) == ["run-000"]
 
 
+def test_a_run_that_was_copied_counts_once_and_it_is_said(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0, 2.1])
+    shutil.copytree(tmp_path / "run-000", tmp_path / "backup" / "run-000")
+    shutil.copytree(tmp_path / "run-001", tmp_path / "backup" / "run-001")
+    for _ in range(2):
+        found = read_runs(tmp_path)
+        assert places(found) == ["run-000", "run-001"]
+        assert found.notes == ["backup/run-000 and 1 more are copies of other runs here; each is counted once"]
+
+
+def test_a_folder_whose_name_is_no_text_is_named_and_keeps_no_other_from_being_read(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0, 2.1])
+    (tmp_path / "run-000").rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    for _ in range(2):
+        found = read_runs(tmp_path)
+        assert (places(found), found.notes) == (["run-001"], [])
+        assert found.unread == (("caf\\xe9", "its name is no UTF-8; rename it"),)
+
+
+@pytest.mark.parametrize("value", ["-1.0", "5e-324", "1.7e308", "-0.5"])
+def test_a_number_that_no_run_can_have_is_told_and_never_counted_with(tmp_path: Path, value: str) -> None:
+    keep_days(tmp_path, [2.0, 2.125])
+    file = tmp_path / "run-001" / "result.json"
+    file.write_text(file.read_text().replace('"ttr_s": 2.125', f'"ttr_s": {value}'))
+    found = read_runs(tmp_path)
+    assert places(found) == ["run-000"]
+    assert [each.why for each in found.unread] == [
+        f"{file}: is no result.json of chaosrun: ttr is no number that a run can have"
+    ]
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         read_runs(tmp_path / "nowhere")
@@ -132,6 +163,15 @@ def test_runs_of_a_series_that_was_worse_than_earlier_ones_are_not_good_though_e
     for _ in range(2):
         good = {run.place: run.is_good for run in read_runs(tmp_path).runs}
         assert good == {f"{name}/run-{number}": name == "same" for name in ("slow", "same") for number in range(3)}
+
+
+def test_a_series_that_was_worse_is_known_by_its_own_folder_too(tmp_path: Path) -> None:
+    against = Against(named="x", runs=("a",), numbers=(Standard(metric="ttr", values=((2.0, 0.01),) * 3),))
+    runs = [ran(3.0 + number / 10, day=number) for number in range(3)]
+    for number, run in enumerate(runs):
+        keep(tmp_path / f"run-{number}", run)
+    (tmp_path / "result.json").write_bytes(encode(hold_series(replace(runs[0], repeats=REPEATS), runs, against)))
+    assert [run.is_good for run in read_runs(tmp_path).runs] == [False] * 3
 
 
 # ---- a file that cannot be used -------------------------------------------------------------------------------------
@@ -222,17 +262,18 @@ def test_an_index_of_an_older_chaosrun_is_made_anew_without_a_word(tmp_path: Pat
     index.close()
 
 
-def test_an_index_that_cannot_be_opened_is_done_without(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_an_index_that_cannot_be_opened_is_done_without(tmp_path: Path, rebuild: bool) -> None:
     keep_days(tmp_path, STEADY)
     (tmp_path / FILE).mkdir()
-    found = read_runs(tmp_path)
+    found = read_runs(tmp_path, rebuild=rebuild)
     assert len(found.runs) == len(STEADY)
     assert "cannot be kept" in found.notes[0]
     assert (tmp_path / FILE).is_dir()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
-@pytest.mark.parametrize("options", ["ro", "full"])
+@pytest.mark.parametrize("options", ["ro", "full", "ro and broken"])
 def test_a_disk_that_is_full_or_read_only_still_answers(tmp_path: Path, options: str) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -241,7 +282,9 @@ def test_a_disk_that_is_full_or_read_only_still_answers(tmp_path: Path, options:
         pytest.skip("no file system can be mounted here")
     try:
         keep_days(disk, STEADY)
-        if options == "ro":
+        if options == "ro and broken":
+            (disk / FILE).write_bytes(b"of no use" * 1000)
+        if options.startswith("ro"):
             subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         else:
             with pytest.raises(OSError, match="No space"), (disk / "filler").open("wb", buffering=0) as file:
@@ -262,6 +305,15 @@ def test_rebuilding_reads_every_result_again(tmp_path: Path) -> None:
     index.close()
     assert read_runs(tmp_path).runs[0].verdict == "failed"
     assert read_runs(tmp_path, rebuild=True).runs[0].verdict == "passed"
+
+
+@pytest.mark.parametrize("how", ["not a database", "another program's"])
+def test_rebuilding_deletes_nothing_that_cannot_be_made_anew(tmp_path: Path, how: str) -> None:
+    damaged(tmp_path, how)
+    before = (tmp_path / FILE).read_bytes()
+    found = read_runs(tmp_path, rebuild=True)
+    assert (len(found.runs), len(found.notes)) == (40, 1)
+    assert (tmp_path / f"{FILE}.broken-1").read_bytes() == before
 
 
 def test_it_is_for_its_owners_eyes_only_and_written_ahead(tmp_path: Path) -> None:

@@ -116,3 +116,10 @@ def test_runs_of_which_nobody_knows_the_conditions_are_shown_and_never_judged(tm
     (line,) = told(tmp_path).lines
     assert (line.runs, line.verdict, line.last_good) == (12, "cannot_tell", None)
     assert [run.value for run in line.trends[0].runs] == [*STEADY, 3.0, 3.1, 3.05]
+
+
+def test_runs_without_a_load_group_are_no_clean_bill(tmp_path: Path) -> None:
+    for day in range(12):
+        keep(tmp_path / f"run-{day}", replace(ran(2.0, day=day), groups={}, faults=[]))
+    (line,) = history(read_runs(tmp_path)).lines
+    assert (line.verdict, line.trends) == ("cannot_tell", ())

@@ -86,6 +86,10 @@ def test_where_several_numbers_decide_each_is_judged_more_strictly() -> None:
     assert found.p_corrected == pytest.approx(2 / 455)
 
 
+def test_of_more_numbers_than_any_history_is_long_enough_for_nobody_can_ever_tell() -> None:
+    assert look(points([*STEADY, *SLOW]), TTR, among=5000).contrast.verdict == "cannot_tell"
+
+
 def test_slower_by_less_than_a_tenth_is_none_however_sure() -> None:
     assert seen([*STEADY, 2.25, 2.26, 2.27]).contrast.verdict == "no_regression"
 
