@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chaosrun.errors import Unwritable
+from chaosrun.foreign import clean
 
 _SLUG_LENGTH = 60
 
@@ -52,6 +53,13 @@ def make_suite_folder(reports: Path, title: str, started: datetime, kind: str) -
 
 def _make(reports: Path, title: str, started: datetime, what: str) -> Path:
     name = f"{started.astimezone(UTC).strftime('%Y%m%dT%H%M%SZ')}-{slug(title)}{what}"
+    try:
+        os.path.realpath(reports).encode()
+    except UnicodeError as error:
+        raise Unwritable(
+            f"{clean(str(reports))}: no run can be kept here (what is written down names it, and it is not UTF-8); "
+            "choose another place with --report-dir"
+        ) from error
     try:
         reports.mkdir(parents=True, exist_ok=True)
         for number in range(1, 1000):

@@ -39,7 +39,6 @@ from chaosrun.suite_folder import (
     SuiteLog,
     Told,
     as_suite,
-    read_suite,
 )
 from chaosrun.suite_outcome import DrawSuite, SuiteOutcome, draw_no_suite, keep
 from chaosrun.tagged import tagged
@@ -72,6 +71,8 @@ MayBegin = Callable[[Ready], Awaitable[Stop | None]]
 Hold = Callable[[Path, engine.Options], AbstractContextManager[engine.Options]]
 """What is held over all of a sequence, given its folder: entered before the first experiment, left after the last. It
 gives the options with which the runs get through."""
+Tell = Callable[[SuiteOutcome], Day | None]
+"""Called when all is over and kept, to tell others of it: what the record says of the day then; None: what it did."""
 
 
 async def always(_ready: Ready) -> Stop | None:
@@ -81,6 +82,10 @@ async def always(_ready: Ready) -> Stop | None:
 @contextlib.contextmanager
 def nothing_held(_folder: Path, options: engine.Options) -> Iterator[engine.Options]:
     yield options
+
+
+def nobody_told(_outcome: SuiteOutcome) -> Day | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ async def run_sequence(
     *,
     may_begin: MayBegin = always,
     hold: Hold = nothing_held,
+    tell: Tell = nobody_told,
     draw: DrawSuite = draw_no_suite,
 ) -> Finished:
     """Run the experiments one after another, and score them together.
@@ -124,6 +130,8 @@ async def run_sequence(
                 log.write(Ended(duration_ns=time.monotonic_ns() - began_ns))
             # Still under the signals' cover: who stops a sequence wants its record, not half of it.
             outcome = await asyncio.to_thread(keep, folder, as_suite(log.lines), going.outcomes, draw)
+            if (day := await asyncio.to_thread(tell, outcome)) is not None:
+                outcome = await asyncio.to_thread(_keep_again, outcome, day, log, draw)
     except ChaosrunError:
         if not going.begun:
             _take_away(folder)
@@ -133,21 +141,19 @@ async def run_sequence(
     return Finished(outcome, tuple(going.errors))
 
 
-def retell(finished: Finished, day: Day, draw: DrawSuite = draw_no_suite) -> Finished:
-    """The same with another `day`, as when notices have been sent, kept in its place."""
-    folder = finished.outcome.folder
-    log = SuiteLog(folder)
+def _keep_again(outcome: SuiteOutcome, day: Day, log: SuiteLog, draw: DrawSuite) -> SuiteOutcome:
+    """The same with another `day`, kept in its place."""
     try:
         log.write(Told(day=day))
-    finally:
-        log.close()
-    return replace(finished, outcome=keep(folder, read_suite(folder), finished.outcome.outcomes, draw))
+    except Unwritable as error:
+        return replace(outcome, undrawn=[*outcome.undrawn, error])
+    return keep(outcome.folder, as_suite(log.lines), outcome.outcomes, draw)
 
 
 def _planned(items: Sequence[Item], course: Course) -> Planned:
     return Planned(
         chaosrun_version=__version__,
-        title=course.title,
+        title=clean(course.title),
         kind=course.kind,
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         cool_down_ns=course.cool_down_ns,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import randbelow
@@ -21,6 +21,7 @@ from chaosrun import engine
 from chaosrun.against import Against
 from chaosrun.entries import Entry, Ready
 from chaosrun.errors import ChaosrunError, Exit, NotNow, Unwritable
+from chaosrun.foreign import clean
 from chaosrun.gameday import words
 from chaosrun.gameday.calendar import Calendar, Stretch, length_told, told, windows_told
 from chaosrun.gameday.loader import LoadedDay, Variant
@@ -30,10 +31,10 @@ from chaosrun.safety.held import held_by
 from chaosrun.safety.open_runs import Index, OpenRun
 from chaosrun.scoring.repeats import Stop
 from chaosrun.scoring.suite import Day, Notice
-from chaosrun.sequence import Course, Finished, retell, run_sequence
+from chaosrun.sequence import Course, Finished, run_sequence
 from chaosrun.series import Repetition, Watch
 from chaosrun.spec.gameday import Event, GameDay
-from chaosrun.suite_outcome import DrawSuite, draw_no_suite
+from chaosrun.suite_outcome import DrawSuite, SuiteOutcome, draw_no_suite
 
 _STOPS: Final = {"dirty": Exit.DIRTY, "failed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
 _SEEDS: Final = 2**32
@@ -69,16 +70,12 @@ def run_day(loaded: LoadedDay, options: engine.Options, around: Surroundings) ->
     """
     messenger = Messenger(loaded.day.notify, around.patience)
     try:
-        finished = _run(loaded, options, around, messenger)
+        return _run(loaded, options, around, messenger)
     except ChaosrunError as error:
         events: dict[Exit, Event] = {Exit.NOT_NOW: "refused", Exit.DIRTY: "dirty"}
         messenger.send(words.not_begun(loaded, error, events.get(error.exit, "failed"), around.secrets))
         _tell_undelivered(messenger, around)
         raise
-    code = finished.outcome.exit
-    event: Event = "passed" if code == Exit.PASSED else "dirty" if code == Exit.DIRTY else "failed"
-    messenger.send(words.over(loaded, finished.outcome, event, around.secrets))
-    return _with_notices(finished, messenger, around)
 
 
 def refusal(loaded: LoadedDay, now: datetime) -> NotNow | None:
@@ -129,8 +126,15 @@ def _run(loaded: LoadedDay, options: engine.Options, around: Surroundings, messe
         variant = next(each for each in loaded.variants if each.loaded is ready.loaded)
         return _too_late(loaded, variant, around.clock())
 
+    def tell(outcome: SuiteOutcome) -> Day | None:
+        events: dict[Exit, Event] = {Exit.PASSED: "passed", Exit.DIRTY: "dirty"}
+        event = events.get(outcome.exit, "failed")
+        messenger.send(words.over(loaded, outcome, event, around.secrets))
+        notices, part = _tell_undelivered(messenger, around), outcome.suite.day
+        return structs.replace(part, notices=notices) if notices and part is not None else None
+
     return asyncio.run(
-        run_sequence(items, course, options, around.watch, may_begin=may_begin, hold=hold, draw=around.draw)
+        run_sequence(items, course, options, around.watch, may_begin=may_begin, hold=hold, tell=tell, draw=around.draw)
     )
 
 
@@ -159,7 +163,7 @@ def _part(loaded: LoadedDay, now: datetime) -> Day:
     day = loaded.day
     present = Calendar.of(day).inside(now) if day.windows() else None
     return Day(
-        file=str(loaded.path),
+        file=clean(str(loaded.path)),
         time_zone=str(day.time_zone),
         windows=windows_told(day.windows()),
         opens_at=_stamp(present, 0),
@@ -191,7 +195,7 @@ def _held(loaded: LoadedDay, folder: Path) -> Iterator[None]:
         NotNow, Dirty, Unwritable: as `Index.claim`.
     """
     keys = [key for variant in loaded.variants for key in held_by(variant.loaded.experiment)]
-    own = f"game day {loaded.path.resolve()}"
+    own = f"game day {clean(str(loaded.path.resolve()))}"
     index = Index.here()
     index.claim(
         OpenRun(
@@ -208,18 +212,6 @@ def _held(loaded: LoadedDay, folder: Path) -> Iterator[None]:
         # Where it cannot be taken out, it goes with this process.
         with contextlib.suppress(Unwritable):
             index.forget(folder)
-
-
-def _with_notices(finished: Finished, messenger: Messenger, around: Surroundings) -> Finished:
-    """The same with what became of the notices in its record."""
-    notices = _tell_undelivered(messenger, around)
-    day = finished.outcome.suite.day
-    if not notices or day is None:
-        return finished
-    try:
-        return retell(finished, structs.replace(day, notices=notices), around.draw)
-    except Unwritable as error:
-        return replace(finished, outcome=replace(finished.outcome, undrawn=[*finished.outcome.undrawn, error]))
 
 
 def _tell_undelivered(messenger: Messenger, around: Surroundings) -> tuple[Notice, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from chaosrun.errors import ChaosrunError, Exit, NotNow
+from chaosrun.foreign import clean
 from chaosrun.foreseen import Foreseen
 from chaosrun.gameday.calendar import Calendar, Stretch, length_told, told, windows_told
 from chaosrun.gameday.loader import LoadedDay
@@ -104,17 +105,24 @@ def _row(row: SuiteRun) -> dict[str, Any]:
 
 
 def _message(event: Event, title: str, text: str, data: dict[str, Any], secrets: Collection[str]) -> Message:
-    return Message(event=event, title=mask(title, secrets), text=mask(text, secrets), data=_masked(data, secrets))
+    lines = mask(text, secrets).split("\n")
+    return Message(
+        event=event,
+        title=clean(mask(title, secrets)),
+        text="\n".join(map(clean, lines)),
+        data=_harmless(data, secrets),
+    )
 
 
-def _masked(value: Any, secrets: Collection[str]) -> Any:
+def _harmless(value: Any, secrets: Collection[str]) -> Any:
+    """The same without secrets, in characters that can be sent and shown."""
     match value:
         case str():
-            return mask(value, secrets)
+            return clean(mask(value, secrets))
         case dict():
-            return {key: _masked(item, secrets) for key, item in value.items()}
+            return {key: _harmless(item, secrets) for key, item in value.items()}
         case list():
-            return [_masked(item, secrets) for item in value]
+            return [_harmless(item, secrets) for item in value]
         case _:
             return value
 

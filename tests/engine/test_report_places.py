@@ -32,6 +32,13 @@ def test_a_link_to_nothing_a_link_to_itself_and_a_file_are_told(tmp_path: Path) 
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_place_whose_name_is_no_text_is_told_before_anything_is_kept_in_it(tmp_path: Path) -> None:
+    place = tmp_path / os.fsdecode(b"runs\xff")
+    with pytest.raises(Unwritable, match=r"runs\\udcff: no run can be kept here .*UTF-8.*--report-dir"):
+        make_run_folder(place, "x", NOON)
+    assert not place.exists()
+
+
 def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)

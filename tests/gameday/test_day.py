@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -73,6 +75,8 @@ class Stage:
     """Against what each was held."""
     against: Callable[[Variant], Against | None] = lambda _: None
     during: Hook = lambda _: None
+    reports: Path | None = None
+    """In place of a folder beside the day's file."""
 
     def play(self, *endings: Ending, more: str = WINDOW, now: str | list[str] = INSIDE) -> Finished:
         """
@@ -107,7 +111,9 @@ class Stage:
             clock=clock,
             patience=Patience(attempts=2, connect_s=1, answer_s=1, first_pause_s=0.01, whole_s=5),
         )
-        return run_day(load_day(path, env={}), engine.Options(report_dir=self.folder / "reports"), around)
+        return run_day(
+            load_day(path, env={}), engine.Options(report_dir=self.reports or self.folder / "reports"), around
+        )
 
     def day(self, more: str = WINDOW) -> Path:
         for number, name in enumerate("abc"):
@@ -335,12 +341,13 @@ class Heard:
 
 
 @contextlib.contextmanager
-def receiver(status: int = 200) -> Iterator[Heard]:
-    """A webhook that takes all that comes, or nothing."""
+def receiver(status: int = 200, *, then: Callable[[], object] = lambda: None) -> Iterator[Heard]:
+    """A webhook that takes all that comes, or nothing; before it says so something else may happen."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             heard.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            then()
             self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -406,6 +413,34 @@ def test_a_notice_that_fails_is_told_and_recorded_and_fails_nothing(stage: Stage
     assert suite.day is not None
     assert [(each.delivered, each.why) for each in suite.day.notices] == [(False, "it answered 500")]
     assert stage.told == ["the notice of 'passed' to webhook 127.0.0.1 did not arrive: it answered 500"]
+
+
+def test_a_signal_while_others_are_told_loses_neither_the_end_of_the_day_nor_the_notice(stage: Stage) -> None:
+    with receiver(then=lambda: os.kill(os.getpid(), signal.SIGINT)) as heard:
+        finished = stage.play(result("failed"), more=notify(heard, "failed"))
+    suite = suite_of(finished)
+    assert (finished.outcome.exit, suite.stopped_by) == (Exit.FAILED, "after experiment 1, which failed")
+    assert suite.day is not None
+    assert [each.delivered for each in suite.day.notices] == [True]
+
+
+def test_a_file_whose_name_is_no_text_is_a_day_as_any_other(stage: Stage, tmp_path: Path) -> None:
+    stage.folder, stage.reports = tmp_path / os.fsdecode(b"days\xff"), tmp_path / "reports"
+    stage.folder.mkdir()
+    with receiver() as heard:
+        finished = stage.play(result(), result(), result(), more=notify(heard, "started", "passed"))
+    day = suite_of(finished).day
+    assert day is not None
+    assert day.file == f"{tmp_path}/days\\udcff/day.yaml"
+    assert [each["chaosrun"]["file"] for each in heard.bodies] == [day.file] * 2
+
+
+def test_what_experiments_are_called_moves_no_cursor_where_a_notice_is_read(stage: Stage) -> None:
+    with receiver() as heard:
+        stage.play(result("failed", reasons=["failed: \x1b]0;gone\x07"]), more=notify(heard, "failed"))
+    assert "\\x1b]0;gone\\x07" in heard.bodies[0]["text"]
+    assert "\x1b" not in str(heard.bodies[0]["chaosrun"]["reasons"])
+    assert heard.bodies[0]["text"].count("\n") > 3
 
 
 def test_no_secret_is_in_a_notice(stage: Stage) -> None:

@@ -33,7 +33,7 @@ from chaosrun.reports._view import View
 from chaosrun.scoring.repeats import Stop
 from chaosrun.scoring.result import Result
 from chaosrun.scoring.suite import Day, Suite, decode
-from chaosrun.sequence import Course, Finished, retell, run_sequence
+from chaosrun.sequence import Course, Finished, run_sequence
 from chaosrun.series import Repetition
 from chaosrun.spec.loader import Loaded, load_experiment
 from chaosrun.stopping import Signals
@@ -78,7 +78,7 @@ def play(monkeypatch: pytest.MonkeyPatch, tiny: Loaded, tmp_path: Path) -> Calla
 
         monkeypatch.setattr(engine, "run_in", run_in)
         items = items or [Ready(Entry(Path(f"{number}.yaml")), loaded) for number in range(1, 4)]
-        plan = Course(title="all of them", kind="suite", cool_down_ns=cool_down, **(course or {}))
+        plan = Course(**({"title": "all of them", "kind": "suite", "cool_down_ns": cool_down} | (course or {})))
         finished = asyncio.run(run_sequence(items, plan, engine.Options(report_dir=tmp_path), quietly, **more))
         assert left == [], "it ended before it was expected to"
         return finished
@@ -292,11 +292,22 @@ def test_a_series_that_breaks_off_has_its_row_and_the_next_experiment_its_turn(p
 
 def test_the_part_of_a_day_is_kept_and_told_again(play: Any) -> None:
     day = Day(file="day.yaml", time_zone="UTC", opens_at="a", closes_at="b")
-    finished = play(result(), result(), result(), course={"day": day})
-    assert kept(finished).day == day
     later = replace(day, closes_at="c")
-    assert kept(retell(finished, later)).day == later
+    seen: list[Suite] = []
+
+    def tell(outcome: suite_outcome.SuiteOutcome) -> Day:
+        seen.append(decode((outcome.folder / "suite.json").read_bytes()))
+        return later
+
+    finished = play(result(), result(), result(), course={"day": day}, tell=tell)
+    assert seen == [replace(kept(finished), day=day)]
+    assert kept(finished).day == later
     assert read_suite(finished.outcome.folder).day == later
+
+
+def test_a_name_that_is_no_text_is_spelt_out(play: Any) -> None:
+    suite = kept(play(result(), result(), result(), course={"title": "exp\udcff"}))
+    assert suite.title == "exp\\udcff"
 
 
 def test_nothing_is_begun_where_nothing_can_be_kept(play: Any, tmp_path: Path) -> None:
