@@ -31,12 +31,15 @@ class Signals:
         Nor afterwards, where one has come: the process is on its way out, and says what came of the run.
         """
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
+        # Who says nohup wants a run that outlives his terminal.
+        is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        caught = [number for number in _SIGNALS if number != signal.SIGHUP or not is_nohup]
+        for number in caught:
             loop.add_signal_handler(number, self._on_signal, number)
         try:
             yield self
         finally:
-            for number in _SIGNALS:
+            for number in caught:
                 loop.remove_signal_handler(number)
                 if self.first is not None:
                     # Not SIG_IGN, which children would inherit.

@@ -42,9 +42,12 @@ _TESTS = count()
 
 def pytest_configure() -> None:
     """Where tests are begun in the background of a script, the shell has SIGINT ignored, and so would all that they
-    start: nobody could interrupt it as one does at a terminal (POSIX, Shell Command Language, 2.11)."""
+    start: nobody could interrupt it as one does at a terminal (POSIX, Shell Command Language, 2.11). The same holds for
+    SIGHUP and nohup, but that the tests go on with it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
 @pytest.fixture(autouse=True)

@@ -41,7 +41,8 @@ def _service(job: Job) -> str:
     if job.variables:
         lines += [
             f"# It reads {job.needed}: NAME=VALUE, a line each, in a file that nobody else may read.",
-            f"EnvironmentFile={_ENVIRONMENT}/{job.name}.env",
+            # With a dash it may be missing.
+            f"EnvironmentFile={'' if any(job.variables.values()) else '-'}{_ENVIRONMENT}/{job.name}.env",
         ]
     lines += [f"Environment={_quoted(f'{name}={value}')}" for name, value in job.settings.items()]
     lines += [

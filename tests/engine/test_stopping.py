@@ -98,6 +98,19 @@ def test_a_signal_asks_to_stop_and_a_second_one_changes_nothing(number: signal.S
     asyncio.run(story())
 
 
+def test_a_hangup_that_nohup_has_ignored_stays_ignored_while_it_goes_on_and_afterwards() -> None:
+    async def story() -> None:
+        with Signals().caught() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert await signals.quiet_for(50_000_000)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not await signals.quiet_for(30 * 10**9), "the others are heeded as ever"
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    asyncio.run(story())
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
 def test_a_signal_that_came_before_the_run_stops_it_at_once() -> None:
     async def story() -> None:
         told: list[str] = []

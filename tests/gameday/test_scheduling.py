@@ -142,6 +142,15 @@ def test_a_dollar_is_doubled_where_systemd_takes_it_for_more_alone(tmp_path: Pat
     assert written["chaosrun-a-day.service"].count("$$x") == 1
 
 
+def test_a_file_of_variables_may_be_missing_where_all_of_them_have_defaults(tmp_path: Path) -> None:
+    with_a_secret = job(day(tmp_path))
+    assert with_a_secret.variables == {"CLIENTS": False, "WS_TOKEN": True}
+    place = "/etc/chaosrun/chaosrun-a-day.env"
+    assert f"\nEnvironmentFile={place}\n" in units(with_a_secret)["chaosrun-a-day.service"]
+    without = replace(with_a_secret, variables={"CLIENTS": False})
+    assert f"\nEnvironmentFile=-{place}\n" in units(without)["chaosrun-a-day.service"]
+
+
 @pytest.mark.parametrize("end", ["\\", " "])
 def test_the_end_of_a_folders_name_joins_no_line_and_is_not_dropped(tmp_path: Path, end: str) -> None:
     service = units(replace(job(day(tmp_path)), directory=f"/srv/a{end}"))["chaosrun-a-day.service"]
