@@ -6,6 +6,7 @@ process is gone (`chaosrun.tethered`). Light: nothing of chaosrun is imported be
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -50,8 +51,14 @@ class Asked:
         named = {"--profile": self.profile, "--target": self.target, "--repeat": self.repeat}
         line += [word for option, said in named.items() if said is not None for word in (option, str(said))]
         for path, value in self.sets.items():
-            line += ["--set", f"{path}={json.dumps(value)}"]
+            line += ["--set", f"{path}={_as_yaml(value)}"]
         return [*line, *self.arguments]
+
+
+def _as_yaml(value: object) -> str:
+    """JSON that is YAML, too, which knows no pairs of surrogates, and no control characters as they are."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(char if " " <= char <= "~" else f"\\U{ord(char):08x}" for char in text)
 
 
 class Ended(NamedTuple):
@@ -83,7 +90,8 @@ class Running:
         self._ended: Ended | None = None
         self._reading = threading.Lock()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "chaosrun.tethered", str(os.getpid()), *arguments],
+            # -P: the working directory is of others, whose modules may have the names of ours.
+            [sys.executable, "-P", "-m", "chaosrun.tethered", str(os.getpid()), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=self._out,
             stderr=subprocess.PIPE,
@@ -110,7 +118,7 @@ class Running:
                 self._listening.join(_LAST_LINES_WITHIN_S)
                 with self._out as out:
                     out.seek(0)
-                    said = "\n".join(line for line in self._kept if not _PROGRESS.match(line))
+                    said = "\n".join(line for line in tuple(self._kept) if not _PROGRESS.match(line))
                     self._ended = Ended(code, out.read(), said)
             return self._ended
 
@@ -132,4 +140,5 @@ class Running:
             for raw in stream:
                 line = raw.decode(errors="replace").rstrip("\n")
                 self._kept.append(line)
-                self._tell(line)
+                with contextlib.suppress(Exception):  # who listens no more cuts off nothing: a closed pipe would end it
+                    self._tell(line)

@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from glob import escape
 from pathlib import Path
 from typing import Final
 
@@ -156,7 +157,7 @@ def find_ear(place: Path, fault: str | None = None, *, within_s: float = 0.0) ->
         UsageError: several do.
     """
     end = time.monotonic() + within_s
-    while not (found := [path for path in _sockets(place, fault or "*") if _is_heard(path)]):
+    while not (found := [path for path in _sockets(place, fault) if _is_heard(path)]):
         if time.monotonic() >= end:
             of = f" {fault}" if fault else ""
             raise NotNow(f"{place}: no run here waits to be told of a fault{of}; try --wait 1m")
@@ -166,9 +167,9 @@ def find_ear(place: Path, fault: str | None = None, *, within_s: float = 0.0) ->
     return found[0]
 
 
-def _sockets(place: Path, fault: str) -> list[Path]:
+def _sockets(place: Path, fault: str | None) -> list[Path]:
     """Of a run, of one of a folder's, of a series', or of a series' of a folder."""
-    name = f"{FOLDER}/{fault}{SUFFIX}"
+    name = f"{FOLDER}/{escape(fault) if fault else '*'}{SUFFIX}"
     found = [path for above in ("", "*/", "*/*/", "*/*/*/") for path in sorted(place.glob(f"{above}{name}"))]
     return list({path.resolve(): path for path in reversed(found)}.values())  # a link to the latest is no other run
 

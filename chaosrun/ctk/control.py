@@ -67,6 +67,8 @@ def before_experiment_control(context: Mapping[str, Any], **arguments: Any) -> N
     amiss = Marks(context, arguments.get("begins"), arguments.get("ends")).amiss()
     if amiss is not None:
         raise InterruptExecution(f"chaosrun cannot tell when the fault of this experiment begins: {amiss}")
+    if STAGE.load is not None and STAGE.load.goes_on:
+        raise InterruptExecution("chaosrun: a load is held already; declare the control once")
     asked = Asked(**{key: value for key, value in arguments.items() if key in _OF_THE_LOAD})
     logger.info("chaosrun holds the load of %s, and waits for its baseline", asked.run)
     STAGE.load = HeldLoad(asked, logger.debug)

@@ -120,6 +120,8 @@ class Outside(Fault):
                 raise UsageError(f"no word {other[:40]!r}; known: {', '.join(WORDS)}")
             case _ if not self._began.is_set():
                 raise UsageError("it has not begun; say begin before it does")
+            case _ if self._is_over.is_set():  # of two who tell it one may be late
+                raise UsageError("it is over already")
         now = self._world.now()
         if word.word == "over":
             self._over = now

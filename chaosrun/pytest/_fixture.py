@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -113,6 +114,9 @@ class Chaosrun:
         self._defaults = defaults
         self._turns = turns
         self._going_on: list[Running] = []
+        self._is_over = False
+        """The test is: no run begins any more."""
+        self._beginning = threading.Lock()
 
     def run(
         self,
@@ -175,14 +179,20 @@ class Chaosrun:
         )
 
     def close(self) -> None:
-        """End what goes on, in order: a run in a thread that the test did not wait for."""
-        for running in self._going_on:
+        """End what goes on, in order: runs in threads that the test did not wait for. None begins after it."""
+        with self._beginning:
+            self._is_over = True
+            going_on = tuple(self._going_on)  # each thread takes its own out
+        for running in going_on:
             running.stop()
 
     def _run(self, asked: Asked) -> Ended:
         __tracebackhide__ = True
-        running = Running(asked.command_line(), cwd=self._defaults.root, tell=_tell)
-        self._going_on.append(running)
+        with self._beginning:
+            if self._is_over:
+                raise pytest.UsageError("chaosrun.run() in a thread: its test is over, and nothing was started")
+            running = Running(asked.command_line(), cwd=self._defaults.root, tell=_tell)
+            self._going_on.append(running)
         try:
             return running.wait()
         except BaseException:  # Ctrl-C, or a time-out: nothing that was broken stays broken

@@ -34,6 +34,7 @@ class Load:
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
         self.begun = self.is_over = self.is_deaf = False
+        self.goes_on = True
 
     def say(self, word: str, detail: str = "") -> None:
         if self.is_deaf:
@@ -126,6 +127,13 @@ def test_an_experiment_in_which_nothing_marks_the_fault_is_not_begun(
     with pytest.raises(InterruptExecution) as refused:
         control.before_experiment_control(experiment, run="load.yaml", begins=begins)
     assert why in str(refused.value)
+
+
+def test_a_second_control_takes_no_load_from_the_first(load: Load, tmp_path: Path) -> None:
+    """Declared in an experiment and in the settings, or twice: the load of one would be held by nobody."""
+    with pytest.raises(InterruptExecution, match="a load is held already; declare the control once"):
+        control.before_experiment_control(EXPERIMENT, run=str(tmp_path / "load.yaml"))
+    assert STAGE.load is load
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,31 @@ def test_a_word_out_of_place_is_refused_and_changes_nothing(tmp_path: Path, word
     assert len(written(tmp_path, Called)) == len(written(tmp_path, Removed)) == 1
 
 
+@pytest.mark.parametrize("word", ["ending", "over", "confirmed"])
+def test_a_word_after_the_end_changes_nothing(tmp_path: Path, word: str) -> None:
+    """Of another who had connected before."""
+
+    def injector(ear: Path) -> bytes:
+        with socket.socket(socket.AF_UNIX) as line:
+            tell(ear, "begin")
+            line.connect(str(ear))
+            time.sleep(0.1)
+            tell(ear, "over")
+            time.sleep(0.1)
+            line.sendall(json.dumps({"word": word}).encode() + b"\n")
+            return line.makefile("rb").readline()
+
+    assert json.loads(asyncio.run(Stage(tmp_path).play(injector)))["why"] == "it is over already"
+    [removed] = written(tmp_path, Removed)
+    assert removed.t == removed.until
+
+
+def test_the_name_of_a_fault_is_no_pattern(tmp_path: Path) -> None:
+    for name in ("fault-*", "**x", "[f]ault-1"):
+        with pytest.raises(NotNow):
+            find_ear(tmp_path, name)
+
+
 @pytest.mark.parametrize(
     "said", [b"begin\n", b'{"word": 7}\n', b"\xff\n", b"x" * 100_000, b'{"word": "begin", "x": 1}\n']
 )

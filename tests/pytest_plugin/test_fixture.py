@@ -184,3 +184,25 @@ def test_a_run_in_a_thread_that_nobody_waited_for_ends_with_its_test(tmp_path: P
             assert not pathlib.Path(f"/proc/{pid}").exists()
     """
     assert "2 passed" in run_pytest(tmp_path, test)
+
+
+def test_of_several_runs_that_nobody_waited_for_none_outlives_its_test_and_none_begins_after_it(tmp_path: Path) -> None:
+    write_experiment(tmp_path, "echo $$ > $PPID.pid; sleep 60")
+    test = """
+        import pathlib, pytest, threading, time
+        kept = []
+        def pids():
+            return [path for path in pathlib.Path().glob("*.pid") if path.read_text().strip()]
+        def test_it(chaosrun):
+            kept.append(chaosrun)
+            for port in (21001, 21002, 21003):
+                how = {"url": f"ws://127.0.0.1:{port}"}
+                threading.Thread(target=chaosrun.run, args=("my.yaml",), kwargs=how, daemon=True).start()
+            while len(pids()) < 3:
+                time.sleep(0.05)
+        def test_after():
+            assert not [path for path in pids() if pathlib.Path(f"/proc/{path.read_text().strip()}").exists()]
+            with pytest.raises(pytest.UsageError, match="its test is over"):
+                kept[0].run("my.yaml")
+    """
+    assert "2 passed" in run_pytest(tmp_path, test, "-W", "ignore"), "and no run began"
