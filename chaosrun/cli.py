@@ -7,7 +7,6 @@ it: `chaosrun --help` answers within 150 ms.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -19,7 +18,7 @@ from click.shell_completion import CompletionItem
 
 from chaosrun import __version__
 from chaosrun.commands._session import Session
-from chaosrun.errors import ChaosrunError, Exit, SpecError, Unwritable
+from chaosrun.errors import ChaosrunError, Exit, SpecError, Unwritable, understood
 
 PROGRAM: Final = "chaosrun"
 DEFAULT: Final = "run"
@@ -43,8 +42,6 @@ COMMANDS: Final = (
     "completion",
 )
 """In the order in which the help lists them."""
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
-"""A full disk is no defect of ours, wherever it is noticed."""
 
 _HELP = """Chaos engineering for WebSocket services: live clients, real faults, true recovery numbers.
 
@@ -129,8 +126,10 @@ def run_command_line(args: Sequence[str]) -> int:
         return Exit.PASSED if returned is None else int(returned)
     except SystemExit:  # so click ends when it finds standard output closed, with a code that means "failed"
         return Exit.UNWRITABLE
-    except (Exception, KeyboardInterrupt) as error:
+    except KeyboardInterrupt as error:
         return _report(session, error)
+    except Exception as error:
+        return _report(session, understood(error))
 
 
 def _report(session: Session, error: BaseException) -> Exit:
@@ -151,9 +150,6 @@ def _report(session: Session, error: BaseException) -> Exit:
         case ChaosrunError():
             code = error.exit
             session.complain(str(error))
-        case OSError() if error.errno in _FULL:
-            code = Exit.UNWRITABLE
-            session.complain(f"{error.strerror}; free space and try again")
         case _:
             session.complain_of_defect(error)
     return code

@@ -5,8 +5,10 @@ Every message keeps the value that was wrong and names the remedy.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Final
 
 
 class Exit(IntEnum):
@@ -69,3 +71,15 @@ class Dirty(ChaosrunError):
     """An undo or its verification failed: the system is not as it was found."""
 
     exit = Exit.DIRTY
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+def understood(error: Exception) -> Exception:
+    """The same, but for a full disk: that is no defect of ours, wherever it is noticed."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        full = Unwritable(f"{error.strerror}; free space and try again")
+        full.__cause__ = error
+        return full
+    return error

@@ -18,7 +18,7 @@ from typing import Final
 
 from chaosrun import __version__, engine, series
 from chaosrun.entries import Item, LeftOut, Ready
-from chaosrun.errors import ChaosrunError, Dirty, Exit, Unavailable, Unwritable
+from chaosrun.errors import ChaosrunError, Dirty, Exit, Unavailable, Unwritable, understood
 from chaosrun.foreign import clean
 from chaosrun.outcome import Outcome
 from chaosrun.processes import RUN_TAG
@@ -216,6 +216,7 @@ class _Going:
                     self._log.write(Halted(exit_code=stop.exit, why=stop.why))
                     return
         except Exception as error:  # whatever it is, what the experiments before it showed is not lost
+            error = understood(error)
             self.errors.append(error)
             with contextlib.suppress(Unwritable):
                 code, why = for_the_record(error, ())
@@ -266,7 +267,7 @@ class _Going:
             else:
                 outcome = await self._several(number, item, folder, mine, entry.repetition, signals)
         except Exception as error:  # the experiments after it may be as good as ever
-            return self._broke(number, item, error)
+            return self._broke(number, item, understood(error))
         self.outcomes[number] = outcome
         return Exit(outcome.result.exit_code)
 

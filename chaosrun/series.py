@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chaosrun import engine
-from chaosrun.errors import ChaosrunError, Exit, Unwritable, UsageError
+from chaosrun.errors import ChaosrunError, Exit, Unwritable, UsageError, understood
 from chaosrun.foreign import clean
 from chaosrun.outcome import Draw, Outcome, draw_nothing
 from chaosrun.outcome import score as score_run
@@ -91,7 +91,7 @@ async def run_series_in(
     try:
         await going.go_on(signals)
     except Exception as broke:  # whatever it is, what the runs before it showed is not lost
-        error = broke
+        error = understood(broke)
     going.end(signals.first, error)
     if going.outcomes:
         return _finished(folder, going, error)

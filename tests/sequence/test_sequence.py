@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
 import subprocess
@@ -117,6 +118,7 @@ def test_the_runs_lie_right_below_it_and_are_found_in_their_order(play: Any) -> 
         (result("dirty"), Exit.DIRTY),
         (Dirty("the port is still shut"), Exit.DIRTY),
         (Unwritable("no space left"), Exit.UNWRITABLE),
+        (OSError(errno.ENOSPC, "No space left on device"), Exit.UNWRITABLE),
         (ZeroDivisionError("division by zero"), Exit.DEFECT),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -118,6 +119,14 @@ def test_it_stops_at_an_error_and_keeps_what_the_runs_before_it_showed(
     assert (whole.repeats.n, whole.repeats.passed, whole.repeats.broken) == (2, 1, 1)
     kept = [path.read_bytes() for path in finished.folder.rglob("*") if path.is_file()]
     assert not [data for data in kept if b"hunter2" in data], "other people's commands are not kept"
+
+
+def test_a_disk_that_is_full_is_no_defect_wherever_it_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, tiny: Loaded, tmp_path: Path
+) -> None:
+    finished = play(monkeypatch, tiny, tmp_path, result(), OSError(errno.ENOSPC, "No space left on device"))
+    assert isinstance(finished.error, Unwritable)
+    assert outcome_of(finished).exit_code == Exit.UNWRITABLE
 
 
 def test_what_it_broke_off_with_is_kept_without_the_secrets(
