@@ -77,10 +77,18 @@ def load_entries(
 
 
 def _load(entry: Entry, revealed: set[str] | None, may_skip: bool) -> Item:
-    if may_skip and entry.profile is not None:
-        plain = load_experiment(entry.path, sets=entry.sets, target=entry.target, revealed=revealed)
-        if entry.profile not in plain.experiment.profiles:
-            why = f"it has no profile {entry.profile}"
-            return LeftOut(entry, plain.experiment.title, Exit.USAGE, why)
-    loaded = load_experiment(entry.path, profile=entry.profile, sets=entry.sets, target=entry.target, revealed=revealed)
-    return Ready(entry, loaded)
+    def load(profile: str | None) -> Loaded:
+        return load_experiment(entry.path, profile=profile, sets=entry.sets, target=entry.target, revealed=revealed)
+
+    try:
+        return Ready(entry, load(entry.profile))
+    except SpecError as error:
+        if not may_skip or entry.profile is None:
+            raise
+        try:
+            plain = load(None)
+        except SpecError as also:
+            raise SpecError(tuple(dict.fromkeys((*also.problems, *error.problems)))) from error
+        if entry.profile in plain.experiment.profiles:
+            raise
+        return LeftOut(entry, plain.experiment.title, Exit.USAGE, f"it has no profile {entry.profile}")

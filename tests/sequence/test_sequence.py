@@ -355,6 +355,17 @@ def test_an_experiment_without_the_profile_is_an_error_unless_it_may_be_skipped(
     assert item.why == "it has no profile smoke"
 
 
+def test_what_only_the_profile_puts_right_is_not_asked_for_where_others_may_be_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    secrets = "secrets: {token: {env: CHAOSRUN_TEST_NOT_SET}}\nprofiles: {smoke: {secrets.token: swordfish}}\n"
+    load = '{users: {protocol: mt5, clients: 20, requests: 1/s, headers: {X: "${secret.token}"}}}'
+    path.write_text(f"title: x\n{secrets}steady_state: {{load: {load}}}\ntarget: {{reference: mt5-bridge}}\n")
+    (item,) = load_entries([Entry(path, profile="smoke")], skip=["no-profile"])
+    assert isinstance(item, Ready)
+    with pytest.raises(SpecError, match="CHAOSRUN_TEST_NOT_SET"):
+        load_entries([Entry(path, profile="other")], skip=["no-profile"])
+
+
 def test_what_may_be_skipped_is_still_checked(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("title: 3\nfoo: 1\n")
     with pytest.raises(SpecError, match="foo"):
