@@ -60,7 +60,7 @@ def accept_line(session: Session, found: History, why: str) -> None:
         if moment(began) == UNDATED:
             raise UsageError(f"{trend.since}: nobody can read when it began ({began!r}); nothing was accepted")
         folder = Path(found.folder) / trend.newest[-1]
-        said = Acceptance(since=began, why=why.strip(), accepted_at=now)
+        said = Acceptance(since=began, why=why.strip().encode(errors="backslashreplace").decode(), accepted_at=now)
         write_accepted(folder, _kept(folder) | {trend.name: said})
         session.tell(clean(f"accepted: {trend.name} as it is since {trend.since}; it is kept in {folder}"))
 

@@ -165,7 +165,7 @@ def _make(index: sqlite3.Connection) -> None:
 
 def _is_broken(error: sqlite3.Error) -> bool:
     """The file is none of SQLite's, or part of it is gone; not: it cannot be written, or the disk is full."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # without one: a text that is no UTF-8
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA)
 
 
@@ -233,7 +233,7 @@ def _bring_up_to_date(index: sqlite3.Connection, found: Runs, places: Sequence[P
         elif text is not None:
             try:
                 read.append(decoder.decode(text))
-            except (msgspec.MsgspecError, TypeError) as error:
+            except (*UNREADABLE, TypeError) as error:
                 raise _Unfit(f"holds something else than chaosrun wrote ({error})", "broken") from error
     read = [replace(run, outdone=run.place.startswith(tuple(outdone))) for run in read]
     found.runs = tuple(sorted(_each_once(read, found.notes), key=lambda run: (run.began, run.place)))

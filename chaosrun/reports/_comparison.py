@@ -34,10 +34,14 @@ def to_json(comparison: Comparison) -> bytes:
 
 
 def finite(value: Any) -> Any:
-    """The same without infinite numbers, which JSON has not: in their place stands a text."""
+    """The same without infinite numbers, which JSON has not: in their place stands a text. What is no UTF-8, as the name
+    of a folder may be, is spelt out.
+    """
     match value:
         case float():
             return ("infinite" if value > 0 else "-infinite") if isinf(value) else value
+        case str():
+            return value.encode(errors="backslashreplace").decode()
         case dict():
             return {key: finite(item) for key, item in value.items()}
         case list() | tuple():

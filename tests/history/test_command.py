@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ def test_an_unchanged_history_passes_the_check(history: Any, tmp_path: Path) -> 
     assert code == Exit.PASSED
     assert "no regression" in out
     assert "REGRESSION" not in out
+
+
+def test_a_folder_whose_name_is_no_text_can_be_told_as_json_and_accepted_of(history: Any, tmp_path: Path) -> None:
+    reports = os.fsdecode(b"caf\xe9")
+    keep_days(tmp_path / reports, [*STEADY, *SLOW])
+    code, out, _ = history("--report-dir", reports, "--format", "json")
+    assert (code, json.loads(out)["folder"]) == (Exit.PASSED, "caf\\udce9")
+    assert history("users", "--report-dir", reports, "--accept", os.fsdecode(b"b\xe9"))[0] == Exit.PASSED
+    assert history("--report-dir", reports, "--check")[0] == Exit.PASSED
 
 
 def test_a_named_experiment_shows_its_runs_newest_first(history: Any, tmp_path: Path) -> None:

@@ -201,16 +201,28 @@ def damaged(folder: Path, how: str) -> None:
                 other.execute("CREATE TABLE run (place TEXT)")
             other.close()
             data = bytearray((folder / "other").read_bytes())
-        case "a row of somebody else":
+        case "a row of somebody else" | "a row too deep" | "a row that is no text":
+            told = {"a row of somebody else": b'{"place": 7}', "a row too deep": b'{"x":' + b"[" * 200_000}
             with sqlite3.connect(file) as index:
-                index.execute("UPDATE run SET kept = '{\"place\": 7}' WHERE place = 'run-003'")
+                values = (told.get(how, b"\xff{"),)
+                index.execute("UPDATE run SET kept = CAST(? AS TEXT) WHERE place = 'run-003'", values)
             index.close()
             return
     file.write_bytes(data)
 
 
 @pytest.mark.parametrize(
-    "how", ["garbage", "truncated", "torn page", "not a database", "another program's", "a row of somebody else"]
+    "how",
+    [
+        "garbage",
+        "truncated",
+        "torn page",
+        "not a database",
+        "another program's",
+        "a row of somebody else",
+        "a row too deep",
+        "a row that is no text",
+    ],
 )
 def test_a_broken_index_is_told_kept_aside_and_made_anew(tmp_path: Path, how: str) -> None:
     damaged(tmp_path, how)
@@ -219,7 +231,7 @@ def test_a_broken_index_is_told_kept_aside_and_made_anew(tmp_path: Path, how: st
     assert len(found.runs) == 40
     (note,) = found.notes
     assert f"kept as {FILE}.broken-1" in note
-    if how != "a row of somebody else":  # which SQLite keeps beside the file first
+    if not how.startswith("a row"):  # which SQLite keeps beside the file first
         assert (tmp_path / f"{FILE}.broken-1").read_bytes() == before
     assert read_runs(tmp_path).notes == []
     assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA quick_check").fetchone() == ("ok",)
