@@ -34,8 +34,8 @@ def to_json(comparison: Comparison) -> bytes:
 
 
 def finite(value: Any) -> Any:
-    """The same without infinite numbers, which JSON has not: in their place stands a text. What is no UTF-8, as the name
-    of a folder may be, is spelt out.
+    """The same without infinite numbers, which JSON has not: in their place stands a text. What is no UTF-8, as
+    a name of a folder may be, is spelt out.
     """
     match value:
         case float():
