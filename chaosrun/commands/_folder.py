@@ -99,7 +99,9 @@ def _in_folder(session: Session, folder: Path) -> Iterator[Path]:
     from chaosrun.spec.kinds import kind_of  # noqa: PLC0415 - only for folders
 
     try:
-        files = sorted(file for file in folder.iterdir() if file.suffix in (".yaml", ".yml") and file.is_file())
+        listed = [file for file in folder.iterdir() if file.suffix in (".yaml", ".yml")]
+        # Hidden are the locks of editors, and what systems keep beside a file. A link to nothing is none of these.
+        files = sorted(file for file in listed if not file.name.startswith(".") and not file.is_dir())
     except OSError as error:
         raise UsageError(f"{clean(str(folder))}: cannot be read ({error.strerror})") from error
     found = [file for file in files if kind_of(file) == "experiment"]
@@ -108,7 +110,7 @@ def _in_folder(session: Session, folder: Path) -> Iterator[Path]:
         hint = f"; name one of its own folders, such as {deeper[0]}" if deeper else ""
         raise UsageError(f"{clean(str(folder))}: no experiment lies directly in this folder{clean(hint)}")
     if aside := [file.name for file in files if file not in found]:
-        session.tell(f"no experiments, and left aside: {', '.join(aside)}")
+        session.tell(f"no experiments, and left aside: {', '.join(map(clean, aside))}")
     return iter(found)
 
 
@@ -158,7 +160,7 @@ def run_folder(
     tell_last_words_through(session)
     for item in items:
         if isinstance(item, LeftOut):
-            session.tell(f"{item.entry.path}: skipped: {item.why}")
+            session.tell(clean(f"{item.entry.path}: skipped: {item.why}"))
     items = [_held_against(session, item, several) for item in items]
     plans = [(item.loaded, _plan_of(item, several)) for item in _ready(items)]
     if dry_run:

@@ -82,16 +82,17 @@ def show_plans(session: Session, plans: Sequence[Foreseen], form: str) -> int:
     refuse_form(form)
     import msgspec  # noqa: PLC0415 - only when asked
 
+    from chaosrun.reports._safe_text import clean  # noqa: PLC0415 - as above
     from chaosrun.scoring.repeats import worst  # noqa: PLC0415 - as above
 
     if form == "json":
         write_json(session, [msgspec.to_builtins(foreseen) for foreseen in plans])
     for number, foreseen in enumerate(plans, 1):
         if form == "text":
-            session.write_line(f"{number} of {len(plans)}: {foreseen.experiment}")
+            session.write_line(clean(f"{number} of {len(plans)}: {foreseen.experiment}"))
             _write_text(session, foreseen)
         for text in foreseen.refused:
-            session.complain(f"{foreseen.experiment}: {text}")
+            session.complain(f"{clean(foreseen.experiment)}: {text}")
     return worst([Exit.PASSED, *(Exit(foreseen.exit_code) for foreseen in plans)])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,38 @@ def test_a_folder_means_its_experiments_in_the_order_of_their_names(chaosrun: An
     assert done.returncode == Exit.PASSED, done.stderr
     assert planned(done) == ["a.yml", "b.yaml"]
     assert "no experiments, and left aside: compose.yml, steady.yaml, target.yaml" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["a link to nothing", "a link to itself", "a pipe"])
+def test_what_cannot_be_read_is_an_error_and_not_left_aside(chaosrun: Any, folder: Path, kind: str) -> None:
+    if kind == "a pipe":
+        os.mkfifo(folder / "c.yaml")
+    else:
+        (folder / "c.yaml").symlink_to("gone.yaml" if kind == "a link to nothing" else "c.yaml")
+    done = chaosrun(folder, "--dry-run")
+    assert done.returncode == Exit.USAGE
+    assert f"{folder}/c.yaml" in done.stderr
+    assert done.stdout == ""
+
+
+def test_what_editors_and_systems_hide_is_none_of_its_experiments(chaosrun: Any, folder: Path) -> None:
+    (folder / ".#a.yml").symlink_to("somebody@somewhere.4711")
+    (folder / "._a.yml").write_bytes(b"\x00\x05\x16\x07")
+    (folder / "folder.yaml").mkdir()
+    done = chaosrun(folder, "--dry-run", "--format", "json")
+    assert done.returncode == Exit.PASSED, done.stderr
+    assert planned(done) == ["a.yml", "b.yaml"]
+
+
+def test_the_name_of_a_file_begins_no_line_and_moves_no_cursor(chaosrun: Any, folder: Path) -> None:
+    for name in ("x\n::error::y.yaml", "\x1b]0;gone\x07.yaml"):
+        (folder / name).write_text(EXPERIMENT)
+    (folder / "z\n::error::z.yaml").write_text("services: {}\n")
+    for more in ((), ("--profile", "smoke", "--skip", "no-profile")):
+        done = chaosrun(folder, "--dry-run", *more)
+        assert done.returncode == Exit.PASSED, done.stderr
+        assert "\x1b" not in done.stdout + done.stderr
+        assert not [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("::")]
 
 
 def test_several_files_are_run_in_the_order_in_which_they_are_named(chaosrun: Any, folder: Path) -> None:
