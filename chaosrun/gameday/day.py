@@ -96,7 +96,8 @@ def refusal(loaded: LoadedDay, now: datetime) -> NotNow | None:
     else:
         why = f"that is outside its window: {windows_told(day.windows())}, {calendar.zone}"
     following = calendar.next_after(now, needed)
-    return NotNow(f"{loaded.path}: it is {told(now, calendar.zone)}, and {why}; {words.next_from(following, calendar)}")
+    text = f"{loaded.path}: it is {told(now, calendar.zone)}, and {why}; {words.next_from(following, calendar)}"
+    return NotNow(clean(text))
 
 
 def _run(loaded: LoadedDay, options: engine.Options, around: Surroundings, messenger: Messenger) -> Finished:

@@ -435,6 +435,15 @@ def test_a_file_whose_name_is_no_text_is_a_day_as_any_other(stage: Stage, tmp_pa
     assert [each["chaosrun"]["file"] for each in heard.bodies] == [day.file] * 2
 
 
+def test_the_name_of_a_file_begins_no_line_of_a_refusal(stage: Stage, tmp_path: Path) -> None:
+    stage.folder, stage.reports = tmp_path / "a\n::error::b", tmp_path / "reports"
+    stage.folder.mkdir()
+    with pytest.raises(
+        NotNow, match=r"^[^\n]*/a ::error::b/day.yaml: it is [^\n]*/a ::error::b/a.yaml, may take[^\n]*$"
+    ):
+        stage.play(now="2026-11-24 10:59")
+
+
 def test_what_experiments_are_called_moves_no_cursor_where_a_notice_is_read(stage: Stage) -> None:
     with receiver() as heard:
         stage.play(result("failed", reasons=["failed: \x1b]0;gone\x07"]), more=notify(heard, "failed"))
