@@ -232,8 +232,8 @@ def combine(
     """
     states = [row.state for row in rows]
     verdicts = [row.verdict for row in rows]
-    # Whoever killed chaosrun between two experiments left no word of it: what was asked for was not done.
-    cut_off = halted is None and "not_run" in states
+    # Whoever killed chaosrun left no word of it: what was asked for was not done, or what was left was not looked for.
+    cut_off = halted is None and (duration_ns is None or "not_run" in states)
     code = _code(rows, halted, cut_off)
     return Suite(
         chaosrun_version=version,
@@ -279,6 +279,8 @@ def _reasons(rows: Sequence[SuiteRun], halted: Stop | None, cut_off: bool) -> li
     left = sum(row.state == "not_run" for row in rows)
     if left:
         told.append(f"{left} of {len(rows)} experiments not run" + (", and nothing tells why" if cut_off else ""))
+    elif cut_off:
+        told.append("cut off after the last experiment: nothing tells what was left behind")
     begun = sum(row.state in ("ran", "broken") for row in rows)
     if not begun and not left:
         told.append("no experiment was run: all of them were skipped")

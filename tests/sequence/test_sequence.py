@@ -333,6 +333,16 @@ def test_one_killed_in_the_middle_never_passes_and_the_rest_is_not_run(play: Any
     assert (suite.verdict, suite.exit_code, suite.duration_s) == ("inconclusive", 3, None)
 
 
+def test_one_killed_after_its_last_experiment_does_not_pass_either(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = play(result(), result(), result()).outcome.folder
+    log = folder / "suite.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    monkeypatch.setattr(suite_outcome.single, "score", lambda run, _draw: Outcome(result(), run))
+    suite = suite_outcome.score(folder).suite
+    assert (suite.passed, suite.verdict, suite.exit_code) == (3, "inconclusive", 3)
+    assert suite.reasons == ("cut off after the last experiment: nothing tells what was left behind",)
+
+
 # ---- loading --------------------------------------------------------------------------------------------------------
 
 
