@@ -45,6 +45,7 @@ class OwnProcess(Worker):
     async def _begin(self, theirs: socket.socket) -> None:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # the working directory is of others, whose modules may have the names of ours
             "-m",
             "chaosrun.load.worker",
             str(theirs.fileno()),

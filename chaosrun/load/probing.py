@@ -39,6 +39,7 @@ class Probing:
         """
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # the working directory is of others, whose modules may have the names of ours
             "-m",
             "chaosrun.load.prober",
             stdin=asyncio.subprocess.PIPE,

@@ -24,5 +24,5 @@ def argv(*, port: int = 0, host: str = HOST, seed: int | None = None, allow_remo
     """How to start the proxy, its API on `port`, or on a free one; it ends with its standard input."""
     chance = () if seed is None else ("--seed", str(seed))
     remote = ("--allow-remote",) if allow_remote else ()
-    module = (sys.executable, "-m", "chaosrun.proxy")
+    module = (sys.executable, "-P", "-m", "chaosrun.proxy")  # -P: the working directory is of others
     return (*module, "--host", host, "--port", str(port), *chance, *remote, "--die-with-stdin")

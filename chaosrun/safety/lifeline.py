@@ -57,6 +57,7 @@ class Lifeline:
                 self._process = subprocess.Popen(
                     [
                         sys.executable,
+                        "-P",  # the working directory is of others, whose modules may have the names of ours
                         "-m",
                         "chaosrun.safety.guardian",
                         str(theirs.fileno()),

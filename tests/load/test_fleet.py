@@ -55,6 +55,16 @@ def test_a_killed_worker_is_lost_and_every_later_order_says_so(tmp_path):
     started(tmp_path, during)
 
 
+def test_modules_of_the_working_directory_are_none_of_its_workers(tmp_path, monkeypatch):
+    (tmp_path / "select.py").write_text("raise SystemExit('a module of the project')")
+    monkeypatch.chdir(tmp_path)
+
+    async def during(run):
+        await run.all_usable()
+
+    started(tmp_path, during)
+
+
 def test_the_last_words_of_a_worker_are_in_the_error(tmp_path):
     async def during(run):
         await run.all_usable()

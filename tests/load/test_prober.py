@@ -112,6 +112,14 @@ def test_a_healthy_server_is_probed_by_echoes_and_by_fresh_connections(tmp_path:
     assert (last["type"], last["w"], last["probes"]) == ("ended", "prober", len(rows))
 
 
+def test_modules_of_the_working_directory_are_none_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "select.py").write_text("raise SystemExit('a module of the project')")
+    monkeypatch.chdir(tmp_path)
+    bridge = Bridge()
+    with ScriptedServer(bridge) as server:
+        run_prober(config(tmp_path, server.port), lambda: wait_for(lambda: len(bridge.accounts) >= 1))
+
+
 def test_an_outage_is_seen_at_once_probed_densely_and_its_end_is_a_fresh_echo(tmp_path: Path) -> None:
     bridge = Bridge()
     times: dict[str, int] = {}

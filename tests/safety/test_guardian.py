@@ -125,6 +125,18 @@ def test_with_its_runner_killed_the_guardian_undoes_what_is_open_the_last_first_
     assert Index.here().runs() == [], "and the run is no longer in the index of open runs"
 
 
+def test_modules_of_the_working_directory_are_none_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victims: Victims, tell: Callable[[Story], Told]
+) -> None:
+    (tmp_path / "select.py").write_text("raise SystemExit('a module of the project')")
+    monkeypatch.chdir(tmp_path)
+    victim = victims.one()
+    run = tell(Story(folder=str(tmp_path / "run"), frozen=(victim,)))
+    wait_for(lambda: is_frozen(victim), "frozen")
+    run.process.kill()
+    wait_for(lambda: not is_frozen(victim), "goes on")
+
+
 @pytest.mark.slow
 def test_what_it_was_started_with_holds_no_secret_and_an_undo_finds_all_that_the_run_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tell: Callable[[Story], Told]

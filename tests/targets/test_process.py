@@ -90,6 +90,7 @@ def test_chaosruns_own_workers_never_match_but_what_its_roles_started_does(start
     [
         (["/v/bin/python3", "-u", "-X", "dev", "-m", "chaosrun.safety.guardian", "x"], True),
         (["python3.11", "-m", "chaosrun.load.worker"], True),
+        (["python3.11", "-P", "-m", "chaosrun.load.worker"], True),
         (["/v/bin/python", "/v/bin/chaosrun", "experiment.yaml"], True),
         (["chaosrun", "run", "serve.yaml"], True),
         (["python", "-m", "chaosrun", "serve", "mt5-bridge"], False),
