@@ -239,12 +239,17 @@ def options(description: str) -> argparse.ArgumentParser:
 
 async def serve(site: Site, given: argparse.Namespace, *work: Coroutine[Any, Any, None]) -> None:
     """Serves until the program is to end; `work` is what else it does meanwhile."""
-    await asyncio.sleep(site.misbehaviour.start_delay_s)
-    if given.admin_port is not None:
-        switches = Admin(lambda: site.switches, site.turn)
-        await switches.serve(_program.listening_socket("127.0.0.1", given.admin_port))
-    sock = _program.listening_socket(given.host, given.port)
-    server = await asyncio.get_running_loop().create_server(site.connect, sock=sock, backlog=_program.BACKLOG)
+    try:
+        await asyncio.sleep(site.misbehaviour.start_delay_s)
+        if given.admin_port is not None:
+            switches = Admin(lambda: site.switches, site.turn)
+            await switches.serve(_program.listening_socket("127.0.0.1", given.admin_port))
+        sock = _program.listening_socket(given.host, given.port)
+        server = await asyncio.get_running_loop().create_server(site.connect, sock=sock, backlog=_program.BACKLOG)
+    except BaseException:  # a busy port; Python would complain of work that was never begun
+        for each in work:
+            each.close()
+        raise
     port = sock.getsockname()[1]
     site.events.write("listening", boot_id=site.boot_id, port=port)
     _program.say_ready(port)

@@ -184,6 +184,7 @@ def test_a_taken_port_is_told_with_its_own_exit_code(service: Service) -> None:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
         assert done.returncode == PORT_TAKEN
         assert f"cannot listen on 127.0.0.1:{service.bridge.port}: Address already in use" in done.stderr
+        assert "RuntimeWarning" not in done.stderr
 
 
 def test_both_programs_end_with_their_standard_input(service: Service) -> None:
