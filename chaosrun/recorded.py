@@ -45,6 +45,7 @@ from chaosrun.records import (
     Lag,
     LoadStopped,
     Malformed,
+    NodeClock,
     Note,
     Opened,
     Phase,
@@ -85,6 +86,7 @@ Line = (
     | Lag
     | LoadStopped
     | Malformed
+    | NodeClock
     | Note
     | Opened
     | Phase
@@ -263,6 +265,7 @@ def _read(run_dir: Path, until: int | None) -> Recording:
         probes=probes,
         lags=lines.of(Lag),
         clocks=lines.of(Clock),
+        node_clocks=lines.of(NodeClock),
         resources=lines.of(Resource),
         lost_records=lost.total() - lost[PROBER],
         lost_probes=lost[PROBER],

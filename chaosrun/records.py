@@ -368,6 +368,22 @@ OBSERVER: Final = "observer"
 """The same, as criteria and guards call it."""
 
 
+class NodeClock(Record, frozen=True, kw_only=True):
+    """The clock of a load process's node, held against the coordinator's by exchanges: the one with the smallest round
+    trip tells. Written by the engine before the load and after it, only of a fleet on more than one machine."""
+
+    worker: str
+    """The writer of its records."""
+    node: str
+    """Its host, as people know it."""
+    offset_ns: int
+    """Its monotonic clock less the coordinator's, less what its records were already shifted by: 0 before the load, and
+    after it the drift since."""
+    bound_ns: int
+    """The offset is right to within this: half of the smallest round trip."""
+    exchanges: int
+
+
 class Resource(Record, frozen=True, kw_only=True):
     """CPU and memory of a role with its children over the second before `t`."""
 
@@ -492,6 +508,8 @@ class History:
     probes: Sequence[Probe] = ()
     lags: Sequence[Lag] = ()
     clocks: Sequence[Clock] = ()
+    node_clocks: Sequence[NodeClock] = ()
+    """Empty: all load processes ran on the coordinator's machine, and by its clock."""
     resources: Sequence[Resource] = ()
     lost_records: int = 0
     """Lines or rows that a writer said it wrote and that are not there, or that are torn; the prober's apart."""

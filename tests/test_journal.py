@@ -21,6 +21,7 @@ from chaosrun.records import (
     Intent,
     Kind,
     LoadStopped,
+    NodeClock,
     Note,
     Phase,
     Probe,
@@ -240,6 +241,22 @@ def test_a_line_missing_in_the_middle_is_noticed_though_its_writer_was_killed(tm
     path = tmp_path / JOURNAL
     path.write_bytes(b"".join(line for line in path.read_bytes().splitlines(True) if b'"load-0","n":1' not in line))
     assert read_run(tmp_path).history.lost_records == 1
+
+
+def test_what_was_found_of_a_nodes_clock_is_read_in_the_order_of_time(tmp_path: Path) -> None:
+    engine(tmp_path)
+    assert read_run(tmp_path).history.node_clocks == [], "a fleet on one machine"
+    journal = Journal(tmp_path, ENGINE)
+    after = NodeClock(t=95, worker="load-0", node="blue", offset_ns=-20, bound_ns=4, exchanges=60)
+    before = NodeClock(t=5, worker="load-0", node="blue", offset_ns=0, bound_ns=3, exchanges=50)
+    journal.append(after)
+    journal.append(before)
+    journal.close()
+    read = read_run(tmp_path).history.node_clocks
+    assert [(line.t, line.worker, line.node, line.offset_ns, line.bound_ns, line.exchanges) for line in read] == [
+        (5, "load-0", "blue", 0, 3, 50),
+        (95, "load-0", "blue", -20, 4, 60),
+    ]
 
 
 def test_what_the_prober_lost_is_counted_apart(tmp_path: Path) -> None:
