@@ -9,9 +9,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from typing import NamedTuple
 
 from chaosrun.records import Closed, History
-from chaosrun.scoring.steps import Interval
+
+
+class Stay(NamedTuple):
+    """A stretch `[start, end)` in which a client is to come and to be there, in ns of run time."""
+
+    start: int
+    by: int
+    """When it should be usable at the latest: `connect_within` after it began, or should have begun, to connect."""
+    end: int
 
 
 class Leaves:
@@ -25,11 +34,9 @@ class Leaves:
                 self._of[closed.c].append(closed)
         self._grace = history.plan.groups[g].connect_within_ns
         self._attempts: defaultdict[int, list[int]] = defaultdict(list)
-        self._opened: defaultdict[int, list[int]] = defaultdict(list)
-        for times, lines in ((self._attempts, history.attempts), (self._opened, history.opened)):
-            for line in lines if self._of else ():
-                if line.g == g and line.c in self._of:
-                    times[line.c].append(line.t)
+        for line in history.attempts if self._of else ():
+            if line.g == g and line.c in self._of:
+                self._attempts[line.c].append(line.t)
 
     def before(self, client: int, conn: int) -> int:
         """How often the client had taken leave before its connection `conn`: the number of its stay."""
@@ -40,10 +47,11 @@ class Leaves:
         leaves = self._of.get(client, [])
         return leaves[stay].t if stay < len(leaves) else self._stop
 
-    def away(self, client: int) -> list[Interval]:
-        """From each leave until the client was open again, at most until it should have been: `connect_within` after it
-        began to come back. The last may never end."""
-        return [(closed.t, self._up(client, closed.t)) for closed in self._of.get(client, [])]
+    def stays(self, client: int, start: int, end: int) -> list[Stay]:
+        """What the client's leaves make of its planned life in `[start, end)`. From the last it may never return."""
+        left = [closed.t for closed in self._of.get(client, []) if start <= closed.t < end]
+        begins = [(start, start + self._grace), *((t, self._up(client, t)) for t in left)]
+        return [Stay(since, by, until) for (since, by), until in zip(begins, [*left, end], strict=True)]
 
     def returns(self, client: int) -> list[int]:
         """When the client began to connect again after a leave."""
@@ -53,10 +61,8 @@ class Leaves:
         return _next(self._attempts.get(client, []), left)
 
     def _up(self, client: int, left: int) -> int:
-        back, opened = self._back(client, left), _next(self._opened.get(client, []), left)
-        if back is None:
-            return self._stop
-        return min(back + self._grace, self._stop if opened is None else opened)
+        back = self._back(client, left)
+        return self._stop if back is None else back + self._grace
 
 
 def _next(times: list[int], t: int) -> int | None:

@@ -21,7 +21,8 @@ class ClientTimeline:
 
     index: int
     planned: tuple[Interval, ...]
-    """The plan wants it up: from `connect_within` after a planned start to its planned leave or the end of the load."""
+    """The plan wants it up: from its first use after a planned start, at the latest from `connect_within` after that
+    start, to its planned leave or the end of the load."""
     sessions: tuple[Interval, ...]
     usable: tuple[Interval, ...]
 

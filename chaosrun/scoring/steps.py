@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 Interval = tuple[int, int]
@@ -116,6 +116,21 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 def clipped(intervals: Iterable[Interval], a: int, b: int) -> list[Interval]:
     """What of the intervals lies inside `[a, b)`."""
     return [(max(s, a), min(e, b)) for s, e in intervals if max(s, a) < min(e, b)]
+
+
+def shared(first: Sequence[Interval], second: Sequence[Interval]) -> list[Interval]:
+    """What both have in common; the intervals of each ascend and are disjoint."""
+    found: list[Interval] = []
+    i = j = 0
+    while i < len(first) and j < len(second):
+        start, end = max(first[i][0], second[j][0]), min(first[i][1], second[j][1])
+        if start < end:
+            found.append((start, end))
+        if first[i][1] < second[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found
 
 
 def outside(intervals: Iterable[Interval], a: int, b: int) -> list[Interval]:

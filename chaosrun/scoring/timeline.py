@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from chaosrun.scoring.pacing import lives as planned_lives
 from chaosrun.scoring.phases import ramp_start
 from chaosrun.scoring.requests import Requests
 from chaosrun.scoring.sessions import ClientTimeline, asks, sessions, usable_by_outcomes
-from chaosrun.scoring.steps import Interval, Steps, clipped, merged, outside
+from chaosrun.scoring.steps import Interval, Steps, clipped, merged, outside, shared
 
 
 class StaleSpan(Protocol):
@@ -45,7 +46,7 @@ class GroupTimeline:
     usable: Steps
     """Usable clients, whether the plan wants them up yet or not."""
     planned: Steps
-    """Clients that the plan wants up."""
+    """Clients that the plan wants up: each from its first use on, and where it has none in time, from then on."""
     unusable: Steps
     """Clients that the plan wants up and that are not usable: `planned` minus the usable among them."""
 
@@ -91,29 +92,35 @@ def _clients(
         still[span.client].append((span.start, span.end))
     lives = sessions(history, g, (o for outcomes in by_client.values() for o in outcomes))
     leaves = Leaves(history, g)
-    return tuple(
-        ClientTimeline(
-            index=c,
-            planned=_planned(history, group, c, leaves),
-            sessions=tuple(lives[c]),
-            usable=tuple(
-                usable_by_outcomes(by_client[c], closes[c], history.end) if asks(group) else _fresh(lives[c], still[c])
-            ),
+
+    def timeline(c: int) -> ClientTimeline:
+        usable = usable_by_outcomes(by_client[c], closes[c], history.end) if asks(group) else _fresh(lives[c], still[c])
+        # What a request due just before it was sent tells of is not yet a session.
+        used = usable if group.kind == "http" else shared(usable, lives[c])
+        return ClientTimeline(
+            index=c, planned=_planned(history, group, c, leaves, used), sessions=tuple(lives[c]), usable=tuple(usable)
         )
-        for c in range(group.clients)
-    )
+
+    return tuple(timeline(c) for c in range(group.clients))
 
 
-def _planned(history: History, group: GroupPlan, c: int, leaves: Leaves) -> tuple[Interval, ...]:
-    """Its planned lives, each after its time to connect, less what its script had it away for."""
+def _planned(
+    history: History, group: GroupPlan, c: int, leaves: Leaves, used: Sequence[Interval]
+) -> tuple[Interval, ...]:
+    """Each of its stays from its first use on, at the latest from when its time to connect was over."""
     t0 = ramp_start(history)
     if t0 is None:
         return ()
-    stop, grace = history.load_stopped, group.connect_within_ns
-    spans = [
-        (t0 + start + grace, stop if end is None else min(stop, t0 + end)) for start, end in planned_lives(c, group)
-    ]
-    return tuple(piece for start, end in spans for piece in outside(merged(leaves.away(c)), start, end))
+    stop = history.load_stopped
+    lives = [(t0 + start, stop if end is None else min(stop, t0 + end)) for start, end in planned_lives(c, group)]
+    ends = [end for _, end in used]
+    found: list[Interval] = []
+    for stay in (stay for life in lives for stay in leaves.stays(c, *life)):
+        nth = bisect_right(ends, stay.start)
+        start = min(stay.by, max(stay.start, used[nth][0])) if nth < len(used) else stay.by
+        if start < stay.end:
+            found.append((start, stay.end))
+    return tuple(found)
 
 
 def _fresh(lives: list[Interval], still: list[Interval]) -> list[Interval]:

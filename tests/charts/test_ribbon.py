@@ -33,12 +33,28 @@ def test_a_crash_takes_all_clients_down_until_their_canaries_are_sent() -> None:
     (own,) = drawn(story.history()).groups
     assert rows(own.ribbon) == [
         (0.0, 0, 0, 0, 0, 0),
-        (1.0, 8, 8, 0, 0, 8),
+        (0.001, 8, 8, 0, 0, 8),
         (13.0, 8, 0, 0, 8, 0),
         (15.001, 8, 8, 0, 0, 8),
         (42.0, 0, 0, 0, 0, 0),
     ]
     assert own.ribbon.lost_client_seconds == 8 * 2.001
+
+
+def test_a_ramp_is_drawn_when_it_is_and_not_a_time_to_connect_later() -> None:
+    """A client at once and one every second; who is lost meanwhile is down though its 10 s are not over."""
+    plan = group(clients=3, ramp_start=1, ramp_over_ns=2 * S, connect_within_ns=10 * S)
+    (own,) = drawn(Story(plan, faults=[strike(13 * S)]).crash(1500 * MS, 1700 * MS).history()).groups
+    assert rows(own.ribbon) == [
+        (0.0, 0, 0, 0, 0, 0),
+        (0.001, 1, 1, 0, 0, 1),
+        (1.001, 2, 2, 0, 0, 2),
+        (1.5, 2, 0, 0, 2, 0),
+        (1.701, 2, 2, 0, 0, 2),
+        (2.001, 3, 3, 0, 0, 3),
+        (42.0, 0, 0, 0, 0, 0),
+    ]
+    assert own.ribbon.lost_client_seconds == 0.402
 
 
 def test_a_frozen_server_degrades_its_clients_one_by_one() -> None:

@@ -40,9 +40,11 @@ def test_usable_of_one_client_in_four() -> None:
     assert value("usable_min", history, s(10), s(20)) == 0.75
 
 
-def test_nobody_planned_is_no_evidence(quiet: History) -> None:
-    assert value("usable", quiet, 0, ms(500)) is None
-    assert value("usable_min", quiet, 0, ms(500)) is None
+def test_nobody_planned_is_no_evidence() -> None:
+    history = Story(group()).crash(0, s(2)).history()
+    assert value("usable", history, 0, s(1)) is None
+    assert value("usable_min", history, 0, s(1)) is None
+    assert value("usable", history, 0, s(1) + ms(1)) == 0.0
 
 
 def test_http_groups_have_no_usable_clients() -> None:

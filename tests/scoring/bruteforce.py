@@ -87,7 +87,8 @@ class Group:
     # ---- sessions ----
 
     @cached_property
-    def sessions(self) -> list[tuple[int, int]]:
+    def sessions(self) -> list[tuple[int, int, int]]:
+        """(client, from, to)."""
         found = []
         for opened in self.history.opened:
             if opened.g != self.g or self.plan.kind == "http":
@@ -97,14 +98,14 @@ class Group:
             if not self.asks:
                 sends = [opened.t]
             if sends:
-                found.append((min(sends), self.history.end if end is None else end))
+                found.append((opened.c, min(sends), self.history.end if end is None else end))
         return found
 
     def planned(self, t: int) -> int:
         return sum(a <= t < b for c in range(self.plan.clients) for a, b in self.plan_of(c))
 
     def sessions_hold(self, t: int) -> bool:
-        up = sum(a <= t < b for a, b in self.sessions)
+        up = sum(a <= t < b for _, a, b in self.sessions)
         return up >= (1 - share(self.plan.tolerate_sessions)) * self.planned(t)
 
     def pushes_hold(self, t: int) -> bool:
@@ -179,11 +180,26 @@ class Group:
         return sorted({t for t in times if t >= 0})
 
     def plan_of(self, c: int) -> list[tuple[int, int]]:
+        return self.plans[c]
+
+    @cached_property
+    def plans(self) -> list[list[tuple[int, int]]]:
+        """Per client, from when to when it is planned: from its first use, at the latest when its time is over."""
         stop = self.history.load_stopped
-        return [
-            (self.t0 + start + self.plan.connect_within_ns, stop if end is None else min(stop, self.t0 + end))
-            for start, end in lives(c, self.plan)
-        ]
+        found = []
+        for c in range(self.plan.clients):
+            own = [(self.t0 + a, stop if b is None else min(stop, self.t0 + b)) for a, b in lives(c, self.plan)]
+            found.append([(self.planned_from(c, start), end) for start, end in own])
+        return found
+
+    def planned_from(self, c: int, start: int) -> int:
+        latest = start + self.plan.connect_within_ns
+        moments = {start, *self.usability_changes(c), *(t for client, *span in self.sessions for t in span)}
+        return min([latest, *(t for t in moments if start <= t < latest and self.used(c, t))])
+
+    def used(self, c: int, t: int) -> bool:
+        http = self.plan.kind == "http"
+        return self.usable(c, t) and (http or any(client == c and a <= t < b for client, a, b in self.sessions))
 
 
 @dataclass
@@ -227,7 +243,7 @@ class BruteForce:
         history = self.history
         if group.plan.kind != "http":
             plans = {t for c in range(group.plan.clients) for span in group.plan_of(c) for t in span}
-            moments = sorted({t for span in group.sessions for t in span} | plans | {history.load_stopped})
+            moments = sorted({t for _, *span in group.sessions for t in span} | plans | {history.load_stopped})
             found.append(Sight("sessions", group, 1, cache(group.sessions_hold), moments))
         if group.asks:
             width = group.plan.window_ns

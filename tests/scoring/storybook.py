@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from chaosrun.plan import FaultPlan, GroupPlan, Plan, RecoveryPlan, StagePlan, StreamPlan
 from chaosrun.records import (
     NONE,
@@ -353,12 +355,15 @@ class Feed:
 
 
 def random_story(seed: int, *, staged: bool = False) -> tuple[Story, list[Feed | None]]:
-    """A small story by chance: outages of 50 ms to 20 s, by phase, rate, loss, flapping, partial, several faults.
+    """A small story by chance: outages of 50 ms to 20 s, by phase, rate, loss, flapping, partial, several faults, some
+    of them long before its clients' time to connect is over.
 
     `staged`: clients come and go by plan meanwhile.
     """
     dice = random.Random(seed)
     groups = [_random_group(dice, g, staged) for g in range(dice.choice((1, 1, 1, 2)))]
+    to_connect = random.Random(f"{seed}, to connect").choice((S, S, s(4), s(15)))
+    groups = [msgspec.structs.replace(plan, connect_within_ns=to_connect) for plan in groups]
     first = s(6) + dice.randrange(S)
     faults, at = [], first
     for i in range(dice.choice((1, 1, 1, 2, 3))):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from push_script import S, Script
-from storybook import Story, group, s, strike
+from storybook import MS, Story, group, ms, s, strike
 
 from chaosrun.plan import StagePlan, StreamPlan
 from chaosrun.records import NONE, Attempt, Closed, Kind, Opened, Slot, Status
@@ -69,11 +69,15 @@ def test_a_leave_is_our_own_planned_close_while_there_is_load() -> None:
         attempts=[Attempt(t=t * S, g=0, c=0) for t in (1, 19, 31)],
     )
     leaves = Leaves(history, 0)
-    assert leaves.away(0) == [(10 * S, 20 * S)], "it was open a second after it began to come back"
+    late = history.plan.groups[0].connect_within_ns
+    assert leaves.stays(0, S, 100 * S) == [(S, S + late, 10 * S), (10 * S, 19 * S + late, 100 * S)]
+    assert leaves.stays(0, 10 * S, 30 * S) == [(10 * S, 10 * S + late, 10 * S), (10 * S, 19 * S + late, 30 * S)]
+    assert leaves.stays(0, 5 * S, 10 * S) == [(5 * S, 5 * S + late, 10 * S)], "that life was over when it left"
+    assert leaves.stays(0, 11 * S, 100 * S) == [(11 * S, 11 * S + late, 100 * S)], "it left before that life began"
     assert leaves.returns(0) == [19 * S]
-    assert [leaves.before(0, conn) for conn in range(3)] == [0, 1, 1]
+    assert [leaves.before(0, conn) for conn in range(4)] == [0, 1, 1, 1]
     assert (leaves.end_of(0, 0), leaves.end_of(0, 1)) == (10 * S, 100 * S)
-    assert (leaves.away(1), leaves.before(1, 5)) == ([], 0)
+    assert (leaves.stays(1, 0, 100 * S), leaves.before(1, 5)) == ([(0, late, 100 * S)], 0)
 
 
 def test_what_a_fault_makes_a_client_give_up_is_no_leave_and_each_leave_ends_its_own_stay() -> None:
@@ -97,7 +101,7 @@ def test_steps_of_a_script_are_no_events_of_the_tolerance() -> None:
 def test_a_client_that_never_comes_back_from_a_leave_is_away_to_the_end() -> None:
     history = Script().joins(0, 1).leaves(0, 10, "ours", planned=True).history()
     leaves = Leaves(replace(history, attempts=[Attempt(t=S, g=0, c=0)]), 0)
-    assert leaves.away(0) == [(10 * S, 100 * S)]
+    assert [(stay.start, stay.by) for stay in leaves.stays(0, 0, 100 * S)][1:] == [(10 * S, 100 * S)]
     assert leaves.returns(0) == []
 
 
@@ -110,10 +114,18 @@ STAGES = (
 )
 
 
-def test_planned_clients_are_those_of_the_stages_each_with_its_time_to_connect() -> None:
+def test_planned_clients_are_those_of_the_stages_each_from_its_first_use() -> None:
     timeline = build_timeline(Story(group(stages=STAGES)).history(), 0)
-    assert [timeline.planned.at(s(t)) for t in (0.9, 1, 11.9, 12, 20.9, 21, 41.9, 42)] == [0, 4, 4, 2, 2, 4, 4, 0]
+    times = (0, 0.001, 11.9, 12, 20, 20.001, 41.9, 42)
+    assert [timeline.planned.at(s(t)) for t in times] == [0, 4, 4, 2, 2, 4, 4, 0]
     assert timeline.unusable.integral(0, s(42)) == 0
+
+
+def test_whom_a_stage_calls_back_in_an_outage_has_his_time_to_connect_again() -> None:
+    story = Story(group(stages=STAGES)).crash(s(19), s(25))
+    timeline = build_timeline(story.history(), 0)
+    assert [timeline.planned.at(s(t)) for t in (19, 20.9, 21, 41.9)] == [2, 2, 4, 4]
+    assert timeline.unusable.integral(0, s(42)) == 2 * (s(6) + MS) + 2 * (s(4) + MS)
 
 
 @pytest.mark.parametrize(("staged", "needs"), [(True, 6), (False, 4)])
@@ -137,7 +149,24 @@ def test_whom_a_script_calls_back_has_his_time_to_connect_again() -> None:
     told = measure_connections(history, 0, 0, history.end)
     assert (told.needs, told.needs_met) == (2, 1), "a second is what it has, and it took two"
     [client] = build_timeline(history, 0).clients
-    assert client.planned == ((s(1), s(10)), (s(12), s(42)))
+    assert client.planned == ((MS, s(10)), (s(12), s(42)))
+
+
+def test_whom_a_script_calls_back_is_planned_from_his_next_use_when_that_is_sooner() -> None:
+    """His request goes out 20 ms after he is open: nobody misses him meanwhile."""
+    history = Story(group(clients=1, scripted=True, connect_within_ns=s(5))).history()
+    [opened] = history.opened
+    again = Slot(0, 0, s(12) + ms(20), s(12) + ms(20), s(12) + ms(21), Status.SENT, Kind.CANARY, 1)
+    history = replace(
+        history,
+        closed=[Closed(t=s(10), g=0, c=0, conn=0, cause="ours", planned=True)],
+        attempts=[*history.attempts, Attempt(t=s(11), g=0, c=0)],
+        opened=[opened, Opened(t=s(12), g=0, c=0, conn=1, began=s(11), shaken=s(12))],
+        slots=[*(row for row in history.slots if row.due < s(10)), again],
+    )
+    timeline = build_timeline(history, 0)
+    assert timeline.clients[0].planned == ((MS, s(10)), (s(12) + ms(20), s(42)))
+    assert timeline.sessions.at(s(12) + ms(10)) == timeline.planned.at(s(12) + ms(10)) == 0
 
 
 def test_users_whose_scripts_are_short_are_planned_as_soon_as_they_are_open() -> None:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import accumulate
 
 import pytest
-from storybook import S, Story, group, ms, s, strike
+from storybook import MS, S, Story, group, ms, s, strike
 
 from chaosrun.records import NONE, Called, History, Kind, Phase, Slot, Status
 from chaosrun.scoring.episodes import Course, adapted_at, follow
@@ -197,9 +197,16 @@ def test_a_client_with_a_session_and_errors_is_not_usable() -> None:
 def test_the_plan_counts_from_the_beginning_of_the_ramp(began: int) -> None:
     whole = Story(group(clients=1)).history()
     told: History = replace(whole, phases=[Phase(t=0, name="start"), Phase(t=began, name="ramp")])
+    assert build_timeline(told, 0).clients[0].planned == ((max(began, MS), told.load_stopped),)
+
+
+@pytest.mark.parametrize("began", [0, s(2)])
+def test_the_time_to_connect_counts_from_the_beginning_of_the_ramp(began: int) -> None:
+    whole = Story(group(clients=1)).crash(0, s(30)).history()
+    told: History = replace(whole, phases=[Phase(t=0, name="start"), Phase(t=began, name="ramp")])
     assert build_timeline(told, 0).clients[0].planned == ((began + S, told.load_stopped),)
 
 
 def test_a_client_that_the_load_stopped_before_it_was_due_is_never_planned() -> None:
-    told = replace(Story(group(clients=1)).history(), load_stopped=S // 2)
+    told = replace(Story(group(clients=1)).crash(0, s(30)).history(), load_stopped=S // 2)
     assert build_timeline(told, 0).clients[0].planned == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaosrun.scoring.steps import Steps, clipped, merged, outside, where_both
+from chaosrun.scoring.steps import Steps, clipped, merged, outside, shared, where_both
 
 intervals = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=12)
 
@@ -57,3 +57,13 @@ def test_two_step_functions_are_compared_at_every_instant(
     found = where_both(first, second, lambda x, y: x > y, 3, 55)
     assert {t for s, e in found for t in range(s, e)} == {t for t in range(3, 55) if first.at(t) > second.at(t)}
     assert found == merged(found)
+
+
+@given(intervals, intervals)
+def test_what_two_lists_share_is_what_both_cover(one: list[tuple[int, int]], two: list[tuple[int, int]]) -> None:
+    first, second = merged(one), merged(two)
+    found = shared(first, second)
+    covered = [{t for a, b in spans for t in range(a, b)} for spans in (first, second)]
+    assert {t for a, b in found for t in range(a, b)} == covered[0] & covered[1]
+    assert all(a < b for a, b in found)
+    assert found == sorted(found)
