@@ -21,7 +21,7 @@ def free_port(host: str = "127.0.0.1", avoid: frozenset[int] = frozenset()) -> i
     low, high = ephemeral_range()
     candidates: list[int] = [*range(_LOWEST, min(low, 32_768)), *range(high + 1, 65_536)] or list(range(1024, low))
     for port in random.sample(candidates, min(_TRIES, len(candidates))):
-        if port not in avoid and _can_listen(host, port):
+        if port not in avoid and why_not_listen(host, port) is None:
             return port
     raise Unavailable(f"no free port on {host} outside of net.ipv4.ip_local_port_range ({low} to {high}); narrow that")
 
@@ -32,11 +32,12 @@ def ephemeral_range() -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _can_listen(host: str, port: int) -> bool:
+def why_not_listen(host: str, port: int) -> str | None:
+    """What the kernel has against listening on a port now, in its words; None: nothing."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.strerror
+    return None

@@ -15,7 +15,7 @@ from chaosrun.reference import PORT_TAKEN, admin_port
 from chaosrun.targets._base import Straight
 from chaosrun.targets.command import CommandRole
 from chaosrun.targets.output import Output
-from chaosrun.targets.ports import free_port
+from chaosrun.targets.ports import free_port, why_not_listen
 from chaosrun.targets.readiness import Ready
 
 _HOST = "127.0.0.1"
@@ -92,9 +92,10 @@ class ReferenceTarget(Straight):
     async def start(self) -> dict[str, int]:
         """Starts every part, each when the one before is ready; ns until ready by role. Raises `Unavailable`.
 
-        A port that somebody took between its choice and its use is chosen again; the URLs hold once this has returned.
+        A port that we chose, and somebody took before its use, is chosen again; the URLs hold once this has returned.
         """
         for attempt in range(1, _TRIES + 1):
+            self._refuse_taken()
             try:
                 return await self._start_parts()
             except Unavailable:
@@ -113,6 +114,12 @@ class ReferenceTarget(Straight):
     def published(self, origin_ns: int) -> Iterator[Published]:
         """What the service's own log says it published, in run time."""
         return self.service.read_published(self._directory, origin_ns)
+
+    def _refuse_taken(self) -> None:
+        if self._port is not None and (why := why_not_listen(_HOST, self._port)) is not None:
+            raise Unavailable(
+                f"cannot listen on {_HOST}:{self._port}: {why}; name another port, or none for one that is free"
+            )
 
     async def _start_parts(self) -> dict[str, int]:
         took_ns = {}

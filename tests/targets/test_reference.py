@@ -90,13 +90,43 @@ def test_a_port_that_is_taken_between_choice_and_use_is_chosen_again(
         asyncio.run(scenario())
 
 
-def test_a_port_that_was_asked_for_and_is_taken_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+def test_a_port_that_was_asked_for_and_is_taken_is_told_before_anything_is_started(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        service = target(tmp_path, port=port)
-        with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+        journal = Journal()
+        service = target(tmp_path, journal, port=port)
+        with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1:{port}: Address already in use; name anoth"):
             asyncio.run(service.start())
-        assert not any(role.is_alive() for role in service.roles.values())
+    assert journal.spawned_roles == []
+
+
+def test_a_port_that_was_asked_for_and_is_taken_at_the_last_moment_is_tried_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        real, looks = reference.why_not_listen, [None]
+        monkeypatch.setattr(reference, "why_not_listen", lambda *at: looks.pop() if looks else real(*at))
+        journal = Journal()
+        service = target(tmp_path, journal, port=port)
+        with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1:{port}: Address already in use; name anoth"):
+            asyncio.run(service.start())
+    assert journal.spawned_roles == ["terminal", "server"]
+    assert not any(role.is_alive() for role in service.roles.values())
+
+
+def test_modules_of_the_working_directory_are_none_of_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "select.py").write_text("raise SystemExit('a module of the project')")
+    monkeypatch.chdir(tmp_path)
+    service = target(tmp_path)
+
+    async def scenario() -> None:
+        await service.start()
+        await service.stop()
+
+    asyncio.run(scenario())
 
 
 def test_the_token_goes_by_environment_and_is_on_no_command_line(tmp_path: Path) -> None:
