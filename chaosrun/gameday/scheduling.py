@@ -111,7 +111,10 @@ def _user() -> str:
 def program() -> tuple[str, ...]:
     """The chaosrun that is running now."""
     script = Path(sys.executable).absolute().with_name("chaosrun")
-    return (str(script),) if script.is_file() else (str(Path(sys.executable).absolute()), "-m", "chaosrun")
+    if script.is_file():
+        return (str(script),)
+    # -P: the folder in which it is started is of others, whose modules may have the names of ours.
+    return (str(Path(sys.executable).absolute()), "-P", "-m", "chaosrun")
 
 
 def one_line(text: str) -> str:

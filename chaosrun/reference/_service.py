@@ -84,7 +84,8 @@ _EVENTS = "server.events.jsonl"
 def program(module: str, role: str, ports: Mapping[str, int]) -> list[str]:
     """The command line of a part, but for its options."""
     admin = ["--admin-port", str(ports[admin_port(role)])] if admin_port(role) in ports else []
-    command = [sys.executable, "-m", f"chaosrun.reference.{module}", "--port", str(ports[role])]
+    # -P: the working directory is of others, whose modules may have the names of ours.
+    command = [sys.executable, "-P", "-m", f"chaosrun.reference.{module}", "--port", str(ports[role])]
     return [*command, "--die-with-stdin", *admin]
 
 
