@@ -30,13 +30,16 @@ MOST: Final = 40
 _MOST_TOLD: Final = 3
 
 
-def find_against(named: str, loaded: Loaded, report_dir: Path, metrics: Sequence[str] = ()) -> Against:
+def find_against(
+    named: str, loaded: Loaded, report_dir: Path, metrics: Sequence[str] = (), metrics_by: str = "--against-metric"
+) -> Against:
     """The runs that a run of this experiment is to be held against, with their numbers.
 
     Args:
         named: `last-good`, or runs as for a comparison.
         report_dir: where the last good ones are looked for.
         metrics: names of the numbers that decide, as in `response_p99@baseline`; none: the usual one.
+        metrics_by: the option or key that named them.
 
     Raises:
         UsageError: there is no such run, or it was made under other conditions, or gives no number; or this
@@ -45,13 +48,13 @@ def find_against(named: str, loaded: Loaded, report_dir: Path, metrics: Sequence
     """
     plan = make_plan(loaded)
     conditions = conditions_of(loaded, plan, environment())
-    wanted = _wanted(loaded, plan, metrics)
+    wanted = _wanted(loaded, plan, metrics, metrics_by)
     if named == LAST_GOOD:
-        return _last_good(loaded, wanted, conditions, report_dir, asked=bool(metrics))
+        return _last_good(loaded, wanted, conditions, report_dir, metrics_by if metrics else None)
     return _named(named, wanted, conditions)
 
 
-def _wanted(loaded: Loaded, plan: Plan, metrics: Sequence[str]) -> dict[str, Sequence[Subject]]:
+def _wanted(loaded: Loaded, plan: Plan, metrics: Sequence[str], metrics_by: str) -> dict[str, Sequence[Subject]]:
     """What is read of each run, by the name of the number.
 
     Raises:
@@ -72,7 +75,7 @@ def _wanted(loaded: Loaded, plan: Plan, metrics: Sequence[str]) -> dict[str, Seq
     if not found:
         raise UsageError(
             f"{loaded.experiment.title}: a load test, without a fault and so without a {' or '.join(metrics)}; name "
-            f"what to decide by, as in --against-metric {OF_LOAD}"
+            f"what to decide by, as in {metrics_by} {OF_LOAD}"
         )
     return found
 
@@ -81,9 +84,19 @@ def _wanted(loaded: Loaded, plan: Plan, metrics: Sequence[str]) -> dict[str, Seq
 
 
 def _last_good(
-    loaded: Loaded, wanted: dict[str, Sequence[Subject]], conditions: Conditions, report_dir: Path, *, asked: bool
+    loaded: Loaded,
+    wanted: dict[str, Sequence[Subject]],
+    conditions: Conditions,
+    report_dir: Path,
+    named_by: str | None,
 ) -> Against:
-    """Raises: UsageError: good runs lack a number that was `asked` for: they would lack it for ever."""
+    """
+    Args:
+        named_by: the option or key by which a user named the numbers; None: nobody did.
+
+    Raises:
+        UsageError: good runs lack a number that was named: they would lack it for ever.
+    """
     kept = read_runs(report_dir) if report_dir.is_dir() else Runs(report_dir)
     fingerprint = conditions.fingerprint()
     alike = [run for run in kept.runs if run.fingerprint == fingerprint]
@@ -98,9 +111,9 @@ def _last_good(
         if values:  # a group that only listens has no responses
             numbers.append(Standard(metric=metric, group=subject.group, values=values))
     good = [run for run in alike if run.is_good]
-    if asked and good and (lacking := wanted.keys() - {standard.metric for standard in numbers}):
+    if named_by is not None and good and (lacking := wanted.keys() - {standard.metric for standard in numbers}):
         raise UsageError(
-            f"--against-metric {min(lacking)}: none of the {len(good)} good runs under these conditions in "
+            f"{named_by} {min(lacking)}: none of the {len(good)} good runs under these conditions in "
             f"{kept.folder} has it; they have: {', '.join(good[-1].numbers)}"
         )
     runs = tuple(run.place for run in alike if run.place in used)

@@ -47,18 +47,11 @@ def _known(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tup
     """
     if not names:
         return ()
-    from chaosrun.commands._subjects import no_such_number, no_such_phase  # noqa: PLC0415 - what --help has no use for
-    from chaosrun.records import PHASES  # noqa: PLC0415 - as above
-    from chaosrun.scoring.comparable import subjects  # noqa: PLC0415 - as above
+    from chaosrun.scoring.compared_names import why_no_number  # noqa: PLC0415 - what --help has no use for
 
     for name in names:
-        try:
-            subjects(name, [])
-        except KeyError:
-            raise no_such_number(name) from None
-        phase = name.partition("@")[2]
-        if phase and phase not in PHASES:
-            raise no_such_phase(name, PHASES)
+        if (why := why_no_number(name)) is not None:
+            raise UsageError(why)
     return tuple(dict.fromkeys(names))
 
 
@@ -69,12 +62,19 @@ def refuse_metrics_alone(named: str | None, metrics: Sequence[str]) -> None:
 
 
 def held_against(
-    session: Session, named: str | None, metrics: Sequence[str], loaded: Loaded, report_dir: Path, runs: int
+    session: Session,
+    named: str | None,
+    metrics: Sequence[str],
+    loaded: Loaded,
+    report_dir: Path,
+    runs: int,
+    metrics_by: str = "--against-metric",
 ) -> Against | None:
     """What so many runs are to be held against; it is told on standard error.
 
     Args:
         metrics: the numbers that decide; none: the usual one.
+        metrics_by: where a user names them.
 
     Raises:
         UsageError: there is no such run, or it cannot be compared.
@@ -84,6 +84,6 @@ def held_against(
     from chaosrun.scoring.against import foretold  # noqa: PLC0415 - what --help has no use for
     from chaosrun.standards import find_against  # noqa: PLC0415 - as above
 
-    against = find_against(named, loaded, report_dir, metrics)
+    against = find_against(named, loaded, report_dir, metrics, metrics_by)
     session.tell(f"{loaded.experiment.title}: {foretold(against, runs)}")
     return against

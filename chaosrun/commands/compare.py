@@ -118,15 +118,15 @@ def _subjects(names: Iterable[str], groups: list[str]) -> Sequence[Subject]:
     Raises:
         UsageError: runs cannot be compared by it.
     """
-    from chaosrun.commands._subjects import no_such_number  # noqa: PLC0415 - only when called
-    from chaosrun.scoring.comparable import subjects  # noqa: PLC0415 - as above
+    from chaosrun.scoring.comparable import subjects  # noqa: PLC0415 - only when called
+    from chaosrun.scoring.compared_names import no_such_number  # noqa: PLC0415 - as above
 
     found: dict[Subject, None] = {}
     for name in names:
         try:
             found.update(dict.fromkeys(subjects(name, groups)))
         except KeyError:
-            raise no_such_number(name) from None
+            raise UsageError(no_such_number(name)) from None
     return list(found)
 
 

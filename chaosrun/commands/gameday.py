@@ -13,7 +13,7 @@ from chaosrun.commands._against import against_options, held_against, refuse_met
 from chaosrun.commands._options import format_option, one_experiment
 from chaosrun.commands._plan import confirm_all, foreseen_of, refuse_form, show_plans, write_json
 from chaosrun.commands._session import Session
-from chaosrun.errors import ChaosrunError, Exit
+from chaosrun.errors import ChaosrunError, Exit, UsageError
 
 if TYPE_CHECKING:
     from chaosrun.against import Against
@@ -69,7 +69,7 @@ def command(
     loaded = load_day(path, revealed=session.secrets)
     tell_last_words_through(session)
     refuse_metrics_alone(against or loaded.day.against, against_metrics)
-    standard = _standard(session, against or loaded.day.against, against_metrics, report_dir)
+    standard = _standard(session, loaded, against, against_metrics, report_dir)
     plans = [_plan_of(variant, report_dir, standard) for variant in loaded.variants]
     if dry_run:
         return _show(session, loaded, plans, form)
@@ -108,15 +108,24 @@ def _run(session: Session, loaded: LoadedDay, report_dir: Path, standard: Find, 
     return finished.outcome.exit
 
 
-def _standard(session: Session, named: str | None, metrics: tuple[str, ...], report_dir: Path) -> Find:
-    """Finds what an experiment is held against, once for each, and tells it."""
+def _standard(
+    session: Session, loaded: LoadedDay, against: str | None, metrics: tuple[str, ...], report_dir: Path
+) -> Find:
+    """Finds what an experiment is held against, once for each, and tells it; what the command line says goes before
+    what the day's file does."""
     found: dict[int, Against | None] = {}
+    named = against or loaded.day.against
+    by = "--against-metric" if metrics else "`against_metrics`"
+    several = metrics or tuple(dict.fromkeys(loaded.day.against_metrics))
 
     def find(variant: Variant) -> Against | None:
         if variant.index not in found:
-            found[variant.index] = held_against(
-                session, named, metrics, variant.loaded, report_dir, variant.entry.repeat
-            )
+            try:
+                found[variant.index] = held_against(
+                    session, named, several, variant.loaded, report_dir, variant.entry.repeat, by
+                )
+            except UsageError as error:
+                raise UsageError(f"{variant.where}: experiments.{variant.index}: {error}") from error
         return found[variant.index]
 
     return find

@@ -106,13 +106,13 @@ def command(
 
 def _history(runs: Runs, metric: str | None) -> History:
     """Raises: UsageError: runs cannot be compared by this number."""
-    from chaosrun.commands._subjects import no_such_number  # noqa: PLC0415 - only for errors
     from chaosrun.history.trends import history  # noqa: PLC0415 - only when called
+    from chaosrun.scoring.compared_names import no_such_number  # noqa: PLC0415 - as above
 
     try:
         return history(runs, metric)
     except KeyError:
-        raise no_such_number(metric or "") from None
+        raise UsageError(no_such_number(metric or "")) from None
 
 
 def _only(session: Session, found: History, named: str) -> History:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Annotated, Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from pydantic import Discriminator, Field, PlainSerializer, PlainValidator, Tag, WithJsonSchema
+from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, PlainValidator, Tag, WithJsonSchema
 
 from chaosrun.spec.base import SHOWN, TAG, Broken, Duration, File, Line, Many, Model, Open, Title, problem
 from chaosrun.spec.hosts import host_of
@@ -157,6 +157,20 @@ class Window(Model):
             yield Broken(begins + (over if 0 < self.to < self.from_ else ""), ("from", "to"))
 
 
+def _number(name: str) -> str:
+    from chaosrun.scoring.compared_names import why_no_number  # noqa: PLC0415 - where a day names one
+
+    if (why := why_no_number(name)) is not None:
+        raise problem("number", why)
+    return name
+
+
+Number = Annotated[
+    str, AfterValidator(_number), WithJsonSchema({"type": "string", "examples": ["response_p99@baseline"]})
+]
+"""The name of a number that runs can be compared by, maybe in a phase."""
+
+
 def _one_or_many(value: object) -> str:
     return TAG + ("many" if isinstance(value, list | tuple) else "one")
 
@@ -222,12 +236,18 @@ class GameDay(File):
     """What ends the day before its last experiment. A run that was stopped, by a guard or a signal, always does."""
     against: Literal["last-good"] | None = None
     """Each experiment fails where it is worse than the last good runs of its kind. None: they count for nothing."""
+    against_metrics: Many[Number] = ()
+    """The numbers that decide then, as in `back_99` or `response_p99@baseline`. Empty: `ttr`, of load tests
+    `response_p99`."""
     notify: Annotated[Many[Notify], Field(max_length=20)] = ()
 
     def rules(self) -> Iterator[Broken]:
         if "dirty" not in self.stop_on:
             text = "`stop_on` must have `dirty`: what one experiment left behind would be measured by the next"
             yield Broken(text, ("stop_on",))
+        if self.against_metrics and self.against is None:
+            text = "`against_metrics` says by what `against` decides; write `against: last-good`, too"
+            yield Broken(text, ("against_metrics",))
 
     def windows(self) -> tuple[Window, ...]:
         """All of them; empty: at any time."""

@@ -228,19 +228,38 @@ def test_a_number_that_nobody_knows_is_refused_before_anything_begins(
 
 def test_a_folder_and_a_day_are_held_by_the_numbers_that_were_named(crash: Loaded, tmp_path: Path) -> None:
     keep_days(tmp_path, [2.0] * 39, conditions=now(crash))
-    options = ["--report-dir", str(tmp_path), "--dry-run", "--against-metric", "outage", "--against-metric", "ttr"]
-    (tmp_path / "day.yaml").write_text(
-        f"title: A day\nagainst: last-good\nexperiments: [{{file: {CRASH}, profile: smoke}}]\n"
-    )
+    options = ["--report-dir", str(tmp_path), "--dry-run"]
+    by = ["--against-metric", "outage", "--against-metric", "ttr"]
+    day = f"title: A day\nagainst: last-good\nexperiments: [{{file: {CRASH}, profile: smoke}}]\n"
+    (tmp_path / "day.yaml").write_text(day)
+    (tmp_path / "named.yaml").write_text(f"{day}against_metrics: [outage, ttr, outage]\n")
+    (tmp_path / "over.yaml").write_text(f"{day}against_metrics: [service_p50]\n")
+    freeze = str(ROOT / "experiments" / "server-freeze.yaml")
     for call in (
-        [str(CRASH), str(ROOT / "experiments" / "server-freeze.yaml"), "--profile", "smoke", "--against", "last-good"],
-        ["gameday", str(tmp_path / "day.yaml")],
+        [str(CRASH), freeze, "--profile", "smoke", "--against", "last-good", *by],
+        ["gameday", str(tmp_path / "day.yaml"), *by],
+        ["gameday", str(tmp_path / "named.yaml")],
+        ["gameday", str(tmp_path / "over.yaml"), *by],
     ):
         with CliRunner().isolation() as streams:
             run_command_line([*call, *options])
             told = " ".join(stream.getvalue().decode() for stream in streams[:2])
         assert "held against last-good: outage of 39 runs, 2" in " ".join(told.split())
         assert "; ttr of 39 runs, 2 s in the middle" in " ".join(told.split())
+
+
+def test_a_number_that_no_good_run_has_is_told_with_the_place_of_the_experiment(crash: Loaded, tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0] * 3, conditions=now(crash))
+    day = tmp_path / "day.yaml"
+    day.write_text(
+        f"title: A day\nagainst: last-good\nagainst_metrics: [connect_p99]\nexperiments:\n"
+        f"  - {{file: {CRASH}, profile: smoke}}\n"
+    )
+    with CliRunner().isolation() as streams:
+        code = run_command_line(["gameday", str(day), "--report-dir", str(tmp_path), "--dry-run"])
+        told = " ".join(streams[1].getvalue().decode().split())
+    assert code == Exit.USAGE
+    assert f"{day}:5:5: experiments.0: `against_metrics` connect_p99: none of the 3 good runs" in told
 
 
 def test_what_was_held_by_named_numbers_scores_to_the_same_bytes(tmp_path: Path) -> None:
