@@ -54,14 +54,19 @@ def lasting(value: int | None, error: int | None) -> Reading | None:
     return exact(value / 1e9, error=error / 1e9)
 
 
-def unfinished(episode: Episode, since: int | None) -> Reading | None:
+def unfinished(episode: Episode, since: int | None, *, by_clients: bool = False) -> Reading | None:
     """It was not over when the observation ended: longer than that.
 
     A stretch in tolerance that was still too short to count may turn out to be its end, so that it is known to be
     longer only than up to there.
+
+    Args:
+        by_clients: `since` is an instant that the load took, by the clocks of its nodes.
     """
     if since is None:
         return None
+    instants = by_clients + (episode.pending is not None)
+    doubt = inf if instants and episode.clock_error is None else (episode.clock_error or 0) * instants
     if episode.pending is not None:
-        return above(max(0, episode.pending - since) / 1e9, "in tolerance since, but not yet for `stable_for`")
-    return above(max(0, episode.end - since) / 1e9, "never recovered while it was observed")
+        return above(max(0, episode.pending - since - doubt) / 1e9, "in tolerance since, but not yet for `stable_for`")
+    return above(max(0, episode.end - since - doubt) / 1e9, "never recovered while it was observed")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chaosrun.metrics._recovery import ABSORBED, episode_metric
+from chaosrun.metrics._recovery import ABSORBED, episode_metric, lasting
 from chaosrun.scoring.recovery import Episode
-from chaosrun.scoring.verdict import Reading, above, exact, vacuous
+from chaosrun.scoring.verdict import Reading, above, vacuous
 
 
 def read(episode: Episode) -> Reading | None:
@@ -12,7 +12,7 @@ def read(episode: Episode) -> Reading | None:
     if episode.absorbed:
         return vacuous(ABSORBED)
     if episode.adapted_at is not None:
-        return exact((episode.adapted_at - episode.fault_start) / 1e9)
+        return lasting(episode.adapted_at - episode.fault_start, episode.clock_error)
     if episode.impact is None or episode.reference is None or episode.reference <= episode.fault_start:
         return None
     return above((episode.reference - episode.fault_start) / 1e9, "did not adapt while the fault lasted")

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from chaosrun.metrics._base import Metric, needs
-from chaosrun.scoring.verdict import Reading, exact
+from chaosrun.metrics._recovery import lasting
+from chaosrun.scoring.verdict import Reading
 from chaosrun.scoring.window import Window
 
 
 def measure(window: Window) -> Reading | None:
     """Divided by the number of clients it is the area of the resilience triangle (Bruneau et al., 2003)."""
     recovery = window.recovery
-    return None if recovery is None or not recovery.episodes else exact(recovery.lost_client_ns / 1e9)
+    if recovery is None or not recovery.episodes:
+        return None
+    # A client's own clock times it, but for where the engine's cuts it off: at the fault, and at the end.
+    errors = [
+        None if each.clock_error is None else each.clock_error * (each.back.affected + each.back.never)
+        for each in recovery.episodes
+    ]
+    known = [error for error in errors if error is not None]
+    return lasting(recovery.lost_client_ns, sum(known) if len(known) == len(errors) else None)
 
 
 METRICS = (

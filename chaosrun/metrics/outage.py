@@ -14,9 +14,11 @@ def read(episode: Episode) -> Reading | None:
     if episode.outage is not None:
         if episode.error is None or episode.impact_error is None:
             return lasting(episode.outage, None)
-        low, high = episode.outage - episode.error, episode.outage + episode.error + episode.impact_error
+        # Both of its ends are by clocks of nodes, which may not be the same.
+        low = episode.outage - episode.error - (episode.clock_error or 0)
+        high = episode.outage + episode.error + episode.impact_error
         return Reading(episode.outage / 1e9, low / 1e9, high / 1e9)
-    return unfinished(episode, episode.impact)
+    return unfinished(episode, episode.impact, by_clients=True)
 
 
 METRICS = episode_metric("outage", "from impact to recovery in the worst episode", read)

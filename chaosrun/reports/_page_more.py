@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chaosrun.reports._clocks import HEADS, clock_rows, clocks_told
 from chaosrun.reports._markup import Markup, join, tag
 from chaosrun.reports._page_words import CLASSES, NO_VALUE
 from chaosrun.reports._story import seconds, with_error
-from chaosrun.scoring.result import Check, EpisodeReport, Messages, Quantiles, Result
+from chaosrun.scoring.result import Check, EpisodeReport, Messages, NodeClocks, Quantiles, Result
 from chaosrun.scoring.words import show
 
 Rows = Sequence[Sequence[str]]
@@ -20,6 +21,7 @@ def details(result: Result) -> Markup:
         _folded("Latencies", _latencies(result)),
         _folded("Episodes", _episodes(result)) if len(result.recovery.episodes) > 1 else Markup(""),
         _folded("Checks of the observer", _checks(result.observer.checks)),
+        _folded("Clocks of the nodes", _clocks(result.observer.clocks)),
         _folded("What was run, and where", _where(result)),
     ]
     return tag("section", tag("h2", "All the numbers"), *parts, id="numbers")
@@ -99,7 +101,9 @@ def _latencies(result: Result) -> Markup:
     note = tag(
         "p", "Response: from the instant a request was due. Service: from the instant it was sent.", class_="note"
     )
-    return join(_table("Latencies", names, rows), note) if rows else Markup("")
+    omitted = result.latency_ms.push_omitted
+    left_out = tag("p", f"Push: {omitted}.", class_="note") if omitted else Markup("")
+    return join(_table("Latencies", names, rows), note, left_out) if rows else Markup("")
 
 
 def _quantiles(found: Quantiles) -> list[str]:
@@ -149,6 +153,13 @@ def _checks(checks: Sequence[Check]) -> Markup:
         for check in checks
     ]
     return _table("Checks of the observer", ("check", "outcome", "value", "limit", "why"), rows)
+
+
+def _clocks(clocks: NodeClocks | None) -> Markup:
+    if clocks is None:
+        return Markup("")
+    table = _table("Clocks of the nodes", HEADS, clock_rows(clocks))
+    return join(table, *(tag("p", line, class_="note") for line in clocks_told(clocks)))
 
 
 def _where(result: Result) -> Markup:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from chaosrun.reports._against import against_lines
 from chaosrun.reports._cleaned import cleaned
+from chaosrun.reports._clocks import clocks_told
 from chaosrun.reports._criteria import criteria
 from chaosrun.reports._prose import draw, prose
 from chaosrun.reports._proxy import proxy_line
@@ -192,6 +193,7 @@ def _observer(result: Result) -> list[Row]:
         text = Text("NOT SOUND: part of what was measured cannot be trusted", style="bold red")
     rows: list[Row] = [("Observer", text)]
     rows += [("", _check(check)) for check in amiss]
+    rows += [("", Text(line)) for line in clocks_told(observer.clocks)]
     for span in observer.excluded:
         rows.append(("", Text(f"left out {seconds(span.start_s)} to {seconds(span.end_s)}: {span.why}")))
     return rows

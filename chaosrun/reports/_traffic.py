@@ -112,7 +112,8 @@ def latency(result: Result) -> list[Row]:
     table.add_row("ms", "p50", "p90", "p99", "p99.9", "max", "never", style="dim")
     for name, quantiles in rows:
         table.add_row(name, *quantiles_told(quantiles))
-    return [("Latency", table)]
+    omitted = result.latency_ms.push_omitted
+    return [("Latency", table), *([("", Text(f"push: {omitted}", style="yellow"))] if omitted else [])]
 
 
 def latency_rows(prefix: str, latency: Latency) -> list[tuple[str, Quantiles]]:

@@ -73,10 +73,13 @@ def _run(result: Result) -> Iterator[Family]:
     duration.add(result.duration_s)
     sound = _figure("observer_sound", "1: what was measured can be trusted.")
     sound.add(float(result.observer.sound))
+    clocks = _figure("clock_error", "Error bound of a load process's clock against the coordinator's.", "seconds")
+    for clock in result.observer.clocks.workers if result.observer.clocks else ():
+        clocks.add(clock.error_s, worker=clock.worker, node=clock.node)
     findings = _figure("findings", "Findings of the run by their severity.")
     for severity in ("critical", "warning", "info"):
         findings.add(sum(finding.severity == severity for finding in result.findings), severity=severity)
-    yield from (info, verdict, code, duration, sound, findings)
+    yield from (info, verdict, code, duration, sound, clocks, findings)
 
 
 def _recovery(result: Result) -> Iterator[Family]:

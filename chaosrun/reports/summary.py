@@ -11,6 +11,7 @@ from typing import Final
 
 from chaosrun.reports._against import against_lines
 from chaosrun.reports._base import ScoredRun
+from chaosrun.reports._clocks import clocks_told
 from chaosrun.reports._criteria import limit_told, value_told
 from chaosrun.reports._markdown import plain, table
 from chaosrun.reports._story import counted, headline, reasons_apart, seconds, seconds_of_clients, story, with_error
@@ -130,7 +131,9 @@ def _latency(result: Result, most: int) -> list[str]:
     if not rows:
         return []
     heads = ("ms", "p50 ", "p90 ", "p99 ", "p99.9 ", "max ", "never ")
-    return ["### Latency", "", *table(heads, rows[:most])]
+    omitted = result.latency_ms.push_omitted
+    note = ["", f"Push: {plain(omitted)}."] if omitted else []
+    return ["### Latency", "", *table(heads, rows[:most]), *note]
 
 
 def _observer(result: Result, most: int) -> list[str]:
@@ -139,6 +142,7 @@ def _observer(result: Result, most: int) -> list[str]:
     slowed = ", slowed: times are upper bounds" if observer.slowed else ""
     told = f"sound{slowed}" if observer.sound else "**NOT SOUND**: part of what was measured cannot be trusted"
     notes = [f"- {check.outcome} {plain(check.name)}: {plain(check.why)}" for check in amiss]
+    notes += [f"- {plain(line)}" for line in clocks_told(observer.clocks)]
     return [
         f"Observer {told} ({counted(len(observer.checks), 'check')}).",
         *(["", *_some(notes, most, lambda left: f"- and {left} more")] if notes else []),

@@ -1,4 +1,5 @@
-"""The error bounds of R and of the prober's handshake, and what all bounds have in common: lag and `fault_start`."""
+"""The error bounds of R and of the prober's handshake, and what all bounds have in common: the lag of the load, the
+width of `fault_start`, and the clocks of the nodes."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import NamedTuple
 
 from chaosrun.records import NONE, History
 from chaosrun.scoring.histogram import Histogram
+from chaosrun.scoring.node_clocks import clock_bound
 from chaosrun.scoring.phases import Injection
 from chaosrun.scoring.sessions import asks
 from chaosrun.scoring.stretches import Start
@@ -24,14 +26,13 @@ def error_of_recovery(
     end: int,
     longest_gap: int | None,
 ) -> int | None:
-    """Error bound (ns) of R, by what came last, plus the p99 of the load's lag and the width of `fault_start`.
+    """Error bound (ns) of R, by what came last, plus what all instants are unsure by (`doubt`).
 
     `end` is that of the observation.
-    None: unknown, because no lag was recorded between fault and recovery, or no baseline gap is known. A fault whose
-    effect nothing confirmed adds no width; it makes the run inconclusive on its own.
+    None: unknown, because `doubt` is, or because no baseline gap is known.
     """
     faults = list(faults)
-    lag = lag_p99(history, faults[0].called, start.at)
+    common = doubt(history, faults, start.at)
     timeline = next(timeline for timeline in timelines if timeline.group.name == start.by.group)
     if start.by.slots is not None:
         own: int | None = _by_requests(start.by.slots, timeline, impact, start.at, end)
@@ -39,19 +40,27 @@ def error_of_recovery(
         own = _by_sessions(history, timeline, start.at)
     else:
         own = longest_gap
-    if lag is None or own is None:
+    if common is None or own is None:
         return None
-    return own + lag + width(faults)
+    return own + common
 
 
 def error_of_impact(history: History, faults: Sequence[Injection], impact: int, late: int) -> int | None:
     """Error bound (ns) of the impact, and of its distance from the fault: by how much it may have been named late, plus
-    the p99 of the load's lag and the width of `fault_start`.
+    what all instants are unsure by; None: unknown."""
+    common = doubt(history, faults, impact)
+    return None if common is None else late + common
 
-    None: unknown, because no lag was recorded between fault and impact.
+
+def doubt(history: History, faults: Sequence[Injection], until: int) -> int | None:
+    """What every instant of the load is unsure by (ns): the p99 of its lag from the first fault to `until`, the width
+    of `fault_start`, and the clocks of its nodes.
+
+    None: unknown, because no lag was recorded there, or a clock was never held against the coordinator's. A fault whose
+    effect nothing confirmed adds no width; it makes the run inconclusive on its own.
     """
-    lag = lag_p99(history, faults[0].called, impact)
-    return None if lag is None else late + lag + width(faults)
+    lag, clocks = lag_p99(history, faults[0].called, until), clock_bound(history)
+    return None if lag is None or clocks is None else lag + width(faults) + clocks
 
 
 def width(faults: Iterable[Injection]) -> int:
@@ -112,10 +121,13 @@ def lag_p99(history: History, a: int, b: int) -> int | None:
 
 
 class Ready(NamedTuple):
-    """When the prober's first fresh handshake begun at or after the impact had its echo, and its error bound (ns)."""
+    """When the prober's first fresh handshake begun at or after the impact had its echo, and its error bound (ns).
+
+    None: unknown, since the impact is by a clock that was never held against the prober's.
+    """
 
     at: int
-    error: int
+    error: int | None
 
 
 def server_ready(history: History, faults: Sequence[Injection], impact: int, end: int) -> Ready | None:
@@ -135,4 +147,5 @@ def server_ready(history: History, faults: Sequence[Injection], impact: int, end
     calm = [p.got - p.sent for p in history.probes if p.connect and p.got != NONE and p.got < start]
     if calm and at - sent > max(calm):
         lowest = at - max(calm)
-    return Ready(at, at - lowest + width(faults))
+    clocks = clock_bound(history)
+    return Ready(at, None if clocks is None else at - lowest + width(faults) + clocks)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from chaosrun.records import NONE, History
 from chaosrun.scoring.connections import tag
+from chaosrun.scoring.node_clocks import clock_bound
 from chaosrun.scoring.outcomes import Fate, Outcome
 from chaosrun.scoring.ratio import rank
 from chaosrun.scoring.sessions import ClientTimeline, asks
@@ -72,7 +73,7 @@ def come_back(
 
     Args:
         gaps: of each group the longest gap of its feeds in the baseline; None: unknown, or no feed.
-        doubt: what every instant of the run is uncertain by (lag, and the width of `fault_start`); None: unknown.
+        doubt: what every instant of the run is unsure by (`bounds.doubt`); None: unknown.
     """
     returned: list[Return] = []
     unreturned: list[str] = []
@@ -178,18 +179,21 @@ def notice(
 
     Each client counts once, under what came first: its connection's end (not by our own hand), the latency limit of a
     slot due before `until` that had no reply (`deadline`; it may pass later), or a feed that had been still for
-    `stale_after` (`stale`).
+    `stale_after` (`stale`). By the clock of another node a connection may have ended just before the fault that ended
+    it: then it counts as ended with the fault.
     """
+    since = fault_start - (clock_bound(history) or 0)
     first: dict[tuple[int, int], tuple[int, str]] = {}
     for timeline, spans in zip(timelines, stale, strict=True):
         signs = [
-            *_breaks(history, timeline.g, fault_start, until),
+            *_breaks(history, timeline.g, since, until),
             *_deadlines(history, timeline, fault_start, until),
             *_stills(spans, fault_start, until),
         ]
         for t, how, client in signs:
             key = timeline.g, client
-            first[key] = min(first.get(key, (t, how)), (t, how))
+            sign = max(t, fault_start), how
+            first[key] = min(first.get(key, sign), sign)
     by_tag: dict[str, list[int]] = {}
     for t, how in sorted(first.values()):
         by_tag.setdefault(how, []).append(t - fault_start)

@@ -179,10 +179,13 @@ def _latency(family: str, member: str, group: GroupReport, phase: str) -> Value 
     if quantiles is None or quantiles.count + quantiles.censored == 0:
         return None
     value: float | None = getattr(quantiles, member)
+    if value is None and not quantiles.censored:
+        return None  # the clocks of the nodes tell too little of it
+    clocks = (group.latency_ms.push_error or 0.0) / 1e3 if family == "push" else 0.0
     if member in ("mean", "max"):
         # A wait that never ended makes both of them endless; without one they are exact.
-        return Value(inf if value is None or quantiles.censored else value / 1e3)
-    return Value(inf) if value is None else Value(value / 1e3, value / 1e3 * _BUCKET)
+        return Value(inf) if value is None or quantiles.censored else Value(value / 1e3, clocks)
+    return Value(inf) if value is None else Value(value / 1e3, value / 1e3 * _BUCKET + clocks)
 
 
 def _requests(field: str, group: GroupReport, _: str) -> Value | None:

@@ -61,7 +61,7 @@ def detections_agree(evidence: Evidence) -> Iterator[Check]:
     for episode in evidence.recovery.episodes:
         if all(fault in plans and plans[fault].reaches_server for fault in episode.faults):
             names = ", ".join(plans[fault].name for fault in dict.fromkeys(episode.faults))
-            yield compare(names, noticed(evidence, episode), invalid)
+            yield compare(names, noticed(evidence, episode), invalid, episode.clock_error or 0)
 
 
 def noticed(evidence: Evidence, episode: Episode) -> Noticed:
@@ -69,12 +69,12 @@ def noticed(evidence: Evidence, episode: Episode) -> Noticed:
     return Noticed(fleet, _by_prober(evidence.history, episode), _served(evidence.history, fleet))
 
 
-def compare(names: str, when: Noticed, invalid: float) -> Check:
-    """`invalid`: the difference (ns) that is too much."""
+def compare(names: str, when: Noticed, invalid: float, clocks: int) -> Check:
+    """`invalid`: the difference (ns) that is too much by one clock; `clocks`: how far theirs may differ."""
     name = f"prober against load at {names}"
     if when.fleet is not None and when.prober is not None:
-        return timed(name, abs(when.fleet - when.prober), 25 * MS, invalid, _CLOUDS)
-    nothing = Check(name=name, limit=invalid / SECOND, unit="s", clouds=_CLOUDS)
+        return timed(name, abs(when.fleet - when.prober), 25 * MS + clocks, invalid + clocks, _CLOUDS)
+    nothing = Check(name=name, limit=(invalid + clocks) / SECOND, unit="s", clouds=_CLOUDS)
     match when:
         case Noticed(None, None):
             return nothing
@@ -97,7 +97,9 @@ def _by_fleet(evidence: Evidence, episode: Episode) -> int | None:
     if episode.impact is None:
         return None
     start, until = episode.fault_start, episode.end if episode.recovered is None else episode.recovered
-    seen = [line.t for line in evidence.history.closed if start <= line.t < until and not line.planned]
+    clocks = episode.clock_error or 0
+    closed = [line.t for line in evidence.history.closed if start - clocks <= line.t < until and not line.planned]
+    seen = [max(t, start) for t in closed]
     if episode.unserved is not None and episode.unserved < until:
         seen.append(episode.unserved)
         for group in evidence.groups:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import fsum
 
 from chaosrun.records import Clock, History
 from chaosrun.scoring.checks import MS, SECOND, Check, Need, Stretch, graded, silences, timed
+from chaosrun.scoring.node_clocks import ASSUMED_PPM, clock_bound, uncompared, worker_clocks
 
 
 def steal(history: History, stretches: Sequence[Stretch]) -> Check:
@@ -57,6 +58,35 @@ def wall_clock(history: History) -> Check:
     largest = max((step for step, _, _ in steps), default=None)
     spans = tuple((a, b) for step, a, b in steps if step > 50 * MS)
     return replace(timed("step of the wall clock", largest, 5 * MS, 50 * MS, frozenset({"clock"})), spans=spans)
+
+
+ENOUGH_EXCHANGES = 50
+"""So many that the fastest of them hardly had to wait for anything on its way."""
+
+
+def node_clocks(history: History) -> Iterator[Check]:
+    """How far instants of the load may be from the coordinator's clock; nothing where they are by that clock.
+
+    It is in all error bounds. What these do not tell is on which side of a phase's edge, or of the latency limit, a
+    single instant was: so it may be no larger than the limit, as a stall may not.
+    """
+    if not history.node_clocks:
+        return
+    limit = min(250 * MS, *(group.latency_limit_ns for group in history.plan.groups))
+    check = timed("clocks of the nodes", clock_bound(history), 10 * MS, limit, frozenset({"clock"}))
+    unknown = uncompared(history)
+    if unknown:
+        yield replace(check, grade="invalid", why=f"nothing tells the clock of {', '.join(unknown)}")
+        return
+    told = [check.why] if check.why else []
+    for clock in worker_clocks(history):
+        who = f"{clock.worker} on {clock.node}"
+        if clock.exchanges < ENOUGH_EXCHANGES:
+            told.append(f"{who}: {clock.exchanges} exchanges, fewer than {ENOUGH_EXCHANGES}")
+        if clock.drift_ppm is None:
+            told.append(f"{who}: not compared after the load, its drift is taken for {ASSUMED_PPM} ppm at most")
+    grade = "warn" if check.grade == "ok" and told else check.grade
+    yield replace(check, grade=grade, why="; ".join(told))
 
 
 def suspended(history: History) -> Check:

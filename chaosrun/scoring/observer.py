@@ -16,7 +16,7 @@ from chaosrun.scoring.checks import MS, SECOND, Check, Need, Stretch, graded, ju
 from chaosrun.scoring.detection import detections_agree, prober_watched
 from chaosrun.scoring.evidence import Evidence, GroupEvidence
 from chaosrun.scoring.histogram import Histogram
-from chaosrun.scoring.machine_checks import exhausted, sampler, steal, suspended, throttled, wall_clock
+from chaosrun.scoring.machine_checks import exhausted, node_clocks, sampler, steal, suspended, throttled, wall_clock
 from chaosrun.scoring.record_checks import broken_equations, conservation, effects, lost_records, source
 from chaosrun.scoring.steps import merged
 
@@ -35,6 +35,7 @@ def check_observer(evidence: Evidence) -> list[Check]:
         steal(history, stretches),
         throttled(history, stretches),
         wall_clock(history),
+        *node_clocks(history),
         suspended(history),
         sampler(history, stretches),
         lost_records(history),

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chaosrun.records import NONE, History
-from chaosrun.scoring.bounds import error_of_impact, error_of_recovery, lag_p99, server_ready, width
+from chaosrun.scoring.bounds import doubt, error_of_impact, error_of_recovery, server_ready
 from chaosrun.scoring.comeback import Back, Noticed, come_back, notice
 from chaosrun.scoring.episodes import Course, adapted_at, follow
+from chaosrun.scoring.node_clocks import clock_bound
 from chaosrun.scoring.pacing import blind
 from chaosrun.scoring.phases import injections, observation_end
 from chaosrun.scoring.timeline import GroupTimeline, StaleSpan
@@ -68,7 +69,7 @@ class Episode:
     noticed: Mapping[str, Noticed]
     server_ready: int | None
     server_ready_error: int | None
-    """Its error bound; None: it has none, for there was no such handshake."""
+    """Its error bound; None: unknown, or there was no such handshake."""
     back: Back
     relapses: int
     absorbed: bool | None
@@ -81,6 +82,8 @@ class Episode:
     """By how much at most the impact was named late; None: no impact."""
     impact_error: int | None
     """Error bound of `impact` and of `detection`, on the side of an earlier impact; None: unknown."""
+    clock_error: int | None
+    """What the clocks of the load's nodes add to each of these bounds, 0 on one machine; None: unknown."""
 
     @property
     def server_ready_after(self) -> int | None:
@@ -166,12 +169,11 @@ def _episode(
     error = impact_error = ready = None
     back = Back()
     if impact is not None:
-        since, lag = start if reference is None else reference, lag_p99(history, start, recovered or end)
-        doubt = None if lag is None else lag + width(course.faults)
-        doubt = None if doubt is None else doubt + course.reference_width
+        since, common = start if reference is None else reference, doubt(history, course.faults, recovered or end)
+        common = None if common is None else common + course.reference_width
         ready = server_ready(history, course.faults, impact, end)
         impact_error = error_of_impact(history, course.faults, impact, course.impact_late)
-        back = come_back(history, timelines, known_gaps, impact, recovered, end, since, doubt)
+        back = come_back(history, timelines, known_gaps, impact, recovered, end, since, common)
     if impact is not None and course.recovered is not None:
         longest_gap = max((gap for gap in known_gaps if gap is not None), default=None)
         error = error_of_recovery(history, timelines, course.faults, impact, course.recovered, end, longest_gap)
@@ -206,6 +208,7 @@ def _episode(
         error=error,
         impact_late=None if impact is None else course.impact_late,
         impact_error=impact_error,
+        clock_error=clock_bound(history),
     )
 
 

@@ -259,8 +259,15 @@ class Latency(Part, frozen=True, kw_only=True):
     response: dict[str, Quantiles] = {}
     service: dict[str, Quantiles] = {}
     push: dict[str, Quantiles] | None = None
+    """One-way, from the server's time stamp to the receipt. A number that is null though `count` is above 0 was left
+    out; `push_omitted` tells why."""
     connect: Quantiles = Quantiles()
     lateness: Quantiles = Quantiles()
+    push_error: float | None = None
+    """Error bound of every number of `push` by the clocks of the load's nodes; null: all have the coordinator's, there
+    are no such numbers, or the bound is unknown."""
+    push_omitted: str = ""
+    """Why numbers of `push` were left out; empty: none were."""
 
 
 class GroupReport(Part, frozen=True, kw_only=True):
@@ -323,12 +330,39 @@ class Excluded(Part, frozen=True, kw_only=True):
     why: str
 
 
+class WorkerClock(Part, frozen=True, kw_only=True):
+    """The clock of a load process on a node of its own, held against the coordinator's."""
+
+    worker: str
+    node: str
+    exchanges: int
+    """Of the poorer comparison."""
+    bound_s: float
+    """Of the offset by which its records were put on the coordinator's clock."""
+    offset_s: float | None
+    """What was left of it after the load; null: it was not compared again. So the next two."""
+    bound_after_s: float | None
+    drift_ppm: float | None
+    error_s: float
+    """Every instant that it took is within this of the coordinator's clock."""
+
+
+class NodeClocks(Part, frozen=True, kw_only=True):
+    error_s: float | None
+    """The largest of the workers', which is part of every error bound; null: unknown."""
+    uncompared: list[str] = []
+    """Load processes whose clock was never held against the coordinator's."""
+    workers: list[WorkerClock]
+
+
 class Observer(Part, frozen=True, kw_only=True):
     sound: bool
     slowed: bool = False
     """CPU time was taken away from load and service alike: times are upper bounds, limits that were kept are kept."""
     checks: list[Check]
     excluded: list[Excluded]
+    clocks: NodeClocks | None = None
+    """Null: the whole load ran by the coordinator's clock."""
 
 
 class Finding(Part, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from chaosrun.scoring.checks import Check
 from chaosrun.scoring.comeback import Back
 from chaosrun.scoring.delays import delay_report, proxy_report
 from chaosrun.scoring.evidence import Evidence, GroupEvidence
+from chaosrun.scoring.node_clocks import clock_bound, uncompared, worker_clocks
 from chaosrun.scoring.phases import Injection, injections
 from chaosrun.scoring.recovery import Episode, Recovery
 from chaosrun.scoring.result import (
@@ -28,6 +29,7 @@ from chaosrun.scoring.result import (
     Excluded,
     FaultReport,
     Finding,
+    NodeClocks,
     Observer,
     PhaseSpan,
     RecoveryReport,
@@ -35,6 +37,7 @@ from chaosrun.scoring.result import (
     Result,
     Share,
     Tolerance,
+    WorkerClock,
     rounded,
     seconds,
 )
@@ -81,7 +84,7 @@ def compose(evidence: Evidence, began: Began, judgement: Judgement, findings: Se
         resources=resources(history),
         groups={group.plan.name: group_report(group) for group in evidence.groups},
         criteria=list(judgement.criteria),
-        observer=observer(judgement.checks, history.end),
+        observer=observer(judgement.checks, history),
         findings=list(findings),
         environment=replace(environment(began.environment), proxy=proxy_report(history)),
     )
@@ -180,10 +183,10 @@ def _episode_fields(episode: Episode, recovery: Recovery) -> dict[str, Any]:
 
 
 def _pending_after(episode: Episode) -> int | None:
-    """How long (ns) after what TTR counts from the pending stretch began."""
+    """How long (ns) after what TTR counts from the pending stretch began, at least: as far as the clocks can tell."""
     if episode.pending is None or episode.reference is None:
         return None
-    return max(0, episode.pending - episode.reference)
+    return 0 if episode.clock_error is None else max(0, episode.pending - episode.reference - episode.clock_error)
 
 
 def _back(back: Back) -> BackReport:
@@ -250,7 +253,7 @@ def _share(values: Sequence[float]) -> Share:
     return Share(mean=rounded(sum(values) / len(values)) if values else None, max=rounded(max(values, default=None)))
 
 
-def observer(checks: Iterable[Check], end: int) -> Observer:
+def observer(checks: Iterable[Check], history: History) -> Observer:
     """The checks, and the times that they take out."""
     checks = list(checks)
     return Observer(
@@ -272,7 +275,31 @@ def observer(checks: Iterable[Check], end: int) -> Observer:
             Excluded(start_s=_s(max(0, a)), end_s=_s(b), why=check.name)
             for check in checks
             if check.grade == "invalid" and check.subject == "observer"
-            for a, b in (check.spans or ((0, end),))
+            for a, b in (check.spans or ((0, history.end),))
+        ],
+        clocks=node_clocks(history),
+    )
+
+
+def node_clocks(history: History) -> NodeClocks | None:
+    """How far the clocks of the load's nodes were from the coordinator's; None: they had the same."""
+    if not history.node_clocks:
+        return None
+    return NodeClocks(
+        error_s=seconds(clock_bound(history)),
+        uncompared=uncompared(history),
+        workers=[
+            WorkerClock(
+                worker=clock.worker,
+                node=clock.node,
+                exchanges=clock.exchanges,
+                bound_s=_s(clock.bound),
+                offset_s=seconds(clock.offset),
+                bound_after_s=seconds(clock.bound_after),
+                drift_ppm=rounded(clock.drift_ppm),
+                error_s=_s(clock.error),
+            )
+            for clock in worker_clocks(history)
         ],
     )
 

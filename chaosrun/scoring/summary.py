@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from chaosrun.scoring.evidence import GroupEvidence
 from chaosrun.scoring.histogram import Histogram
+from chaosrun.scoring.node_clocks import clock_bound, is_given, omitted
 from chaosrun.scoring.phases import phase_span
 from chaosrun.scoring.pushes import PushLedger
 from chaosrun.scoring.requests import RequestLedger
@@ -153,13 +155,18 @@ def latency(groups: Sequence[GroupEvidence]) -> Latency:
     spans |= {name: span for name in SHOWN if (span := phase_span(history, name)) is not None}
     for group in groups:
         group.read_pushes(spans.values())
+    bound = clock_bound(history)
+    push = _by_phase(spans, lambda span: _push(groups, span))
+    given = {name: one_way(found, bound) for name, found in push.items()}
     everything = [window for group in groups if (window := group.requests_in(*spans["all"])) is not None]
     return Latency(
         response=_by_phase(spans, lambda span: _response(groups, span)),
         service=_by_phase(spans, lambda span: _service(groups, span)),
-        push=_by_phase(spans, lambda span: _push(groups, span)) or None,
+        push=given or None,
         connect=quantiles(_merged(group.connections_in(*spans["all"]).connect for group in groups)),
         lateness=quantiles(_merged(window.lateness for window in everything)),
+        push_error=ms(bound) if given and bound else None,
+        push_omitted=omitted(bound) if given != push else "",
     )
 
 
@@ -186,6 +193,13 @@ def _merged(histograms: Iterable[Histogram]) -> Histogram:
     for histogram in histograms:
         total.merge(histogram)
     return total
+
+
+def one_way(found: Quantiles, bound: int | None) -> Quantiles:
+    """Without the numbers of which the clocks of the nodes tell too little."""
+    times = {name: getattr(found, name) for name in ("mean", "p50", "p90", "p95", "p99", "p999", "max")}
+    unknown = [name for name, time in times.items() if time is not None and not is_given(round(time * 1e6), bound)]
+    return replace(found, **dict.fromkeys(unknown)) if unknown else found
 
 
 def quantiles(histogram: Histogram, censored: int = 0) -> Quantiles:

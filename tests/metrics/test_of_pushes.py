@@ -5,11 +5,14 @@ from math import inf
 
 import msgspec
 import pytest
+from nodes import compared, within
 from reading import read, value
 from storybook import S, ms, s
+from whole_runs import scored
 
-from chaosrun.plan import GroupPlan, Plan, StreamPlan
-from chaosrun.records import Closed, Head, History, Opened, Phase, Push, Stream, Subscribed
+from chaosrun.plan import CriterionPlan, GroupPlan, Plan, StreamPlan
+from chaosrun.records import Closed, Head, History, Lag, Opened, Phase, Push, Stream, Subscribed
+from chaosrun.scoring.words import show
 
 END = s(20)
 
@@ -107,6 +110,75 @@ def test_push_age_is_the_age_of_the_newest_at_every_instant() -> None:
     assert value("push_age", history, s(2), s(4)) == pytest.approx(0.51, rel=0.001)
     assert value("push_age_max", history, s(2), s(4)) == pytest.approx(1.01)
     assert value("push_age_p99", history, s(2), s(4)) == pytest.approx(1.0, rel=0.01)
+
+
+def test_a_one_way_time_carries_the_bound_of_the_clocks_and_is_left_out_above_a_fifth_of_it() -> None:
+    local, near, far = (read("push_p99", within(feed(1, 2, 3), bound)) for bound in (0, ms(1), ms(4)))
+    assert local is not None and near is not None and far is not None
+    assert (near.value, near.low, near.high) == (local.value, local.low - 0.001, local.high + 0.001)
+    assert (far.value, far.low, far.high) == (None, local.low - 0.004, local.high + 0.004)
+    assert far.note == f"between {show(far.low, 's')} and {show(far.high, 's')} by clocks that agree to within 4 ms"
+    mean = read("push_mean", within(feed(1, 2, 3), ms(2)))
+    assert mean is not None and (mean.value, mean.low, mean.high) == (0.01, 0.008, pytest.approx(0.012))
+    past = read("push_mean", within(feed(1, 2, 3), ms(2) + 1))
+    assert past is not None and past.value is None
+    never_negative = read("push_max", within(feed(1, 2, 3), ms(30)))
+    assert never_negative is not None and (never_negative.low, never_negative.high) == (0.0, pytest.approx(0.04))
+
+
+def test_by_a_clock_that_was_never_compared_no_one_way_time_is_known() -> None:
+    lag = Lag(t=S, w="load-7", span_ns=S, buckets={}, max_ns=0)
+    for name in ("push_p99", "push_mean", "push_age"):
+        reading = read(name, replace(within(feed(1, 2, 3), ms(1)), lags=[lag]))
+        assert reading is not None and (reading.value, reading.low, reading.high) == (None, 0.0, inf)
+        assert reading.note.startswith("one-way times are left out: the clock of a load process was never")
+
+
+def test_an_age_since_the_servers_stamp_carries_the_bound_of_the_clocks_and_one_since_the_receipt_does_not() -> None:
+    local, far = (read("push_age", within(feed(1, 2, 3), bound), s(2), s(4)) for bound in (0, ms(300)))
+    assert local is not None and far is not None and local.value is not None
+    assert (far.value, far.low, far.high) == (local.value, local.value - 0.3, local.value + 0.3)
+    unstamped = replace(feed(1, 2, 3, stream=StreamPlan(has_epoch=True)), pushes=[Push(s(2), 1, 1, None, 0)])
+    assert read("push_age", within(unstamped, ms(300))) == read("push_age", unstamped)
+
+
+def test_a_limit_on_a_one_way_time_that_is_left_out_is_judged_by_what_is_known_of_it() -> None:
+    kept, open_, broken = (
+        CriterionPlan(name="push", metric="push_max", window="whole", max=at) for at in (0.02, 0.013, 0.005)
+    )
+    history = within(feed(1, 2, 3), ms(4))
+    plan = msgspec.structs.replace(history.plan, criteria=(kept, open_, broken))
+    result = scored(replace(history, plan=plan))
+    assert [(each.value, each.outcome) for each in result.criteria] == [(None, True), (None, None), (None, False)]
+    assert result.criteria[0].why.startswith(
+        "not known, between 6 ms and 14 ms by clocks that agree to within 4 ms; at most"
+    )
+    assert result.criteria[1].why.endswith("at most 13 ms is asked, which stays open")
+
+
+def test_the_result_gives_each_one_way_number_that_is_known_well_enough_and_says_why_others_are_not() -> None:
+    """Three took 10 ms, and one 50 ms."""
+    late = feed(1, 2, 3, 4)
+    late = replace(late, pushes=[*list(late.pushes)[:3], Push(s(5), 4, 4, s(5) - ms(50), 0)])
+    near, far, lost = (scored(within(late, bound)).latency_ms for bound in (ms(1), ms(5), ms(11)))
+    none = scored(late).latency_ms
+    assert near.push is not None and far.push is not None and lost.push is not None and none.push is not None
+    assert (near.push, near.push_error, near.push_omitted) == (none.push, 1.0, "")
+    assert (none.push_error, none.push_omitted) == (None, "")
+    assert (far.push["all"].p50, far.push["all"].mean, far.push["all"].max) == (None, None, 50.0)
+    assert far.push["all"].p99 == none.push["all"].p99
+    assert (far.push["all"].count, far.push_error) == (4, 5.0)
+    assert far.push_omitted == (
+        "one-way times below 25 ms are left out: the clocks of the nodes agree to within 5 ms, which is more than 20% "
+        "of them"
+    )
+    assert (lost.push["all"].max, lost.push["all"].count) == (None, 4)
+    unknown = scored(
+        replace(late, node_clocks=[compared(0, 0, 0)], lags=[Lag(t=S, w="x", span_ns=S, buckets={}, max_ns=0)])
+    )
+    assert unknown.latency_ms.push is not None
+    assert (unknown.latency_ms.push["all"].max, unknown.latency_ms.push_error) == (None, None)
+    assert "was never held against" in unknown.latency_ms.push_omitted
 
 
 def test_progress_that_goes_back_is_counted_where_only_progress_is_promised() -> None:

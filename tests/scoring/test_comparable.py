@@ -10,7 +10,18 @@ from chaosrun.metrics._base import Metric
 from chaosrun.records import NONE, Began, History, Probe
 from chaosrun.registry import kinds, load
 from chaosrun.scoring.comparable import COMPARABLE, SHOWN, Subject, Value, subjects
-from chaosrun.scoring.result import Back, EpisodeReport, GroupReport, Push, RecoveryReport, Result, decode, encode
+from chaosrun.scoring.result import (
+    Back,
+    EpisodeReport,
+    GroupReport,
+    Latency,
+    Push,
+    Quantiles,
+    RecoveryReport,
+    Result,
+    decode,
+    encode,
+)
 from chaosrun.scoring.verdict import Reading
 from chaosrun.scoring.window import Window
 
@@ -88,6 +99,23 @@ def test_the_error_bound_of_a_time_is_that_of_its_metric(name: str) -> None:
     assert found.error is not None
     assert found.error == pytest.approx(reading.error, abs=2e-9)
     assert found.error > 0
+
+
+def test_a_one_way_time_is_compared_as_far_as_the_clocks_of_the_nodes_tell_it() -> None:
+    report = scored(crashed()).groups["accounts"]
+    times = {"all": Quantiles(count=9, mean=None, p50=None, p99=50.0, max=60.0)}
+    latency = Latency(push=times, service=times, push_error=5.0)
+    told = GroupReport(clients=report.clients, latency_ms=latency, messages=report.messages)
+
+    def read(name: str) -> Value | None:
+        of_group = COMPARABLE[name].of_group
+        assert of_group is not None
+        return of_group(told, "all")
+
+    assert (read("push_mean"), read("push_p50")) == (None, None)
+    assert read("push_max") == Value(0.06, 0.005)
+    assert read("push_p99") == Value(0.05, 0.05 / 256 + 0.005)
+    assert (read("service_max"), read("service_p99")) == (Value(0.06), Value(0.05, 0.05 / 256))
 
 
 def test_a_result_without_error_bounds_is_not_taken_as_exact() -> None:

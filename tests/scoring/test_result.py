@@ -72,9 +72,9 @@ CONTRACT = {
     "messages.requests": "due sent skipped_disconnected skipped_observer replied_in_time replied_late replied_error "
     "lost_connected lost_at_break in_flight_at_end late_observer canaries",
     "messages.requests.canaries": "sent good sentinels",
-    "latency_ms": "response service push connect lateness",
+    "latency_ms": "response service push connect lateness push_error push_omitted",
     "latency_ms.connect": "count mean p50 p90 p95 p99 p999 max censored",
-    "observer": "sound slowed checks excluded",
+    "observer": "sound slowed checks excluded clocks",
     "environment": "host cpus memory_bytes kernel python versions proxy",
 }
 

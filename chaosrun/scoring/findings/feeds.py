@@ -10,6 +10,7 @@ from chaosrun.plan import StreamPlan
 from chaosrun.scoring.evidence import GroupEvidence, baseline_of
 from chaosrun.scoring.findings._rule import COUNTS, TIMES, Rule, Seen, Told, seconds, several, share
 from chaosrun.scoring.findings._upstream import Upstream, lost_upstream
+from chaosrun.scoring.node_clocks import clock_bound
 from chaosrun.scoring.phases import phase_span
 from chaosrun.scoring.pushes import PushLedger
 
@@ -142,7 +143,8 @@ def _backlog(seen: Seen) -> Iterator[Told]:
         if was is None or now is None or min(was.latency.count, now.latency.count) < _ENOUGH:
             continue
         old, new = was.latency.quantile(0.5), now.latency.quantile(0.5)
-        least = max(50 * _MS, group.plan.latency_limit_ns // 5)
+        # By how much the stamps and the receipts of one node differ may have changed meanwhile, by twice the bound.
+        least = max(50 * _MS, group.plan.latency_limit_ns // 5) + 2 * (clock_bound(seen.history) or 0)
         if old is not None and new is not None and new >= 5 * old and new - old >= least:
             yield Told(
                 "warning",

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from findings_of import crashed, heard, of, ticks
+from nodes import within
 from push_script import Script
-from storybook import s
+from storybook import ms, s
 
 from chaosrun.plan import FaultPlan, StreamPlan
 from chaosrun.records import Closed, History
@@ -139,6 +140,12 @@ def test_a_queue_that_has_not_drained_is_told_by_the_age_of_what_comes() -> None
     assert told is not None
     assert "2 s (median of" in told.evidence
     assert of(replace_enough(stamped(0.02)), "pushes-still-late") is None
+
+
+def test_a_queue_that_the_clocks_of_nodes_may_feign_is_not_told() -> None:
+    """0.3 s late, which is 0.1 s more than the least, and clocks that may have moved by twice their bound."""
+    told = [of(within(replace_enough(stamped(0.31)), bound), "pushes-still-late") for bound in (ms(45), ms(55))]
+    assert [each is not None for each in told] == [True, False]
 
 
 def replace_enough(history: History) -> History:
