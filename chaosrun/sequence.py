@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from chaosrun.safety.open_runs import Index
 from chaosrun.scoring.repeats import Stop
 from chaosrun.scoring.suite import Asked, Day
 from chaosrun.series import Repetition, Watch, for_the_record, in_short
+from chaosrun.spec.gameday import Stop as Verdict
 from chaosrun.stopping import Signals
 from chaosrun.suite_folder import (
     Begun,
@@ -45,9 +46,18 @@ from chaosrun.tagged import tagged
 
 _ENDS_ALL: Final = (Exit.DIRTY, Exit.DEFECT, Exit.UNWRITABLE)
 """After these another experiment would be wrong, or end the same way."""
+_STOPS: Final = {"dirty": Exit.DIRTY, "failed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
 _GONE_WITHIN_S: Final = 5.0
 """What a run has started and told to end may take so long to be gone."""
 _LOOK_S: Final = 0.05
+
+
+def stops(verdicts: Iterable[Verdict]) -> frozenset[Exit]:
+    """The exit codes after which a sequence ends that is to end at these verdicts.
+
+    That of a run which was stopped is among them: who was stopped, by a guard too, does not go on with the next one.
+    """
+    return frozenset({Exit.ABORTED, *(_STOPS[verdict] for verdict in verdicts)})
 
 
 @dataclass(frozen=True)
@@ -316,7 +326,12 @@ class _Going:
 
 
 def _ended(code: Exit) -> str:
-    words = {Exit.DIRTY: "left the system not as it was found", Exit.FAILED: "failed", Exit.ABORTED: "was ended early"}
+    words = {
+        Exit.DIRTY: "left the system not as it was found",
+        Exit.FAILED: "failed",
+        Exit.INCONCLUSIVE: "was inconclusive",
+        Exit.ABORTED: "was ended early",
+    }
     return words.get(code, f"ended with exit code {int(code)}")
 
 

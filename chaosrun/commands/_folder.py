@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 SKIPS: Final = ("no-profile", "unavailable")
+STOPS: Final = ("dirty", "failed", "inconclusive")
 
 
 def skip_option(command: Decorated) -> Decorated:
@@ -45,6 +46,17 @@ def skip_option(command: Decorated) -> Decorated:
     )(command)
 
 
+def stop_option(command: Decorated) -> Decorated:
+    """--stop-on."""
+    return click.option(
+        "--stop-on",
+        multiple=True,
+        type=click.Choice(STOPS),
+        help="Of several experiments: begin none after the first with this verdict, or that a guard ended; may be "
+        "repeated. One that left the system not as it was found always ends them.",
+    )(command)
+
+
 @dataclass(frozen=True)
 class Several:
     """How several experiments are to be run."""
@@ -56,6 +68,8 @@ class Several:
     cool_down_ns: int
     """Between two experiments, and between two runs of one."""
     skips: tuple[str, ...]
+    stop_on: tuple[str, ...]
+    """Verdicts that end all; empty: only what always does."""
     form: str
     live: bool
     against: str | None
@@ -154,7 +168,7 @@ def run_folder(
     from chaosrun.entries import LeftOut, load_entries  # noqa: PLC0415 - as above
     from chaosrun.reports._progress import watching  # noqa: PLC0415 - as above
     from chaosrun.reports._suite_files import SuiteReports  # noqa: PLC0415 - as above
-    from chaosrun.sequence import Course, run_sequence  # noqa: PLC0415 - as above
+    from chaosrun.sequence import Course, run_sequence, stops  # noqa: PLC0415 - as above
 
     items = load_entries(entries, revealed=session.secrets, skip=several.skips)  # type: ignore[arg-type]  # of SKIPS
     tell_last_words_through(session)
@@ -172,6 +186,7 @@ def run_folder(
         title=title,
         kind="suite",
         cool_down_ns=several.cool_down_ns,
+        stop_at=stops(several.stop_on) if several.stop_on else frozenset(),  # type: ignore[arg-type]  # of STOPS
         skip_unavailable="unavailable" in several.skips,
     )
     options = engine.Options(

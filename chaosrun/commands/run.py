@@ -17,6 +17,7 @@ from chaosrun.commands._folder import (
     name_of,
     run_folder,
     skip_option,
+    stop_option,
 )
 from chaosrun.commands._metrics import metrics_options, published, together
 from chaosrun.commands._options import duration, fleet_option, format_option, one_experiment, spec_options
@@ -53,6 +54,7 @@ class Interrupted(ChaosrunError):
 @click.option("--max-duration", metavar="TIME", help="The whole run, undo included, is over after this long, as in 5m.")
 @repeat_options
 @skip_option
+@stop_option
 @format_option
 @metrics_options
 @click.option("--no-live", is_flag=True, help="Plain progress lines, on a terminal too.")
@@ -74,6 +76,7 @@ def command(
     seed: int | None,
     cool_down: str | None,
     skips: tuple[str, ...],
+    stop_on: tuple[str, ...],
     form: str,
     metrics_port: int | None,
     metrics: str | None,
@@ -105,6 +108,7 @@ def command(
             repeat,
             rest_ns(cool_down),
             skips,
+            stop_on,
             form,
             live=not no_live,
             against=against,
@@ -117,6 +121,8 @@ def command(
         return run_folder(session, name_of(experiments), entries, how, dry_run=dry_run, yes=yes, publishing=publishing)
     if skips:
         raise UsageError("--skip is about several experiments; name a folder, or more than one file")
+    if stop_on:
+        raise UsageError("--stop-on is about several experiments; name a folder, or more than one file")
     path = one_experiment(experiments[0])
     publishing = published(session, metrics_port, metrics)
 

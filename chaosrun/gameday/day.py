@@ -31,12 +31,11 @@ from chaosrun.safety.held import held_by
 from chaosrun.safety.open_runs import Index, OpenRun
 from chaosrun.scoring.repeats import Stop
 from chaosrun.scoring.suite import Day, Notice
-from chaosrun.sequence import Course, Finished, run_sequence
+from chaosrun.sequence import Course, Finished, run_sequence, stops
 from chaosrun.series import Repetition, Watch
 from chaosrun.spec.gameday import Event, GameDay
 from chaosrun.suite_outcome import DrawSuite, SuiteOutcome, draw_no_suite
 
-_STOPS: Final = {"dirty": Exit.DIRTY, "failed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
 _SEEDS: Final = 2**32
 
 
@@ -112,8 +111,7 @@ def _run(loaded: LoadedDay, options: engine.Options, around: Surroundings, messe
         title=day.title,
         kind="day",
         cool_down_ns=day.cool_down,
-        # Who was stopped, by a guard too, does not go on with the next experiment.
-        stop_at=frozenset({Exit.ABORTED, *(_STOPS[each] for each in day.stop_on)}),
+        stop_at=stops(day.stop_on),
         day=_part(loaded, now),
     )
 

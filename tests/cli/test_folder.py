@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from chaosrun.commands._folder import STOPS
 from chaosrun.errors import Exit
+from chaosrun.spec.gameday import Stop
 
 EXPERIMENT = """\
 title: all is well
@@ -145,10 +147,15 @@ def test_a_folder_without_experiments_says_where_there_are_some(chaosrun: Any, f
     assert f"no experiment lies directly in this folder; name one of its own folders, such as {folder}" in done.stderr
 
 
-def test_to_skip_is_about_several(chaosrun: Any, folder: Path) -> None:
-    done = chaosrun(folder / "a.yml", "--skip", "unavailable")
+@pytest.mark.parametrize(("option", "value"), [("--skip", "unavailable"), ("--stop-on", "failed")])
+def test_to_skip_and_to_stop_are_about_several(chaosrun: Any, folder: Path, option: str, value: str) -> None:
+    done = chaosrun(folder / "a.yml", option, value)
     assert done.returncode == Exit.USAGE
-    assert "--skip is about several experiments" in done.stderr
+    assert f"{option} is about several experiments" in done.stderr
+
+
+def test_the_verdicts_that_end_it_are_those_that_end_a_game_day() -> None:
+    assert get_args(Stop) == STOPS
 
 
 def test_a_file_that_is_not_there_is_told_among_several(chaosrun: Any, folder: Path) -> None:

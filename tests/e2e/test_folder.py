@@ -101,6 +101,24 @@ def test_ctrl_c_undoes_the_run_under_way_and_begins_no_other(folder: Path, tmp_p
 
 
 @pytest.mark.slow
+def test_none_is_begun_after_a_verdict_that_ends_it_and_the_rest_is_told_as_not_run(
+    folder: Path, tmp_path: Path
+) -> None:
+    never_steady = (folder / "a.yaml").read_text().replace("{metric: usable, min: 100%}", "{metric: bad, min: 99%}")
+    (folder / "a.yaml").write_text(never_steady)
+    stopping = ("--stop-on", "inconclusive", "--stop-on", "failed")
+    finished = chaosrun(folder, *stopping, "--format", "json", reports=tmp_path / "reports").finish()
+    assert finished.folder is not None, finished.err
+    suite = json.loads(finished.out)
+    why = "after experiment 1, which was inconclusive"
+    assert (finished.code, suite["verdict"], suite["stopped_by"], suite["not_run"]) == (3, "inconclusive", why, 2)
+    assert [(run["state"], run["why"]) for run in suite["runs"]] == [("ran", ""), *[("not_run", why)] * 2]
+    errors = [error.attrib["message"] for error in ET.parse(finished.folder / "junit.xml").getroot().iter("error")]
+    assert errors.count(f"not run: {why}") == 2
+    assert finished.left_behind() == []
+
+
+@pytest.mark.slow
 def test_many_runs_in_one_process_leave_no_descriptor_thread_or_child_behind(folder: Path, tmp_path: Path) -> None:
     """Between two, when each has been scored and all of its reports are drawn."""
     seen: list[Held] = []

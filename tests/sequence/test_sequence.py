@@ -139,6 +139,23 @@ def test_it_ends_at_what_it_is_told_to(play: Any) -> None:
     assert suite.stopped_by == "after experiment 2, which failed"
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "ending", "told"),
+    [
+        (["failed"], "failed", "after experiment 1, which failed"),
+        (["failed", "inconclusive"], "inconclusive", "after experiment 1, which was inconclusive"),
+        (["dirty"], "aborted", "after experiment 1, which was ended early"),
+        (["failed"], "inconclusive", None),
+        (["dirty"], "failed", None),
+    ],
+)
+def test_it_ends_at_the_verdicts_that_it_is_told(play: Any, verdicts: list[Any], ending: str, told: str | None) -> None:
+    rest = [] if told else [result(), result()]
+    suite = kept(play(result(ending), *rest, course={"stop_at": sequence.stops(verdicts)}))
+    assert suite.stopped_by == told
+    assert [(run.state, run.why) for run in suite.runs[1:]] == [("not_run", told) if told else ("ran", "")] * 2
+
+
 def test_an_end_after_the_last_experiment_is_no_early_one(play: Any) -> None:
     suite = kept(play(result(), result(), result("failed"), course={"stop_at": frozenset({Exit.FAILED})}))
     assert (suite.verdict, suite.stopped_by) == ("failed", None)
