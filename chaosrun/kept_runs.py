@@ -131,6 +131,26 @@ def read_assessed(folder: Path) -> Assessed:
     return replace(assessed, result=read_result(file)) if file.is_file() else assessed
 
 
+def refuse_copies(runs: Sequence[Run]) -> None:
+    """A run that was copied is one run: counted twice it would prove what it does not.
+
+    Raises:
+        UsageError: two of them are one, with the names of both.
+    """
+    known: dict[tuple[str, str, float], Run] = {}
+    for run in runs:
+        result = run.result
+        if not result.started_at:  # kept by a chaosrun that did not say so yet
+            continue
+        # No two runs of one experiment begin in the same ms and last equally long, to the ns.
+        other = known.setdefault((result.title, result.started_at, result.duration_s), run)
+        if other is not run:
+            raise UsageError(
+                f"{other.name} and {run.name}: are the same run, begun at {result.started_at}, which was copied; "
+                "counted twice it would prove what it does not: name it once, or take the copy away"
+            )
+
+
 def refuse_unlike(a: Sequence[Run], b: Sequence[Run]) -> None:
     """Only runs made under the same conditions measure the same thing.
 

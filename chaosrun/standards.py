@@ -14,7 +14,7 @@ from chaosrun.history.index import Runs, read_runs
 from chaosrun.history.kept import Kept
 from chaosrun.history.stretches import points
 from chaosrun.history.trends import OF_FAULTS, OF_LOAD
-from chaosrun.kept_runs import find_runs, read_kept, refuse_unlike_now
+from chaosrun.kept_runs import find_runs, read_kept, refuse_copies, refuse_unlike_now
 from chaosrun.machine import environment
 from chaosrun.plan import Plan
 from chaosrun.scoring import against
@@ -138,6 +138,7 @@ def _why_none(alike: Sequence[Kept], kept: Runs, title: str, conditions: Conditi
 
 def _named(named: str, wanted: dict[str, Sequence[Subject]], conditions: Conditions) -> Against:
     runs = [read_kept(place) for place in find_runs(named)]
+    refuse_copies(runs)
     refuse_unlike_now(conditions, runs)
     fit = [run for run in runs if why_left_out(run.result) is None][-against.MOST :]
     numbers = [

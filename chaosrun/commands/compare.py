@@ -56,7 +56,7 @@ def command(
     Exit code: 0 no regression, 1 a regression, 2 they cannot be compared, 3 nobody can tell.
     """
     from chaosrun.commands._tables import colourful, width  # noqa: PLC0415 - only when called
-    from chaosrun.kept_runs import find_runs, identity, read_kept, refuse_unlike  # noqa: PLC0415 - as above
+    from chaosrun.kept_runs import find_runs, identity, read_kept, refuse_copies, refuse_unlike  # noqa: PLC0415 - as above
     from chaosrun.reports._comparison import render, to_json  # noqa: PLC0415 - as above
     from chaosrun.scoring.comparable import SHOWN  # noqa: PLC0415 - as above
     from chaosrun.scoring.comparison import compare  # noqa: PLC0415 - as above
@@ -66,6 +66,7 @@ def command(
     if twice:
         raise UsageError(f"{min(twice)}: is in A and in B; a run cannot be compared with itself")
     runs_a, runs_b = [read_kept(place) for place in a], [read_kept(place) for place in b]
+    refuse_copies([*runs_a, *runs_b])
     refuse_unlike(runs_a, runs_b)
     _refuse_too_many(len(runs_a), len(runs_b))
     _refuse_without_fault(runs_a[0], names)

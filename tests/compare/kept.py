@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from zlib import crc32
 
 from hand_built import EPISODE, PASSED
 from msgspec.structs import replace
@@ -37,7 +38,9 @@ def keep(folder: Path, kept: Result) -> Path:
 def keep_all(folder: Path, times: Sequence[float | None], conditions: Conditions | None = CONDITIONS) -> Path:
     """A folder with a run for each time to recover."""
     for number, ttr in enumerate(times, 1):
-        keep(folder / f"run-{number}", result(ttr, conditions))
+        run = folder / f"run-{number}"
+        # One that began when another did, and lasted as long, would be a copy of it.
+        keep(run, replace(result(ttr, conditions), duration_s=crc32(bytes(run)) / 1e6))
     return folder
 
 

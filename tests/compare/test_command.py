@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -84,6 +85,22 @@ def test_a_run_is_not_compared_with_itself(compare: Any, tmp_path: Path) -> None
         done = compare("v1", other)
         assert done.code == Exit.USAGE
         assert "run-2: is in A and in B" in done.err
+
+
+@pytest.mark.parametrize("sides", [("v1,copy", "v2"), ("v1", "v2,copy"), ("v1", "copy"), ("all", "v2")])
+def test_a_run_that_was_copied_is_not_counted_twice(compare: Any, tmp_path: Path, sides: tuple[str, str]) -> None:
+    keep_all(tmp_path / "v1", [2.0, 2.1])
+    keep_all(tmp_path / "v2", [4.0, 4.1], RELEASE_2)
+    copytree(tmp_path / "v1" / "run-2", tmp_path / "copy")
+    copytree(tmp_path / "v1", tmp_path / "all")
+    copytree(tmp_path / "copy", tmp_path / "all" / "run-3")
+    done = compare(*sides)
+    assert (done.code, done.out) == (Exit.USAGE, "")
+    first, second = ("all/run-2", "all/run-3") if "all" in sides else ("v1/run-2", "copy")
+    assert f"{first} and {second}: are the same run, begun at 2026-11-21T09:00:00Z, which was copied" in " ".join(
+        done.err.split()
+    )
+    assert "name it once, or take the copy away" in done.err
 
 
 def test_the_numbers_that_decide_can_be_named(compare: Any, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from click.testing import CliRunner
@@ -189,6 +190,14 @@ def test_a_number_that_no_earlier_run_has_is_refused_with_those_that_they_have(c
     with pytest.raises(UsageError, match="no run of it has a connect_p99"):
         by(["ttr", "connect_p99"], crash, tmp_path, str(tmp_path / "v1"))
     assert by(["connect_p99"], crash, tmp_path / "none").why.startswith("there is no good run of it in")
+
+
+def test_named_runs_of_which_one_is_a_copy_are_refused(crash: Loaded, tmp_path: Path) -> None:
+    keep_days(tmp_path / "v1", [2.0, 2.1], conditions=now(crash))
+    run = sorted((tmp_path / "v1").iterdir())[0]
+    copytree(run, tmp_path / "copy")
+    with pytest.raises(UsageError, match=rf"{run} and {tmp_path}/copy: are the same run, .* which was copied"):
+        by(["ttr"], crash, tmp_path, f"{tmp_path}/v1,{tmp_path}/copy")
 
 
 def test_a_load_test_is_held_to_the_numbers_that_it_has(tmp_path: Path) -> None:
