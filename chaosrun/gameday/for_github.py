@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -51,7 +51,7 @@ def workflow(job: Job, path: Path, now: datetime) -> dict[str, str]:
         "      - uses: actions/checkout@v4",
         "      - uses: actions/setup-python@v5",
         '        with: {python-version: "3.11"}',
-        f"      - run: {_install(root)}",
+        f"      - run: {_install(root, job.extras)}",
         *(f"      {line}" for line in _run(job, inside)),
         "      - if: always()",
         "        uses: actions/upload-artifact@v4",
@@ -71,12 +71,13 @@ def repository_of(path: Path) -> Path:
     return here if whole.is_relative_to(here) else whole.parent
 
 
-def _install(root: Path) -> str:
+def _install(root: Path, extras: Sequence[str]) -> str:
     try:
         own = 'name = "chaosrun"' in (root / "pyproject.toml").read_text(encoding="utf-8")
     except (OSError, UnicodeError):
         own = False
-    return "pip install ." if own else "pip install chaosrun"
+    what = "." if own else "chaosrun"
+    return shlex.join(["pip", "install", f"{what}[{','.join(extras)}]" if extras else what])
 
 
 def _run(job: Job, inside: Path) -> Iterator[str]:

@@ -103,6 +103,8 @@ class Outline:
     day: GameDay
     variables: dict[str, bool]
     """Named by the day or by any of its experiments; true: needed, for without a default."""
+    uses_apprise: bool
+    """Somebody is told by it, for which the extra `notify` is needed."""
 
 
 def outline(path: str | Path, *, env: Environment[str, str] = os.environ, revealed: set[str] | None = None) -> Outline:
@@ -123,7 +125,7 @@ def outline(path: str | Path, *, env: Environment[str, str] = os.environ, reveal
         name = beside(node.entries["file"].mark, entry.file)
         found = variables_named(name, profile=entry.profile, target=entry.target, named=marked)
         variables = {each: variables.get(each, False) or found.get(each, False) for each in (*variables, *found)}
-    return Outline(day, variables)
+    return Outline(day, variables, any(key == "apprise" for key, _ in _notices(tree)))
 
 
 def _read(path: str, env: Environment[str, str], hidden: set[str]) -> tuple[Node | None, GameDay | None, list[Problem]]:
@@ -210,12 +212,18 @@ def _never(day: GameDay, variants: Sequence[Variant]) -> Iterator[str]:
 
 def _addresses(tree: Mapping) -> Iterator[str]:
     """Where notices go, as far as the file says so: it is for nobody else, however it is written."""
+    for _, address in _notices(tree):
+        if isinstance(address, Scalar) and isinstance(address.value, str | Secret):
+            yield reveal(address.value)
+
+
+def _notices(tree: Mapping) -> Iterator[tuple[str, Node]]:
+    """Each kind of notice that is named, with its address, which may lack a variable here."""
     listed = tree.entries.get("notify")
     for node in listed.items if isinstance(listed, ListNode) else ():
         for key in ("webhook", "apprise"):
-            address = node.entries.get(key) if isinstance(node, Mapping) else None
-            if isinstance(address, Scalar) and isinstance(address.value, str | Secret):
-                yield reveal(address.value)
+            if isinstance(node, Mapping) and key in node.entries:
+                yield key, node.entries[key]
 
 
 def parts_to_hide(address: str) -> Iterator[str]:

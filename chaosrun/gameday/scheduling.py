@@ -43,6 +43,8 @@ class Job:
     """Of the environment, that it names; true: it needs it."""
     settings: Mapping[str, str]
     """Variables with their values, that are no secret."""
+    extras: tuple[str, ...]
+    """Of chaosrun's, that it needs where it is installed anew."""
 
     @property
     def name(self) -> str:
@@ -82,6 +84,7 @@ def job_of(
         longest=longest,
         variables=outlined.variables,
         settings=_settings(environment),
+        extras=("notify",) if outlined.uses_apprise else (),
     )
     for text in (*job.command, job.directory, *job.settings.values()):
         if not text.isprintable():

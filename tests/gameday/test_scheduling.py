@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -258,6 +259,32 @@ def test_a_workflow_names_its_variables_as_secrets_and_its_file_as_the_repositor
     assert "chaosrun gameday days/day.yaml --no-live --yes || code=$?" in run["run"]
     assert yaml.safe_load(text)["name"] == 'Game day: A "day" with $ {{ secrets.HOOK }}: all'
     assert next(each["run"] for each in steps if "run" in each) == "pip install chaosrun"
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize(
+    ("notify", "extra"),
+    [
+        ("", ""),
+        ("[]", ""),
+        ('[{webhook: "${secret.hook}"}]', ""),
+        ('[{webhook: "http://127.0.0.1/"}, {apprise: "json://127.0.0.1"}]', "[notify]"),
+        ('[{apprise: "${secret.hook}"}]', "[notify]"),
+    ],
+)
+def test_a_workflow_installs_the_extra_that_its_notices_need_and_no_other(
+    tmp_path: Path, notify: str, extra: str, own: bool
+) -> None:
+    """Also where the address of the notice is a variable that is not set here."""
+    if own:
+        (tmp_path / "pyproject.toml").write_text('name = "chaosrun"\n')
+    (tmp_path / ".git").mkdir()
+    more = f"{WEEKLY}secrets: {{hook: {{env: HOOK}}}}\n"
+    path = day(tmp_path / "days", f"{more}notify: {notify}\n" if notify else more)
+    (text,) = workflow(job(path), path, NOW).values()
+    steps = yaml.safe_load(text)["jobs"]["game-day"]["steps"]
+    install = next(each["run"] for each in steps if "run" in each)
+    assert shlex.split(install) == ["pip", "install", ("." if own else "chaosrun") + extra]
 
 
 def test_a_secret_that_the_repository_does_not_have_leaves_its_default_in_place(tmp_path: Path) -> None:
