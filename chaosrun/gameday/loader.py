@@ -222,8 +222,9 @@ def _notices(tree: Mapping) -> Iterator[tuple[str, Node]]:
     listed = tree.entries.get("notify")
     for node in listed.items if isinstance(listed, ListNode) else ():
         for key in ("webhook", "apprise"):
-            if isinstance(node, Mapping) and key in node.entries:
-                yield key, node.entries[key]
+            address = node.entries.get(key) if isinstance(node, Mapping) else None
+            if address is not None and not (isinstance(address, Scalar) and address.value is None):
+                yield key, address
 
 
 def parts_to_hide(address: str) -> Iterator[str]:

@@ -5,10 +5,8 @@ always be made anew; one that cannot be used is kept aside and told.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,7 +15,9 @@ import msgspec
 from msgspec.structs import replace
 
 from chaosrun.errors import UsageError
+from chaosrun.foreign import clean
 from chaosrun.history.accepted import read_accepted
+from chaosrun.history.alone import alone
 from chaosrun.history.folders import Place, runs_below
 from chaosrun.history.kept import Kept, is_outdone, kept
 from chaosrun.journal import UNREADABLE
@@ -28,6 +28,8 @@ VERSION: Final = 2
 _APPLICATION: Final = 0x63727368
 """`crsh`: a file of another program's that happens to have our name is not ours to change."""
 _PATIENCE_S: Final = 30.0
+_TURN_WITHIN_S: Final = 10.0
+"""The others read some thousand results in that time; who takes longer hangs, or was stopped."""
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 _OUTDONE: Final = "outdone"
 _SCHEMA: Final = """
@@ -73,8 +75,19 @@ class _Unfit(Exception):
         self.suffix = suffix
 
 
+class _Held(Exception):
+    """Another process has the turn, and keeps it."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(
+            f"is held, for more than {_TURN_WITHIN_S:g} s, by {clean(holder)}; let that end, or end it where it hangs"
+        )
+
+
 def read_runs(folder: Path, *, rebuild: bool = False) -> Runs:
-    """All runs below a folder, from its index, which is brought up to date first. Two processes may do so at once.
+    """All runs below a folder, from its index, which is brought up to date first. Two processes may do so at once, one
+    after the other: each of them may be about to put a broken file aside. Where another one's turn does not end, every
+    result is read instead.
 
     Args:
         rebuild: read every result again.
@@ -84,14 +97,15 @@ def read_runs(folder: Path, *, rebuild: bool = False) -> Runs:
     """
     found = Runs(folder)
     try:
-        with _alone(folder):
+        with alone(folder, within_s=_TURN_WITHIN_S) as holder:
             places = list(runs_below(folder))
             try:
+                if holder is not None:
+                    raise _Held(holder)
                 _read_with(found, places, rebuild=rebuild)
-            except (sqlite3.Error, OSError) as error:
-                found.notes.append(
-                    f"{folder / FILE}: cannot be kept ({error}); every result was read instead, which takes longer"
-                )
+            except (_Held, sqlite3.Error, OSError) as error:
+                why = str(error) if isinstance(error, _Held) else f"cannot be kept ({error})"
+                found.notes.append(f"{folder / FILE}: {why}; every result was read instead, which takes longer")
                 with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
                     _make(memory)
                     _bring_up_to_date(memory, found, places)
@@ -179,22 +193,6 @@ def _keep_aside(file: Path, suffix: str) -> Path:
         with contextlib.suppress(FileNotFoundError):
             Path(f"{file}{beside}").rename(f"{aside}{beside}")
     return aside
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time: another may be about to put a broken file aside.
-
-    Raises:
-        OSError: the folder cannot be opened.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 # ---- what is in it --------------------------------------------------------------------------------------------------

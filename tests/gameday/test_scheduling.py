@@ -267,7 +267,7 @@ def test_a_workflow_names_its_variables_as_secrets_and_its_file_as_the_repositor
     [
         ("", ""),
         ("[]", ""),
-        ('[{webhook: "${secret.hook}"}]', ""),
+        ('[{webhook: "${secret.hook}", apprise: null}]', ""),
         ('[{webhook: "http://127.0.0.1/"}, {apprise: "json://127.0.0.1"}]', "[notify]"),
         ('[{apprise: "${secret.hook}"}]', "[notify]"),
     ],

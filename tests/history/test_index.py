@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -18,6 +19,7 @@ from past import STEADY, keep_days, ran
 
 from chaosrun.against import Against, Standard
 from chaosrun.errors import UsageError
+from chaosrun.history.alone import alone
 from chaosrun.history.index import FILE, VERSION, Runs, read_runs
 from chaosrun.scoring.against import hold_series
 from chaosrun.scoring.result import Repeats, Spread, encode
@@ -350,6 +352,44 @@ def test_processes_at_once_all_find_all_runs_and_break_nothing(tmp_path: Path) -
     assert told == [["30"] * 5] * 3
     assert [path.name for path in tmp_path.glob("*broken*")] in ([f"{FILE}.broken-1"], [])
     assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA quick_check").fetchone() == ("ok",)
+
+
+def test_nobody_waits_for_ever_for_a_process_that_hangs_and_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaosrun.history.index._TURN_WITHIN_S", 0.2)
+    keep_days(tmp_path, [2.0, 2.1])
+    before = read_runs(tmp_path)
+    program = (
+        "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        keep(tmp_path / "one-more", ran(2.2))
+        for rebuild in (False, True):
+            found = read_runs(tmp_path, rebuild=rebuild)
+            (note,) = found.notes
+            assert f"{FILE}: is held, for more than 0.2 s, by process {holder.pid}: {sys.executable} -c " in note
+            assert "or end it where it hangs; every result was read instead" in note
+            assert [run.place for run in found.runs if run.place != "one-more"] == [run.place for run in before.runs]
+            assert len(found.runs) == 3
+        holder.communicate()
+    assert read_runs(tmp_path).notes == []
+
+
+def test_a_turn_that_ends_in_time_is_waited_for(tmp_path: Path) -> None:
+    keep_days(tmp_path, [2.0, 2.1])
+    with ThreadPoolExecutor(1) as pool:
+        with alone(tmp_path, within_s=0) as holder:
+            assert holder is None
+            waiting = pool.submit(read_runs, tmp_path)
+            time.sleep(0.3)
+            assert not waiting.done()
+        assert (len(waiting.result(20).runs), waiting.result().notes) == (2, [])
 
 
 def test_a_process_that_is_killed_while_it_writes_breaks_nothing(tmp_path: Path) -> None:
