@@ -29,8 +29,8 @@ class _GroupTolerance:
             self.seen.popleft()
         start, due, bad = self.seen[0]
         if self.plan.kind == "websocket":
-            allowed = self.plan.tolerate_sessions * group.planned
-            self._note("sessions", group.planned - group.open <= allowed, t)
+            allowed = self.plan.tolerate_sessions * group.counted
+            self._note("sessions", group.counted - group.open <= allowed, t)
         if self.plan.period_ns is not None and t - start >= self.plan.window_ns:
             slots = group.due - due
             held = slots > 0 and group.bad - bad <= self.plan.tolerate_requests * slots

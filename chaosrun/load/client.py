@@ -18,6 +18,7 @@ from chaosrun.foreign import brief, clean
 from chaosrun.load.backoff import delay_ns
 from chaosrun.load.requests import Requests
 from chaosrun.load.route import Refusal
+from chaosrun.load.schedule import NEVER
 from chaosrun.load.severing import Severed
 from chaosrun.load.transport import Connection
 from chaosrun.protocols._base import ClientIdentity, Conversation
@@ -111,7 +112,7 @@ class Client:
         """The plan wants it up, since `wanted_since`."""
         self.wanted_since = 0
         self.grace_until = 0
-        """By then it should be open again after its script had it leave."""
+        """By then it should be usable again after it took leave while there was load; NEVER: it has not tried yet."""
         self.requests = Requests(group, c)
         self._group = group
         self._identity = identity
@@ -147,6 +148,7 @@ class Client:
     def come(self, now: int) -> None:
         """A planned life begins."""
         self.wanted, self.wanted_since = True, now
+        self.grace_until = 0
         self._going = False
         self.retry()
 
@@ -233,6 +235,8 @@ class Client:
     async def _connect(self) -> None:
         group = self._group
         self._began = self._tick()
+        if self.grace_until == NEVER:
+            self.grace_until = self._began + group.connect_within_ns
         self._tries += 1
         group.counts.attempts += 1
         self._record(Attempt(t=self._began, g=group.index, c=self.c))
@@ -317,6 +321,9 @@ class Client:
             self._cut.ended(self._now)
             silent_since = self._cut.silent_since
         group.counts.open -= 1
+        if cause == "ours" and group.connecting:  # a leave, and nobody misses it before it had its time to come back
+            group.excuse(self)
+            self.grace_until = NEVER
         if not planned:
             group.counts.disconnects += 1
             group.counts.errors[cause if code is None else f"{cause} {code}"] += 1
@@ -406,9 +413,7 @@ class Client:
     def done(self, again: bool, /) -> None:
         group = self._group
         self.wanted = self.wanted and again
-        self.wanted_since = self._now
         group.excuse(self)
-        self.grace_until = self._now + group.grace_ns
         self._going = True
         self._go_when_done(self._now + group.reply_timeout_ns)
 

@@ -52,7 +52,7 @@ class Member(Protocol):
     """The plan wants it up, since `wanted_since`."""
     wanted_since: int
     grace_until: int
-    """By then it should be open again after its script had it leave."""
+    """By then it should be usable again after it took leave while there was load."""
 
     @property
     def is_open(self) -> bool:
@@ -93,7 +93,7 @@ class Group(ABC):
         self.latency_limit_ns = plan.latency_limit_ns
         self.late_after_ns = late_after(plan)
         self.reply_timeout_ns = plan.reply_timeout_ns
-        self.grace_ns = plan.connect_within_ns + (0 if plan.reconnect is None else plan.reconnect.first_ns)
+        self.connect_within_ns = plan.connect_within_ns
         limit = units.format_size(load.max_size)
         self.too_large = f"a message of more than {limit}; if it is right, raise `max_message` of group {plan.name!r}"
         self.asks = (plan.period_ns or plan.sentinel_period_ns) is not None
@@ -286,8 +286,10 @@ class Group(ABC):
 
     def _excuse(self, now: int) -> None:
         """No longer those whose time to connect is over, as in the score of the run."""
-        late = now - self._plan.connect_within_ns
-        self._excused = {each for each in self._excused if not each.wanted or each.wanted_since > late}
+        late = now - self.connect_within_ns
+        self._excused = {
+            each for each in self._excused if not each.wanted or each.wanted_since > late or each.grace_until > now
+        }
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -140,9 +140,10 @@ class GroupLive(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     clients: int = 0
     planned: int = 0
-    """Clients whose planned start has come."""
+    """Clients whose planned start has come, there or not: whom the ramp waits for."""
     counted: int = 0
-    """Clients that should be usable by now: those that have been, and those whose time to connect is over."""
+    """Clients that should be usable by now, which the score calls planned: those that a picture showed usable since
+    they were called, and those whose time to connect is over."""
     open: int = 0
     usable: int = 0
     stale: int = 0

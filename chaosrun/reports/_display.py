@@ -227,11 +227,11 @@ _COLUMNS: Final = (
 
 def _cells(group: GroupView) -> list[Text]:
     counts = group.now.counts
-    whole = counts.usable >= counts.planned
+    served = "" if not counts.counted else "green" if counts.usable >= counts.counted else "bold red"
     bad = "" if not counts.due else f"{counts.bad:,}"
     burning = bool(group.bad_share)
     return [
-        Text(f"{counts.usable:,}/{counts.planned:,}", style="green" if whole else "bold red"),
+        Text(f"{counts.usable:,}/{counts.counted:,}", style=served),
         Text(_rate(group.replies_per_s) if counts.due else "-"),
         Text(_rate(group.pushes_per_s) if counts.pushes else "-"),
         Text(_time(group.now.response_p50_ns)),

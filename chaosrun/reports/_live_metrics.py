@@ -94,7 +94,7 @@ class LiveMetrics(View):
 _Named = list[tuple[str, GroupView]]
 
 _GAUGES: Final = {
-    "planned": ("planned_clients", "Clients whose planned start has come."),
+    "counted": ("planned_clients", "Clients that should be served: from their first use on, or when it is overdue."),
     "open": ("connected_clients", "Clients with a session."),
     "usable": ("usable_clients", "Clients that are being served."),
     "stale": ("stale_clients", "Clients whose feed stands still."),

@@ -158,7 +158,7 @@ class Lines(View):
 def status(group: GroupView) -> dict[str, object]:
     """A group right now, as the fields of one line."""
     counts = group.now.counts
-    fields: dict[str, object] = {"group": counts.name, "usable": f"{counts.usable}/{counts.planned}"}
+    fields: dict[str, object] = {"group": counts.name, "usable": f"{counts.usable}/{counts.counted}"}
     if group.replies_per_s is not None and counts.due:
         fields["replies"] = f"{group.replies_per_s:.0f}/s"
     if group.now.response_p99_ns is not None:

@@ -125,10 +125,10 @@ class View:
         self.guards_armed = armed
 
     def _remember_served(self, live: FleetNow) -> None:
-        planned = sum(group.counts.planned for group in live.groups)
+        counted = sum(group.counts.counted for group in live.groups)
         second = int(self.elapsed)
-        if planned and second != self._served_second:
-            share = sum(group.counts.usable for group in live.groups) / planned
+        if counted and second != self._served_second:
+            share = sum(group.counts.usable for group in live.groups) / counted
             self.served = (*self.served, min(1.0, share))[-_MINUTE:]
             self._served_second = second
 

@@ -13,7 +13,7 @@ TICKERS = GroupPlan(name="tickers", clients=100, streams=(StreamPlan(),))
 
 
 def now(t_s: float, **counts: int) -> FleetNow:
-    group = {"clients": 100, "planned": 100, "open": 100, "usable": 100} | counts
+    group = {"clients": 100, "planned": 100, "counted": 100, "open": 100, "usable": 100} | counts
     return FleetNow(t=int(t_s * S), groups=(GroupNow(GroupLive(name="users", **group)),))
 
 
@@ -45,6 +45,16 @@ def test_clients_that_are_not_open_break_tolerance_whatever_the_requests_say() -
     tolerance = LiveTolerance([USERS], 10 * S)
     snapshots(tolerance, 10, 16, open_=98)
     assert tolerance.held_for(16 * S) == 0
+
+
+def test_clients_that_are_still_to_come_break_no_tolerance() -> None:
+    """A stage calls 50 more: as in the score nobody misses them before they were usable or their time is over."""
+    tolerance = LiveTolerance([TICKERS], 0)
+    for step in range(10):
+        tolerance.see(now(step / 5, counted=50, open=50))
+    assert tolerance.held_for(2 * S) == 2 * S
+    tolerance.see(now(2, counted=51, open=50))
+    assert tolerance.held_for(2 * S) == 0
 
 
 def test_windows_without_slots_hold_nothing() -> None:

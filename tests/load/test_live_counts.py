@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,11 +12,16 @@ from fleet_stage import MS, SECOND, Bridge, Run, play
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaosrun.load.config import Backoff
 from chaosrun.load.group import Counts
 from chaosrun.load.requests import Requests
-from chaosrun.records import Kind
+from chaosrun.load.wire import GroupLive
+from chaosrun.plan import StagePlan
+from chaosrun.records import History, Kind, Phase
+from chaosrun.scoring.timeline import build_timeline
 
 LIMIT = 100 * MS
+AROUND = 150 * MS
 
 
 def test_an_unanswered_request_is_overdue_first_and_unanswered_when_its_connection_ends(tmp_path) -> None:
@@ -48,6 +56,96 @@ def test_a_client_that_is_never_usable_counts_when_its_time_to_connect_is_over(t
         assert run.group.usable == 0
 
     play(tmp_path, during, bridge=Bridge(authenticates=False), ramp_over_ns=200 * MS, connect_within_ns=SECOND)
+
+
+def assert_told_as_scored(run: Run, history: History, pictures: list[tuple[int, GroupLive]]) -> None:
+    """Each picture counts as many clients as the score has planned, but for what happened just around it."""
+    history = replace(history, phases=[Phase(t=run.t0, name="ramp"), Phase(t=run.stopped, name="drain")])
+    timeline = build_timeline(history, 0)
+    for t, counts in pictures:
+        scored = [n for _, _, n in timeline.planned.pieces(t - AROUND, t + AROUND)]
+        assert min(scored) <= counts.counted <= max(scored), (t - run.t0, scored)
+        assert counts.usable <= counts.counted
+
+
+async def watch(run: Run, until: int) -> list[tuple[int, GroupLive]]:
+    pictures: dict[int, GroupLive] = {}
+    while run.now() - run.t0 < until:
+        if run.group is not None:
+            pictures[run.fleet.live.t] = run.group
+        await asyncio.sleep(0.02)
+    return list(pictures.items())
+
+
+def test_what_is_told_while_clients_come_and_go_is_what_the_score_says_afterwards(tmp_path) -> None:
+    """Twelve come, eight are sent away, and when they are called back nobody listens for a second.
+
+    Whoever is called and lost between two pictures is seen by the score alone; here nobody is.
+    """
+    stages = [
+        ("up", 600, 12),
+        ("on", 500, 12),
+        ("ebb", 200, 4),
+        ("low", 500, 4),
+        ("flood", 500, 12),
+        ("high", 2000, 12),
+    ]
+    bridge, pictures = Bridge(), []
+
+    async def during(run: Run) -> None:
+        pictures.extend(await watch(run, 1750 * MS))
+        await bridge.kill()
+        pictures.extend(await watch(run, 2900 * MS))
+        await bridge.start()
+        pictures.extend(await watch(run, 3800 * MS))
+
+    run, history = play(
+        tmp_path,
+        during,
+        bridge=bridge,
+        stages=tuple(StagePlan(name=name, length_ns=length * MS, clients=n) for name, length, n in stages),
+        connect_within_ns=500 * MS,
+    )
+    assert_told_as_scored(run, history, pictures)
+    told = [counts.counted for _, counts in pictures]
+    assert 4 in told[told.index(12) :], "eight were sent away"
+    assert any(
+        4 < counts.counted < counts.planned and counts.usable == 0 for t, counts in pictures if t > run.t0 + 1750 * MS
+    )
+    assert told[-1] == 12
+
+
+def test_what_is_told_of_users_who_come_back_is_what_the_score_says_afterwards(tmp_path) -> None:
+    """They leave every 300 ms or so, stay away for 200 ms, and at last find nobody who listens."""
+    bridge, pictures = Bridge(), []
+    step = {"name": "ping", "send": {"type": "ping", "id": "{id}", "sent": 1}, "expect": {"type": "pong", "id": "{id}"}}
+    user = {
+        "path": "/ws",
+        "open": [{"send": {"type": "auth", "account": "{client}"}, "expect": {"type": "auth_ok"}}],
+        "session": {"repeat": 3, "think": "100ms", "steps": [step], "then": "reconnect"},
+    }
+
+    async def during(run: Run) -> None:
+        pictures.extend(await watch(run, 1500 * MS))
+        await bridge.kill()
+        pictures.extend(await watch(run, 3300 * MS))
+
+    run, history = play(
+        tmp_path,
+        during,
+        bridge=bridge,
+        connect_within_ns=800 * MS,
+        period_ns=None,
+        requests=("ping",),
+        scripted=True,
+        streams=(),
+        protocol=json.dumps(user),
+        reconnect=Backoff(first_ns=200 * MS, max_ns=200 * MS, jitter="none"),
+    )
+    assert_told_as_scored(run, history, pictures)
+    told = [counts.counted for t, counts in pictures if t < run.t0 + 1500 * MS]
+    assert min(told[3:]) < 12, "some are away by plan"
+    assert [counts.counted for t, counts in pictures if t > run.t0 + 3000 * MS][-1] == 12
 
 
 class Always:

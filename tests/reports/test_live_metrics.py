@@ -34,7 +34,7 @@ DOCUMENTATION = DOCS / "machine-formats.md"
 
 
 def fleet(t: int, name: str = "users", **counts: int) -> FleetNow:
-    live = GroupLive(name=name, clients=10, planned=10, errors={"rst": 3}, **counts)
+    live = GroupLive(name=name, clients=10, planned=10, counted=9, errors={"rst": 3}, **counts)
     return FleetNow(t=t, groups=(GroupNow(live, 2_000_000, 40_000_000),), lag_max_ns=5_000_000)
 
 
@@ -83,6 +83,7 @@ def test_clients_rates_and_latencies_are_those_of_the_last_snapshot() -> None:
     going_on(metrics)
     found = samples(metrics)
     assert found["chaosrun_usable_clients"] == {"users": 7}
+    assert found["chaosrun_planned_clients"] == {"users": 9}
     assert found["chaosrun_connected_clients"] == {"users": 9}
     assert found["chaosrun_replies_total"] == {"users": 55}
     assert found["chaosrun_replies_per_second"] == {"users": 50}

@@ -32,8 +32,8 @@ RESOURCES = {"server": Resource(t=0, role="server", cpu=0.31, memory=61_000_000)
 
 def fleet(t: int = SECOND) -> FleetNow:
     counts = GroupLive(
-        name="users", clients=10, planned=10, usable=7, due=100, bad=5, replies=95, pushes=40, disconnects=3,
-        unanswered=2, in_flight=6, errors={"rst": 3},
+        name="users", clients=10, planned=12, counted=10, usable=7, due=100, bad=5, replies=95, pushes=40,
+        disconnects=3, unanswered=2, in_flight=6, errors={"rst": 3},
     )  # fmt: skip
     return FleetNow(t=t, groups=(GroupNow(counts, 1_200_000, 4_000_000),), lag_max_ns=40_000_000)
 

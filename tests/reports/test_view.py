@@ -25,7 +25,7 @@ class Hands:
 
 
 def fleet(t: int, **counts: int) -> FleetNow:
-    return FleetNow(t=t, groups=(GroupNow(GroupLive(name="users", clients=10, planned=10, **counts)),))
+    return FleetNow(t=t, groups=(GroupNow(GroupLive(name="users", clients=10, planned=12, counted=10, **counts)),))
 
 
 def test_rates_are_over_the_last_second() -> None:
