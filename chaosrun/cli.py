@@ -141,6 +141,9 @@ def _report(session: Session, error: BaseException) -> Exit:
         case click.Abort() | KeyboardInterrupt():
             code = Exit.ABORTED
             session.complain("interrupted; no run was under way")
+        case click.exceptions.NoArgsIsHelpError():
+            code = Exit.USAGE
+            session.tell(error.format_message())
         case click.ClickException():
             code = Exit.USAGE
             session.complain(_usage_text(error))

@@ -25,7 +25,7 @@ def refuse_senseless(experiment: str | None, accept: str | None, *, revoke: bool
     if accept is not None and revoke:
         raise UsageError("--accept and --revoke: say only one")
     if experiment is None:
-        raise UsageError(f"{option} is about one experiment; name it, as in chaosrun history server-restart {option}")
+        raise UsageError(f"{option} is about one experiment; name it, as in chaosrun history my.yaml {option}")
     if accept is not None and not accept.strip():
         raise UsageError('--accept: say why it is meant to be so, as in --accept "TLS since 2.4"')
     if accept is not None and len(accept) > LONGEST:

@@ -24,7 +24,7 @@ def kind_of(file: Path) -> Kind:
         return "game_day"
     if is_experiment(tree):
         return "experiment"
-    return "steady_state" if "load" in tree.entries else "other"
+    return "steady_state" if is_steady_state(tree) else "other"
 
 
 def is_experiment(tree: Node | None) -> bool:
@@ -38,3 +38,8 @@ def is_experiment(tree: Node | None) -> bool:
 def is_game_day(tree: Node | None) -> bool:
     """Whether the top level of a file is that of a game day."""
     return isinstance(tree, Mapping) and "experiments" in tree.entries and "steady_state" not in tree.entries
+
+
+def is_steady_state(tree: Node | None) -> bool:
+    """Whether the top level of a file is that of a steady state."""
+    return isinstance(tree, Mapping) and "load" in tree.entries and not (is_experiment(tree) or is_game_day(tree))

@@ -18,7 +18,7 @@ from chaosrun.spec.check import check, key_mark, locate
 from chaosrun.spec.compose import MAX_NODES
 from chaosrun.spec.crossref import ALONE, cross_reference, cross_reference_alone
 from chaosrun.spec.doubt import Doubt
-from chaosrun.spec.kinds import is_game_day
+from chaosrun.spec.kinds import is_game_day, is_steady_state
 from chaosrun.spec.model import Experiment, SteadyState
 from chaosrun.spec.mount import Files, beside, groups, mount
 from chaosrun.spec.nodes import MOST_TOLD, Mapping, Mark, Node, Problem, Scalar, count
@@ -102,7 +102,7 @@ def load_experiment(
     loading = _Loading(
         str(path), None if target is None else str(target), env, catalogue or installed(), revealed, named or Named()
     )
-    loading.refuse_game_day()
+    loading.refuse_others()
     loaded = loading.load(profile, tuple(sets))
     if not sets and named is None:
         loading.build_others(profile)
@@ -175,12 +175,16 @@ class _Loading:
         self._size = count(self._root) if self._root is not None else 0
         """Values of the variant that was built last."""
 
-    def refuse_game_day(self) -> None:
-        """Raises: SpecError: the file is a game day, of which nothing else need be said."""
+    def refuse_others(self) -> None:
+        """Raises: SpecError: the file is a game day or a steady state, of which nothing else need be said."""
         if is_game_day(self._root):
             assert self._root is not None
             text = f"this is a game day, not an experiment; chaosrun gameday {self._path}"
             raise SpecError([str(Problem(key_mark(self._root, ("experiments",)), (), text))])
+        if is_steady_state(self._root):
+            assert self._root is not None
+            text = "this is a steady state, not an experiment; write one that names it under `steady_state`"
+            raise SpecError([str(Problem(key_mark(self._root, ("load",)), (), text))])
 
     def profiles(self) -> tuple[str, ...]:
         found = self._root.entries.get("profiles") if isinstance(self._root, Mapping) else None

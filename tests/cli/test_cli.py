@@ -158,6 +158,26 @@ def test_debug_shows_the_traceback_of_a_defect(
     assert "s3cret-token" not in said
 
 
+def test_nothing_said_is_answered_with_the_help_and_nothing_else(chaosrun: Any) -> None:
+    done = chaosrun()
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    assert done.stderr == chaosrun("--help").stdout
+
+
+@pytest.mark.parametrize("command", [(), ("plan",), ("doctor",)])
+def test_a_steady_state_in_place_of_an_experiment_is_told_from_one(
+    chaosrun: Any, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "steady.yaml").write_text("title: x\nload: {users: {protocol: mt5, clients: 3}}\n")
+    done = chaosrun(*command, "steady.yaml")
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    expected = (
+        "steady.yaml:2:1: this is a steady state, not an experiment; write one that names it under `steady_state`\n"
+    )
+    assert done.stderr == expected
+    assert chaosrun("validate", "steady.yaml").stdout == "steady.yaml: ok\n"
+
+
 def test_an_error_from_a_server_cannot_control_the_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
