@@ -7,11 +7,13 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import msgspec
+
+from chaosrun.reference._values import Check, amount, at_least, flag
 
 if TYPE_CHECKING:
     # What chaosrun imports of the services needs no WebSocket server.
@@ -41,15 +43,19 @@ class Misbehaviour:
     def add_options(parser: argparse.ArgumentParser) -> None:
         group = parser.add_argument_group("misbehaviour, for tests")
         group.add_argument(
-            "--drop", type=int, default=0, metavar="N", help="withhold publications whose number N divides"
+            "--drop", type=at_least(0), default=0, metavar="N", help="withhold publications whose number N divides"
         )
         group.add_argument(
-            "--duplicate", type=int, default=0, metavar="N", help="send publications twice whose number N divides"
+            "--duplicate",
+            type=at_least(0),
+            default=0,
+            metavar="N",
+            help="send publications twice whose number N divides",
         )
-        group.add_argument("--delay-ms", type=float, default=0, help="send everything so much later")
+        group.add_argument("--delay-ms", type=amount, default=0, help="send everything so much later")
         group.add_argument("--refuse", action="store_true", help="answer every handshake with 503")
-        group.add_argument("--stall-after-s", type=float, default=0, help="stop sending so long after the start")
-        group.add_argument("--start-delay-s", type=float, default=0, help="do not listen for so long")
+        group.add_argument("--stall-after-s", type=amount, default=0, help="stop sending so long after the start")
+        group.add_argument("--start-delay-s", type=amount, default=0, help="do not listen for so long")
 
     def switches(self) -> Switches:
         """As they are at the start."""
@@ -64,6 +70,16 @@ class Misbehaviour:
     def given(cls, options: argparse.Namespace) -> Self:
         return cls(**{name: getattr(options, name) for name in cls.__dataclass_fields__})
 
+
+CHECKS: Mapping[str, Check] = {
+    "drop": at_least(0),
+    "duplicate": at_least(0),
+    "delay_ms": amount,
+    "refuse": flag,
+    "stall_after_s": amount,
+    "start_delay_s": amount,
+}
+"""Of the options."""
 
 Every = Annotated[int, msgspec.Meta(ge=0)]
 """Of publications: those whose number this divides; 0: none."""

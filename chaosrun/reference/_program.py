@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -39,44 +39,6 @@ def parser(description: str) -> argparse.ArgumentParser:
     options.add_argument("--port", type=int, default=0, help="port to listen on; 0: any free one")
     options.add_argument("--die-with-stdin", action="store_true", help="end when standard input is closed")
     return options
-
-
-def symbols(text: str) -> tuple[str, ...]:
-    """`EURUSD,XAUUSD` as a tuple; for `type=` of an option."""
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names or len(set(names)) != len(names) or any(" " in name for name in names):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of different symbols, as in EURUSD,XAUUSD")
-    return names
-
-
-def rate(text: str) -> float:
-    """A number per second; for `type=` of an option."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a rate between 0 and 100000 per second")
-    return number
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """A whole number from `least` on; for `type=` of an option."""
-
-    def whole(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and int(text) >= least):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
-        return int(text)
-
-    return whole
-
-
-def address(text: str) -> tuple[str, int]:
-    """`HOST:PORT` as a pair; for `type=` of an option."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, as in 127.0.0.1:9100")
-    return host, int(port)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from chaosrun.errors import UsageError
 from chaosrun.records import Published
-from chaosrun.reference._misbehaviour import Misbehaviour
 from chaosrun.reference._published import read_published
+from chaosrun.reference._values import Check
 
 PORT_TAKEN = errno.EADDRINUSE
 """Exit code of a service whose port is in use."""
@@ -39,15 +41,21 @@ class Service(ABC):
     """Those of its parts that offer switches, at a port of their own: `admin_port(role)` among the ports."""
     prober_account: str | None = None
     """An account that the prober may use, apart from those of the load."""
-    known: tuple[str, ...]
-    """Its options."""
+    known: ClassVar[Mapping[str, Check]]
+    """Its options, with what reads their values."""
 
     def options(self, given: Mapping[str, object]) -> Mapping[str, str]:
         """The experiment's `options`, checked, as texts for the command line. Raises `UsageError`."""
-        unknown = sorted(given.keys() - set(self.known))
+        unknown = sorted(given.keys() - self.known.keys())
         if unknown:
             raise UsageError(f"{self.name} has no option {unknown[0]!r}; known: {', '.join(sorted(self.known))}")
-        return {key: _text(value) for key, value in given.items()}
+        texts = {key: _text(value) for key, value in given.items()}
+        for key, text in texts.items():
+            try:
+                self.known[key](text)
+            except argparse.ArgumentTypeError as error:
+                raise UsageError(f"{self.name}, option {key}: {error}") from None
+        return texts
 
     @abstractmethod
     def argv(self, role: str, ports: Mapping[str, int], directory: Path, options: Mapping[str, str]) -> Sequence[str]:
@@ -74,9 +82,6 @@ class Alone(Service):
         return read_published(directory / _LOG, origin_ns)
 
 
-MISBEHAVIOUR: tuple[str, ...] = tuple(Misbehaviour.__dataclass_fields__)
-"""Options that every service has."""
-
 _LOG = "server.published"
 _EVENTS = "server.events.jsonl"
 
@@ -89,7 +94,7 @@ def program(module: str, role: str, ports: Mapping[str, int]) -> list[str]:
     return [*command, "--die-with-stdin", *admin]
 
 
-def switches(known: Sequence[str], options: Mapping[str, str]) -> list[str]:
+def switches(known: Iterable[str], options: Mapping[str, str]) -> list[str]:
     """Those of the `options` that a program knows, as it knows them."""
     return [word for key in known if key in options for word in _switch(key, options[key])]
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from chaosrun.reference import _program, _site, agents_wire
+from chaosrun.reference import _program, _site, _values, agents_wire
 from chaosrun.reference._connection import Connection
 from chaosrun.reference._counts import Family, counter
 from chaosrun.reference._misbehaviour import Misbehaviour
@@ -114,7 +114,7 @@ class Platform(Publisher):
 async def main() -> None:
     """The program; options are documented by --help."""
     options = _site.options("A stand-in for an agent platform: requests that are answered, and channels with events")
-    options.add_argument("--rate", type=_program.rate, default=0.2, help="events per second and channel")
+    options.add_argument("--rate", type=_values.rate, default=0.2, help="events per second and channel")
     options.add_argument("--log", type=Path, help="file of everything published")
     given = options.parse_args()
     log = None if given.log is None else PublishedLog(given.log)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from chaosrun.records import Published
+from chaosrun.reference._misbehaviour import CHECKS
 from chaosrun.reference._published import read_published
-from chaosrun.reference._service import MISBEHAVIOUR, Service, program, switches
+from chaosrun.reference._service import Service, program, switches
+from chaosrun.reference._values import Check, rate, seed, symbols
 
 _LOG = "terminal.published"
 """Everything that the terminal published, in the directory of its logs."""
@@ -15,8 +18,8 @@ _LOG = "terminal.published"
 _EVENTS = "bridge.events.jsonl"
 """The bridge's own log: JSON lines on CLOCK_MONOTONIC."""
 
-_OF_TERMINAL: tuple[str, ...] = ("symbols", "rate", "seed")
-_OF_BRIDGE: tuple[str, ...] = ("symbols", *MISBEHAVIOUR)
+_OF_TERMINAL: Mapping[str, Check] = {"symbols": symbols, "rate": rate, "seed": seed}
+_OF_BRIDGE: Mapping[str, Check] = {"symbols": symbols, **CHECKS}
 
 
 class Mt5Bridge(Service):
@@ -28,7 +31,7 @@ class Mt5Bridge(Service):
     path = "/ws"
     switched = ("server",)
     prober_account = "prober"
-    known = tuple(dict.fromkeys((*_OF_TERMINAL, *_OF_BRIDGE)))
+    known: ClassVar[Mapping[str, Check]] = {**_OF_TERMINAL, **_OF_BRIDGE}
 
     def argv(self, role: str, ports: Mapping[str, int], directory: Path, options: Mapping[str, str]) -> Sequence[str]:
         if role == "terminal":

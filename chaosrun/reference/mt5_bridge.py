@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 import msgspec
 from websockets.http11 import Request
 
-from chaosrun.reference import _program, _site, mt5_wire
+from chaosrun.reference import _program, _site, _values, mt5_wire
 from chaosrun.reference._connection import Connection
 from chaosrun.reference._counts import Family, counter, counters, gauge
 from chaosrun.reference._misbehaviour import Misbehaviour
@@ -204,8 +204,8 @@ class Bridge(_site.Site):
 async def main() -> None:
     """The program; options are documented by --help."""
     options = _site.options("A stand-in for an MT5 integration service: ticks and pings over WebSocket")
-    options.add_argument("--terminal", type=_program.address, required=True, help="HOST:PORT of the terminal")
-    options.add_argument("--symbols", type=_program.symbols, default=DEFAULT_SYMBOLS, help="as in EURUSD,XAUUSD")
+    options.add_argument("--terminal", type=_values.address, required=True, help="HOST:PORT of the terminal")
+    options.add_argument("--symbols", type=_values.symbols, default=DEFAULT_SYMBOLS, help="as in EURUSD,XAUUSD")
     given = options.parse_args()
     events = _program.EventLog(given.events)
     bridge = Bridge(given.symbols, os.environ.get("CHAOSRUN_TOKEN", ""), events, Misbehaviour.given(given))

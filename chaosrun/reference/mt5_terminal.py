@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from chaosrun.reference import _program
+from chaosrun.reference import _program, _values
 from chaosrun.reference._prices import Prices
 from chaosrun.reference._published import PublishedLog
 from chaosrun.reference._turns import Turns
@@ -95,9 +95,9 @@ class Terminal:
 async def main() -> None:
     """The program; options are documented by --help."""
     options = _program.parser("A stand-in for an MT5 terminal that numbers and publishes ticks")
-    options.add_argument("--symbols", type=_program.symbols, default=DEFAULT_SYMBOLS, help="as in EURUSD,XAUUSD")
-    options.add_argument("--rate", type=_program.rate, default=5.0, help="ticks per second and symbol")
-    options.add_argument("--seed", type=int, default=1, help="of the prices")
+    options.add_argument("--symbols", type=_values.symbols, default=DEFAULT_SYMBOLS, help="as in EURUSD,XAUUSD")
+    options.add_argument("--rate", type=_values.rate, default=5.0, help="ticks per second and symbol")
+    options.add_argument("--seed", type=_values.seed, default=1, help="of the prices")
     options.add_argument("--log", type=Path, help="file of everything published")
     given = options.parse_args()
     log = None if given.log is None else PublishedLog(given.log)

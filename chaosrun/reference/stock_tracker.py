@@ -27,7 +27,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from websockets.http11 import Request
 
-from chaosrun.reference import _program, _site
+from chaosrun.reference import _program, _site, _values
 from chaosrun.reference._connection import Connection, Page, json_page
 from chaosrun.reference._counts import Family, counter, counters
 from chaosrun.reference._misbehaviour import Misbehaviour
@@ -251,16 +251,16 @@ def _now() -> float:
 async def main() -> None:
     """The program; options are documented by --help."""
     options = _site.options("A stand-in for a stock tracker: throttled quotes over WebSocket, and REST")
-    options.add_argument("--rate", type=_program.rate, default=20.0, help="trades per second")
-    options.add_argument("--throttle-ms", type=_program.at_least(1), default=500, help="between pushes of a channel")
+    options.add_argument("--rate", type=_values.rate, default=20.0, help="trades per second")
+    options.add_argument("--throttle-ms", type=_values.at_least(1), default=500, help="between pushes of a channel")
     options.add_argument(
         "--max-connections-per-ip",
-        type=_program.at_least(0),
+        type=_values.at_least(0),
         default=os.environ.get(LIMIT_VARIABLE, "5"),
         help=f"WebSockets of one address; 0: no limit; the variable {LIMIT_VARIABLE} is the default",
     )
-    options.add_argument("--send-buffer", type=_program.at_least(1), default=1 << 16, help="bytes held for a client")
-    options.add_argument("--seed", type=int, default=1, help="of the prices")
+    options.add_argument("--send-buffer", type=_values.at_least(1), default=1 << 16, help="bytes held for a client")
+    options.add_argument("--seed", type=_values.seed, default=1, help="of the prices")
     options.add_argument("--log", type=Path, help="file of everything published")
     given = options.parse_args()
     log = None if given.log is None else PublishedLog(given.log)

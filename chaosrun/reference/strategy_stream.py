@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from chaosrun.reference import _program, _site
+from chaosrun.reference import _program, _site, _values
 from chaosrun.reference._connection import Connection
 from chaosrun.reference._counts import Family, counter
 from chaosrun.reference._misbehaviour import Misbehaviour
@@ -142,12 +142,12 @@ class Lab(Publisher):
 async def main() -> None:
     """The program; options are documented by --help."""
     options = _site.options("A stand-in for a strategy lab: ticks, progress of backtests, metrics, parameters")
-    options.add_argument("--symbols", type=_program.symbols, default=("ES", "NQ"), help="as in ES,NQ")
-    options.add_argument("--rate", type=_program.rate, default=200.0, help="ticks per second and symbol")
-    options.add_argument("--backtests", type=_program.symbols, default=("bt-1",), help="as in bt-1,bt-2")
-    options.add_argument("--steps", type=_program.at_least(1), default=1000, help="of a run of a backtest")
-    options.add_argument("--step-rate", type=_program.rate, default=100.0, help="steps per second and backtest")
-    options.add_argument("--seed", type=int, default=1, help="of the prices")
+    options.add_argument("--symbols", type=_values.symbols, default=("ES", "NQ"), help="as in ES,NQ")
+    options.add_argument("--rate", type=_values.rate, default=200.0, help="ticks per second and symbol")
+    options.add_argument("--backtests", type=_values.symbols, default=("bt-1",), help="as in bt-1,bt-2")
+    options.add_argument("--steps", type=_values.at_least(1), default=1000, help="of a run of a backtest")
+    options.add_argument("--step-rate", type=_values.rate, default=100.0, help="steps per second and backtest")
+    options.add_argument("--seed", type=_values.seed, default=1, help="of the prices")
     options.add_argument("--log", type=Path, help="file of everything published")
     given = options.parse_args()
     names = (*given.symbols, *given.backtests, SYSTEM)

@@ -8,6 +8,8 @@ import http.client
 import re
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from talking import Served, ask, client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 
 from chaosrun.errors import UsageError
-from chaosrun.reference import service
+from chaosrun.reference import names, service
 
 PATHS = {"stock_tracker": "/ws/market", "agents": "/ws", "strategy_stream": "/ws"}
 MODULES = sorted(PATHS)
@@ -233,3 +235,21 @@ def test_options_become_those_of_the_program(tmp_path: Path) -> None:
     assert "--admin-port" not in strategy.argv("server", {"server": 1111}, tmp_path, {})
     with pytest.raises(UsageError, match="stock-tracker has no option 'symbols'; known: delay_ms, drop, "):
         service("stock-tracker").options({"symbols": ["A"]})
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_value_that_the_program_would_not_take_is_refused_before_it_is_started(name: str) -> None:
+    for option in service(name).known:
+        for wrong in ([], "") if option in ("symbols", "backtests") else ("x", "nan", None, [1, 2], -1.5, 1e300):
+            with pytest.raises(UsageError, match=f"{name}, option {option}: .* is n"):
+                service(name).options({option: wrong})
+    assert service(name).options({"refuse": True, "drop": 0, "delay_ms": 0.5, "rate": 2}) == {
+        "refuse": "true", "drop": "0", "delay_ms": "0.5", "rate": "2"
+    }  # fmt: skip
+
+
+def test_a_program_that_is_started_by_hand_refuses_them_too(module: str) -> None:
+    command = [sys.executable, "-m", f"chaosrun.reference.{module}", "--drop", "-1"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("argument --drop: '-1' is not a whole number of at least 0\n")
