@@ -37,13 +37,13 @@ class Family:
         self._sample("_total", value, labels)
 
     def summary(self, count: int, mean: float | None, quantiles: dict[str, float | None], **labels: Label) -> None:
-        """A distribution: its count and sum, and the quantiles that are known; nothing where nothing was counted."""
-        if not count or mean is None:
+        """A distribution: its count, and what is known of sum and quantiles; nothing where nothing was counted."""
+        if not count:
             return
         for quantile, value in quantiles.items():
             self._sample("", value, {**labels, "quantile": quantile})
         self._sample("_count", count, labels)
-        self._sample("_sum", round(mean * count, 9), labels)
+        self._sample("_sum", None if mean is None else round(mean * count, 9), labels)
 
     def _sample(self, suffix: str, value: float | None, labels: dict[str, Label]) -> None:
         if value is not None:

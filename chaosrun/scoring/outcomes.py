@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from chaosrun.plan import GroupPlan
 from chaosrun.records import NONE, Closed, History, Kind, Slot, Status
+from chaosrun.scoring.node_clocks import clock_bound
 from chaosrun.scoring.pacing import late_after
 
 
@@ -47,7 +48,7 @@ class Outcome(NamedTuple):
     late_observer: bool
     counts_at: int
     """The window that it counts in is the one with this instant: its due time, but a bad slot due before a fault and
-    undecided when it struck belongs to the fault."""
+    undecided when it struck, as far as the clocks can tell, belongs to the fault."""
     wait: int | None
     """Corrected response of a good slot, user wait of a bad one; None: censored, or not an observation."""
 
@@ -70,9 +71,11 @@ def judge(history: History, g: int) -> tuple[Outcome, ...]:
         for closed in history.closed
         if closed.g == g and _breaks(closed, history)
     }
-    faults = sorted(call.t for call in history.called)
+    faults, clocks = sorted(call.t for call in history.called), clock_bound(history) or 0
     rows = sorted(row for row in history.slots if row.group == g)
-    judged = [_judged(row, group, ends.get((row.client, row.conn), history.end), history.end, faults) for row in rows]
+    judged = [
+        _judged(row, group, ends.get((row.client, row.conn), history.end), history.end, faults, clocks) for row in rows
+    ]
     judged.sort(key=lambda outcome: (outcome.due, outcome.client, outcome.kind))
     return tuple(_with_user_waits(judged))
 
@@ -82,7 +85,7 @@ def _breaks(closed: Closed, history: History) -> bool:
     return closed.cause != "ours" or closed.t < history.load_stopped
 
 
-def _judged(row: Slot, group: GroupPlan, conn_end: int, end: int, faults: Sequence[int]) -> Outcome:
+def _judged(row: Slot, group: GroupPlan, conn_end: int, end: int, faults: Sequence[int], clocks: int) -> Outcome:
     fate = _fate(row, group, conn_end, end)
     # A canary is due when it is sent: it cannot be late.
     late = row.sent != NONE and row.kind is not Kind.CANARY and row.sent - row.due > late_after(group)
@@ -98,7 +101,7 @@ def _judged(row: Slot, group: GroupPlan, conn_end: int, end: int, faults: Sequen
         fate=fate,
         good=good,
         late_observer=late,
-        counts_at=row.due if good is not False else _counts_at(row, group.latency_limit_ns, faults),
+        counts_at=row.due if good is not False else _counts_at(row, group.latency_limit_ns, faults, clocks),
         wait=row.got - row.due if good is not None and row.got != NONE and row.status == Status.SENT else None,
     )
 
@@ -125,12 +128,13 @@ def _good(row: Slot, fate: Fate, limit: int, conn_end: int, end: int) -> bool | 
     return None if undecided else False
 
 
-def _counts_at(row: Slot, limit: int, faults: Sequence[int]) -> int:
+def _counts_at(row: Slot, limit: int, faults: Sequence[int], clocks: int) -> int:
+    """`clocks`: how far (ns) those of client and engine may differ, so that it was perhaps decided so much later."""
     decided = row.due  # a skipped slot is bad at once
     if row.sent != NONE:
         decided = row.due + limit if row.got == NONE else min(row.due + limit, row.got)
     i = bisect_right(faults, row.due)
-    return faults[i] if i < len(faults) and faults[i] < decided else row.due
+    return faults[i] if i < len(faults) and faults[i] < decided + clocks else row.due
 
 
 def _with_user_waits(outcomes: Iterable[Outcome]) -> Iterable[Outcome]:

@@ -18,6 +18,7 @@ from chaosrun.scoring.result import (
     GroupReport,
     Latency,
     Messages,
+    NodeClocks,
     Observer,
     PhaseSpan,
     Push,
@@ -28,6 +29,7 @@ from chaosrun.scoring.result import (
     Result,
     Share,
     Tolerance,
+    WorkerClock,
 )
 
 CLIENTS = Clients(planned=300, peak_usable=300, attempts=1210, refused=610, needs=600, needs_met=600)
@@ -247,3 +249,34 @@ ABSORBED = replace(
     ),
     detection_s=Detection(),
 )
+
+ON_NODES = replace(
+    PASSED,
+    latency_ms=replace(
+        LATENCY,
+        push={"all": Quantiles(count=71_205, p99=None, p999=8.8, max=12.4)},
+        push_error=1.5,
+        push_omitted=(
+            "one-way times below 7.5 ms are left out: the clocks of the nodes agree to within 1.5 ms, which is more "
+            "than 20% of them"
+        ),
+    ),
+    observer=Observer(
+        sound=True,
+        checks=CHECKS,
+        excluded=[],
+        clocks=NodeClocks(
+            error_s=0.0015,
+            workers=[
+                WorkerClock(
+                    worker="load-0", node="blue", exchanges=64, bound_s=0.0002, offset_s=-0.0013, bound_after_s=0.0002,
+                    drift_ppm=-21.66, error_s=0.0015,
+                ),
+                WorkerClock(
+                    worker="load-1", node="green", exchanges=60, bound_s=0.0003, offset_s=None, bound_after_s=None,
+                    drift_ppm=None, error_s=0.0011,
+                ),
+            ],
+        ),
+    ),
+)  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hand_built import FAILED
 from msgspec.structs import replace
 
-from chaosrun.scoring.result import Criterion, FaultReport, Finding, Result
+from chaosrun.scoring.result import Criterion, FaultReport, Finding, NodeClocks, Result, WorkerClock
 
 ATTACKS = (
     "<script>alert(1)</script> & \"quoted\" 'too'",
@@ -28,6 +28,10 @@ def hostile(evil: str = EVIL) -> Result:
         name=evil, kind=evil, role=evil, call_s=1.0, confirmed_s=None, removed_s=2.0, verified=False, undone=None,
         detail=evil,
     )  # fmt: skip
+    clock = WorkerClock(
+        worker=evil, node=evil, exchanges=60, bound_s=0.1, offset_s=None, bound_after_s=None, drift_ppm=None,
+        error_s=1.0,
+    )  # fmt: skip
     return replace(
         FAILED,
         title=evil,
@@ -39,4 +43,5 @@ def hostile(evil: str = EVIL) -> Result:
         findings=[Finding(severity=evil, title=evil, evidence=evil, action=evil)],
         resources={evil: FAILED.resources["server"]},
         recovery=replace(FAILED.recovery, recovered_by=evil, faults=[evil]),
+        observer=replace(FAILED.observer, clocks=NodeClocks(error_s=None, uncompared=[evil], workers=[clock])),
     )

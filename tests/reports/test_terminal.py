@@ -13,6 +13,7 @@ from hand_built import (
     FAILED,
     INCONCLUSIVE,
     NEVER_RECOVERED,
+    ON_NODES,
     PASSED,
     UNSOUND,
 )
@@ -34,6 +35,7 @@ RESULTS = {
     "dirty": DIRTY,
     "unsound": UNSOUND,
     "absorbed": ABSORBED,
+    "on-nodes": ON_NODES,
 }
 
 

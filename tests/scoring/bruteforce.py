@@ -27,6 +27,23 @@ def share(value: float) -> Fraction:
     return Fraction(value).limit_denominator(10**6)
 
 
+def clocks(history: History) -> int:
+    """How far from the coordinator's clock that of any node may have been: at a comparison what it found and what that
+    was sure to; 100 ppm of the time without one, from the ramp to the end of the run."""
+    found = [0]
+    for worker in {line.worker for line in history.node_clocks}:
+        own = sorted(
+            (line.t, abs(line.offset_ns) + line.bound_ns) for line in history.node_clocks if line.worker == worker
+        )
+        found += [off for _, off in own]
+        ramp = next(phase.t for phase in history.phases if phase.name == "ramp")
+        if own[0][0] > ramp:
+            found.append(own[0][1] + ceil(Fraction(own[0][0] - ramp, 10_000)))
+        if (len(own) == 1 or own[-1][0] < history.load_stopped) and own[-1][0] < history.end:
+            found.append(own[-1][1] + ceil(Fraction(history.end - own[-1][0], 10_000)))
+    return max(found)
+
+
 @dataclass
 class Group:
     """The raw truth of one group."""
@@ -134,7 +151,7 @@ class Group:
     def counts_at(self, row: Slot) -> int:
         """Of a bad row: a fault that found it undecided is what it counts for."""
         call = min((call.t for call in self.history.called if row.due < call.t), default=None)
-        return row.due if call is None or self.decided(row) <= call else call
+        return row.due if call is None or self.decided(row) + clocks(self.history) <= call else call
 
     def decided(self, row: Slot) -> int:
         if row.sent == NONE:
@@ -370,7 +387,7 @@ class BruteForce:
         told |= {
             "impact": impact,
             "impact_late": impact - earliest,
-            "impact_error": impact - earliest + self.history.lags[0].max_ns + self.width(ids),
+            "impact_error": impact - earliest + self.history.lags[0].max_ns + self.width(ids) + clocks(self.history),
             "recovered": recovered,
             "first_recovered": first,
             "relapses": len(ended),
@@ -398,7 +415,7 @@ class BruteForce:
                 fraction = Fraction(sum(before), len(before)) if before else 0
                 hidden = ceil(2 * share(group.plan.tolerate_requests) * width / fraction) if fraction else width
             own += max(hidden, self.excess(group, at, end))
-        return own + self.history.lags[0].max_ns + self.width(ids)
+        return own + self.history.lags[0].max_ns + self.width(ids) + clocks(self.history)
 
     def excess(self, group: Group, at: int, end: int) -> int:
         """How long after `at` more slots than tolerated are bad, counted from there, and until they are asked again."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from math import ceil
 
-from bruteforce import BruteForce, Group, share
+from bruteforce import BruteForce, Group, clocks, share
 
 from chaosrun.records import NONE, Kind, Slot, Status
 
@@ -135,7 +135,7 @@ class Rest:
         """By tag: how many, the median (the lower one of two), and the last."""
         first: dict[tuple[int, int], tuple[int, str]] = {}
         for group in self.slow.groups:
-            for t, how, c in [*self.ends(group), *self.waits(group, until), *self.stills(group)]:
+            for t, how, c in [*self.ends(group, start), *self.waits(group, until), *self.stills(group)]:
                 if start <= t < (until if how != "deadline" else FOREVER):
                     first[group.g, c] = min((t, how), first.get((group.g, c), (t, how)))
         times: dict[str, list[int]] = {}
@@ -143,10 +143,12 @@ class Rest:
             times.setdefault(how, []).append(t - start)
         return {how: (len(own), sorted(own)[(len(own) - 1) // 2], max(own)) for how, own in times.items()}
 
-    def ends(self, group: Group) -> Iterator[tuple[int, str, int]]:
+    def ends(self, group: Group, start: int) -> Iterator[tuple[int, str, int]]:
+        """By the clock of a node one may have ended just before the fault that ended it."""
         for line in self.history.closed:
             if line.g == group.g and line.cause not in ("ours", "injected"):
-                yield line.t, line.cause if line.code is None else f"close({line.code})", line.c
+                t = start if start - clocks(self.history) <= line.t < start else line.t
+                yield t, line.cause if line.code is None else f"close({line.code})", line.c
 
     def waits(self, group: Group, until: int) -> Iterator[tuple[int, str, int]]:
         """Deadlines of what was due before `until`; they may pass later."""
@@ -180,7 +182,7 @@ class Rest:
         usual = [p.got - p.sent for p in handshakes if NONE < p.got < start]
         if usual and first - latest > max(usual):
             bounds.append(first - max(usual))
-        return first - max(bounds) + self.width(ids)
+        return first - max(bounds) + self.width(ids) + clocks(self.history)
 
     def back_errors(self, told: Told) -> dict[str, int]:
         """The distance of each printed quantile from the same quantile of the earliest, and of the latest, returns."""
@@ -200,7 +202,7 @@ class Rest:
         ranks = {"first": 1, "all": n} | {
             name: max(1, ceil(share(q) * n)) for name, q in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
         }
-        doubt = self.history.lags[0].max_ns + self.width(told["faults"])
+        doubt = self.history.lags[0].max_ns + self.width(told["faults"]) + clocks(self.history)
         return {
             name: max(at[k - 1] - early[k - 1], late[k - 1] - at[k - 1]) + doubt
             for name, k in ranks.items()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from chaosrun.records import History, NodeClock
+from chaosrun.records import NONE, History, NodeClock
 
 
 def compared(t: int, offset: int, bound: int, *, worker: str = "load-0", exchanges: int = 60) -> NodeClock:
@@ -30,30 +30,30 @@ def within(history: History, bound: int) -> History:
 def skewed(history: History, skews: Sequence[int]) -> History:
     """Client `c` ran on node `c % len(skews)`, whose clock is ahead by so many ns; each bound is what its clock is off.
 
-    What was due is due by the clock of the node, too.
+    What was due is due by the clock of the node, too. Nothing is recorded before the run began.
     """
 
-    def by(c: int) -> int:
-        return skews[c % len(skews)]
+    def seen(t: int, c: int) -> int:
+        return max(0, t + skews[c % len(skews)])
 
     lines = {
         name: sorted(
-            (msgspec.structs.replace(line, t=line.t + by(line.c)) for line in getattr(history, name)),
+            (msgspec.structs.replace(line, t=seen(line.t, line.c)) for line in getattr(history, name)),
             key=lambda line: line.t,
         )
         for name in ("attempts", "refused", "closed")
     }
     opened = [
         msgspec.structs.replace(
-            line, t=line.t + by(line.c), began=line.began + by(line.c), shaken=line.shaken + by(line.c)
+            line, t=seen(line.t, line.c), began=seen(line.began, line.c), shaken=seen(line.shaken, line.c)
         )
         for line in history.opened
     ]
     slots = [
         row._replace(
-            due=row.due + by(row.client),
-            sent=row.sent if row.sent < 0 else row.sent + by(row.client),
-            got=row.got if row.got < 0 else row.got + by(row.client),
+            due=seen(row.due, row.client),
+            sent=NONE if row.sent == NONE else seen(row.sent, row.client),
+            got=NONE if row.got == NONE else seen(row.got, row.client),
         )
         for row in history.slots
     ]

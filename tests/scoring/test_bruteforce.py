@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+import msgspec
 import pytest
 from bruteforce import BruteForce
 from bruteforce_rest import Rest, ledger
-from storybook import Feed, random_story
+from nodes import compared, on_nodes
+from storybook import Feed, ms, random_story, s
 
 from chaosrun.records import History
 from chaosrun.scoring.ratio import rank
@@ -47,6 +50,20 @@ REST = (
 def check(seed: int, *, staged: bool = False) -> None:
     story, feeds = random_story(seed, staged=staged)
     compare(story.history(), feeds, seed)
+
+
+def check_on_nodes(seed: int) -> None:
+    """The same of a fleet on one to three machines whose clocks were compared now and then."""
+    story, feeds = random_story(seed)
+    history = story.history()
+    dice = random.Random(f"nodes/{seed}")
+    lines = [
+        compared(t, dice.randrange(-ms(20), ms(20)), dice.randrange(ms(5)), worker=f"load-{worker}")
+        for worker in range(dice.randrange(1, 4))
+        for t in dice.sample((-s(1), 0, s(3), history.load_stopped, history.end), dice.randrange(1, 4))
+    ]
+    closed = [msgspec.structs.replace(line, t=line.t - dice.choice((0, ms(4)))) for line in history.closed]
+    compare(replace(on_nodes(history, *lines), closed=sorted(closed, key=lambda line: line.t)), feeds, seed)
 
 
 def compare(history: History, feeds: Sequence[Feed | None], seed: int) -> Recovery:
@@ -99,6 +116,12 @@ def test_the_scorer_equals_the_brute_force_on_a_sample(block: int) -> None:
 def test_the_scorer_equals_the_brute_force_where_clients_come_and_go_by_stages(block: int) -> None:
     for seed in range(block * 50, block * 50 + 50):
         check(seed, staged=True)
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_the_scorer_equals_the_brute_force_where_the_clocks_of_nodes_differ(block: int) -> None:
+    for seed in range(block * 50, block * 50 + 50):
+        check_on_nodes(seed)
 
 
 @pytest.mark.slow

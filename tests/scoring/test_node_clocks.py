@@ -15,10 +15,11 @@ from whole_runs import criterion, planned, scored
 
 from chaosrun.judge import gather
 from chaosrun.metrics import adapted, outage
-from chaosrun.records import NONE, History, Lag, NodeClock, Probe
+from chaosrun.records import NONE, History, Lag, NodeClock, Probe, Status
 from chaosrun.scoring.node_clocks import WorkerClock, clock_bound, is_given, uncompared, worker_clocks
 from chaosrun.scoring.observer import check_observer
 from chaosrun.scoring.recovery import Episode
+from chaosrun.scoring.timeline import build_timeline
 
 
 @pytest.fixture
@@ -226,6 +227,34 @@ def test_a_connection_that_seems_to_end_just_before_the_fault_has_ended_with_it(
     assert {how: (seen.count, seen.p50, seen.max) for how, seen in episode.noticed.items()} == {"rst": (8, 0, 0)}
     (episode,) = recovery_of(early(ms(4) - 1)).episodes
     assert "rst" not in episode.noticed
+
+
+def test_what_the_fault_did_is_not_held_against_the_baseline_by_a_clock_that_is_behind() -> None:
+    """Struck at 13.002 s. Connections seem to end 4 ms before that, and a slot to be lost 2 ms before it."""
+    at = s(13) + ms(2)
+    story = Story(group(clients=8), faults=[strike(at)]).crash(at, s(15))
+    story.probes = probes(down=(at, s(15)))
+    true = story.history()
+    closed = [msgspec.structs.replace(line, t=line.t - ms(4)) for line in true.closed]
+    slots = [
+        row._replace(sent=NONE, got=NONE, status=Status.SKIPPED_DISCONNECTED) if row.due == s(13) else row
+        for row in true.slots
+    ]
+
+    def judged(bound: int) -> list[bool | None]:
+        asked = [criterion("usable", "baseline", min=1.0), criterion("bad", "baseline", max=0.0)]
+        history = within(replace(true, closed=closed, slots=slots), bound)
+        return [each.outcome for each in scored(planned(history, *asked)).criteria]
+
+    assert judged(ms(4)) == [True, True]
+    assert judged(ms(3)) == [False, True]
+    assert judged(ms(1)) == [False, False]
+
+    def counts_at(bound: int) -> int:
+        found = build_timeline(within(replace(true, slots=slots), bound), 0).requests.outcomes
+        return next(outcome.counts_at for outcome in found if outcome.due == s(13))
+
+    assert (counts_at(ms(2)), counts_at(ms(2) + 1)) == (s(13), at)
 
 
 def test_prober_and_load_may_differ_by_what_their_clocks_do(calm: History) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from storybook import S, Story, group, s, strike
+from nodes import within
+from storybook import S, Story, group, ms, s, strike
 
 from chaosrun.judge import gather
 from chaosrun.records import History
@@ -57,6 +58,18 @@ def test_a_run_cut_short_has_no_later_windows(crash: History) -> None:
     short = replace(crash, phases=crash.phases[:4], end=s(20), load_stopped=s(20))
     assert span(short, "verify") is None
     assert span(short, "whole") == (s(13), s(20))
+
+
+def test_by_clocks_that_differ_the_fault_is_surely_in_its_window_and_surely_not_in_the_baseline(crash: History) -> None:
+    far = within(crash, ms(4))
+    assert span(far, "baseline") == (s(3), s(13) - ms(4))
+    assert span(far, "whole") == (s(13) - ms(4), s(42))
+    assert (span(far, "during"), span(far, "outage")) == (None, span(crash, "outage"))
+    held = Story(group(), faults=[strike(s(13), removed=s(16))]).history()
+    assert span(within(held, ms(4)), "during") == (s(13) - ms(4), s(16))
+    for window in ("recovery", "after", "verify"):
+        assert span(far, window) == span(crash, window)
+    assert span(replace(far, called=(), confirmed=()), "baseline") == (s(3), s(13))
 
 
 def test_an_unknown_window_is_refused_with_the_known_ones(crash: History) -> None:
