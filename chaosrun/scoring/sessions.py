@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chaosrun.plan import GroupPlan
 from chaosrun.records import NONE, History
 from chaosrun.scoring.outcomes import Outcome
-from chaosrun.scoring.steps import Interval, merged, outside
+from chaosrun.scoring.steps import Interval, clipped, merged, outside, shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class ClientTimeline:
 
     def unusable(self, a: int, b: int) -> list[Interval]:
         """When in `[a, b)` the plan wanted it up and it was not usable."""
-        return [gap for start, end in self.planned for gap in outside(self.usable, max(a, start), min(b, end))]
+        return shared(clipped(self.planned, a, b), outside(self.usable, a, b))
 
 
 def asks(group: GroupPlan) -> bool:
