@@ -113,4 +113,5 @@ def _the_one(found: History, option: str) -> Line:
 
 def _told(line: Line) -> str:
     profile = f", profile {line.profile}" if line.profile else ""
-    return clean(f"{line.fingerprint[:8]}  {line.title}{profile}, {line.runs} runs, the last {line.last}")
+    runs = f"{line.runs} run{'' if line.runs == 1 else 's'}"
+    return clean(f"{line.fingerprint[:8]}  {line.title}{profile}, {runs}, the last {line.last}")

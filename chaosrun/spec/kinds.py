@@ -11,6 +11,8 @@ from chaosrun.spec.nodes import Mapping, Mark, Node
 Kind = Literal["experiment", "steady_state", "game_day", "other"]
 
 _OF_AN_EXPERIMENT: Final = frozenset({"steady_state", "method", "recovery", "expect", "stop_when"})
+_OF_A_TARGET: Final = frozenset({"reference", "url", "roles"})
+_OF_A_PROTOCOL: Final = frozenset({"open", "request", "requests", "session", "stream", "streams", "replay"})
 
 
 def kind_of(file: Path) -> Kind:
@@ -43,3 +45,13 @@ def is_game_day(tree: Node | None) -> bool:
 def is_steady_state(tree: Node | None) -> bool:
     """Whether the top level of a file is that of a steady state."""
     return isinstance(tree, Mapping) and "load" in tree.entries and not (is_experiment(tree) or is_game_day(tree))
+
+
+def part_of_one(tree: Node | None) -> Literal["target", "protocol"] | None:
+    """Which part of an experiment a file is that is none itself; None: neither that anybody could tell."""
+    if not isinstance(tree, Mapping) or is_experiment(tree) or is_game_day(tree) or is_steady_state(tree):
+        return None
+    keys = tree.entries.keys()
+    if _OF_A_TARGET & keys:
+        return "target"
+    return "protocol" if _OF_A_PROTOCOL & keys else None

@@ -18,7 +18,7 @@ from chaosrun.spec.check import check, key_mark, locate
 from chaosrun.spec.compose import MAX_NODES
 from chaosrun.spec.crossref import ALONE, cross_reference, cross_reference_alone
 from chaosrun.spec.doubt import Doubt
-from chaosrun.spec.kinds import is_game_day, is_steady_state
+from chaosrun.spec.kinds import is_game_day, is_steady_state, part_of_one
 from chaosrun.spec.model import Experiment, SteadyState
 from chaosrun.spec.mount import Files, beside, groups, mount
 from chaosrun.spec.nodes import MOST_TOLD, Mapping, Mark, Node, Problem, Scalar, count
@@ -176,7 +176,7 @@ class _Loading:
         """Values of the variant that was built last."""
 
     def refuse_others(self) -> None:
-        """Raises: SpecError: the file is a game day or a steady state, of which nothing else need be said."""
+        """Raises: SpecError: the file is a game day, or a part of experiments, of which nothing else need be said."""
         if is_game_day(self._root):
             assert self._root is not None
             text = f"this is a game day, not an experiment; chaosrun gameday {self._path}"
@@ -185,6 +185,11 @@ class _Loading:
             assert self._root is not None
             text = "this is a steady state, not an experiment; write one that names it under `steady_state`"
             raise SpecError([str(Problem(key_mark(self._root, ("load",)), (), text))])
+        if (part := part_of_one(self._root)) is not None:
+            assert self._root is not None
+            how = f", or say EXPERIMENT --target {self._path}" if part == "target" else ""
+            text = f"this is a {part}, not an experiment; write one that names it under `{part}`{how}"
+            raise SpecError([str(Problem(self._root.mark, (), text))])
 
     def profiles(self) -> tuple[str, ...]:
         found = self._root.entries.get("profiles") if isinstance(self._root, Mapping) else None

@@ -178,6 +178,29 @@ def test_a_steady_state_in_place_of_an_experiment_is_told_from_one(
     assert chaosrun("validate", "steady.yaml").stdout == "steady.yaml: ok\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "url: ws://127.0.0.1:1/ws\n",
+            "target, not an experiment; write one that names it under `target`, or say EXPER",
+        ),
+        ("title: x\nreference: agents\n", "target, not an experiment"),
+        ("request: {send: {}, reply: {}}\n", "protocol, not an experiment; write one that names it under `protocol`\n"),
+    ],
+)
+@pytest.mark.parametrize("command", [(), ("validate",)])
+def test_a_part_of_experiments_is_told_from_one(
+    chaosrun: Any, tmp_path: Path, command: tuple[str, ...], text: str, told: str
+) -> None:
+    (tmp_path / "part.yaml").write_text(text)
+    done = chaosrun(*command, "part.yaml")
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    assert done.stderr.startswith("part.yaml:1:1: this is a ")
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_an_error_from_a_server_cannot_control_the_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
