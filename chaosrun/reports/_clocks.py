@@ -24,7 +24,9 @@ def clocks_told(clocks: NodeClocks | None) -> list[str]:
 
 
 def drift(clock: WorkerClock) -> str:
-    return "unknown" if clock.drift_ppm is None else f"{clock.drift_ppm:+.1f} ppm"
+    if clock.drift_ppm is None or clock.drift_error_ppm is None:
+        return "unknown"
+    return f"{clock.drift_ppm:+.1f} ± {clock.drift_error_ppm:.1f} ppm"
 
 
 def clock_rows(clocks: NodeClocks) -> list[Sequence[str]]:

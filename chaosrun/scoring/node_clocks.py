@@ -33,19 +33,22 @@ class WorkerClock:
     bound: int
     """Of the offset that its records were shifted by."""
     offset: int | None
-    """What was left of it after the load; None: it was not compared again. So the next two."""
+    """What was left of it after the load; None: it was not compared again. So the next three."""
     bound_after: int | None
     drift_ppm: float | None
+    drift_error_ppm: float | None
+    """By the bounds of both comparisons: in a short run a drift is mostly these."""
     error: int
     """Its instants are within this of the coordinator's clock."""
 
 
 def worker_clocks(history: History) -> list[WorkerClock]:
-    """By worker, in the order of its first comparison; none of a fleet that has only the coordinator's clock."""
+    """By worker, in the order of their names; none of a fleet that has only the coordinator's clock."""
     told: dict[str, list[NodeClock]] = defaultdict(list)
     for line in sorted(history.node_clocks, key=lambda line: line.t):
         told[line.worker].append(line)
-    return [_over_the_run(history, lines) for lines in told.values()]
+    # load-2 before load-10
+    return [_over_the_run(history, told[worker]) for worker in sorted(told, key=lambda name: (len(name), name))]
 
 
 def uncompared(history: History) -> list[str]:
@@ -85,6 +88,7 @@ def _over_the_run(history: History, lines: Sequence[NodeClock]) -> WorkerClock:
     first, last = lines[0], lines[-1]
     again = last if last is not first and last.t >= history.load_stopped else None
     begun = next((phase.t for phase in history.phases if phase.name == "ramp"), first.t)
+    between = None if again is None else max(1, again.t - first.t) / 1e6
     errors = [_off(line) for line in lines]
     # Before the first comparison and after the last one nothing tells the drift.
     errors.append(_off(first) + _assumed(first.t - begun))
@@ -97,7 +101,8 @@ def _over_the_run(history: History, lines: Sequence[NodeClock]) -> WorkerClock:
         bound=first.bound_ns,
         offset=None if again is None else again.offset_ns,
         bound_after=None if again is None else again.bound_ns,
-        drift_ppm=None if again is None else (again.offset_ns - first.offset_ns) / max(1, again.t - first.t) * 1e6,
+        drift_ppm=None if between is None else (last.offset_ns - first.offset_ns) / between,
+        drift_error_ppm=None if between is None else (last.bound_ns + first.bound_ns) / between,
         error=max(errors),
     )
 

@@ -340,9 +340,10 @@ class WorkerClock(Part, frozen=True, kw_only=True):
     bound_s: float
     """Of the offset by which its records were put on the coordinator's clock."""
     offset_s: float | None
-    """What was left of it after the load; null: it was not compared again. So the next two."""
+    """What was left of it after the load; null: it was not compared again. So the next three."""
     bound_after_s: float | None
     drift_ppm: float | None
+    drift_error_ppm: float | None
     error_s: float
     """Every instant that it took is within this of the coordinator's clock."""
 

@@ -297,6 +297,7 @@ def node_clocks(history: History) -> NodeClocks | None:
                 offset_s=seconds(clock.offset),
                 bound_after_s=seconds(clock.bound_after),
                 drift_ppm=rounded(clock.drift_ppm),
+                drift_error_ppm=rounded(clock.drift_error_ppm),
                 error_s=_s(clock.error),
             )
             for clock in worker_clocks(history)

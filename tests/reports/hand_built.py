@@ -270,11 +270,11 @@ ON_NODES = replace(
             workers=[
                 WorkerClock(
                     worker="load-0", node="blue", exchanges=64, bound_s=0.0002, offset_s=-0.0013, bound_after_s=0.0002,
-                    drift_ppm=-21.66, error_s=0.0015,
+                    drift_ppm=-21.66, drift_error_ppm=6.67, error_s=0.0015,
                 ),
                 WorkerClock(
                     worker="load-1", node="green", exchanges=60, bound_s=0.0003, offset_s=None, bound_after_s=None,
-                    drift_ppm=None, error_s=0.0011,
+                    drift_ppm=None, drift_error_ppm=None, error_s=0.0011,
                 ),
             ],
         ),

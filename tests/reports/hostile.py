@@ -30,7 +30,7 @@ def hostile(evil: str = EVIL) -> Result:
     )  # fmt: skip
     clock = WorkerClock(
         worker=evil, node=evil, exchanges=60, bound_s=0.1, offset_s=None, bound_after_s=None, drift_ppm=None,
-        error_s=1.0,
+        drift_error_ppm=None, error_s=1.0,
     )  # fmt: skip
     return replace(
         FAILED,

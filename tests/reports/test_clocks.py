@@ -28,7 +28,7 @@ def written(result: Result) -> str:
 
 def test_one_line_tells_the_worst_clock_of_how_many_nodes() -> None:
     assert clocks_told(ON_NODES.observer.clocks) == [
-        "clocks of 2 nodes: within 1.5 ms of the coordinator's (load-0 on blue, drift -21.7 ppm)"
+        "clocks of 2 nodes: within 1.5 ms of the coordinator's (load-0 on blue, drift -21.7 ± 6.7 ppm)"
     ]
     unknown = NodeClocks(error_s=None, uncompared=["load-2"], workers=[])
     assert clocks_told(unknown) == ["clocks of 0 nodes: nothing tells that of load-2, so no error bound is known"]
@@ -51,7 +51,7 @@ def test_the_page_has_a_row_for_each_load_process() -> None:
     text = page(ON_NODES)
     assert "Clocks of the nodes" in text
     assert "-1.3 ms ± 200 us" in text
-    assert "-21.7 ppm" in text
+    assert "-21.7 ± 6.7 ppm" in text
     assert "not compared again" in text
     assert "<script>alert(1)</script>" not in page(hostile())
 

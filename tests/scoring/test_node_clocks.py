@@ -42,7 +42,7 @@ def test_what_is_left_after_the_load_is_the_drift_and_with_its_bound_the_error(c
     clock = clock_of(calm, compared(0, 0, ms(2)), compared(s(50), -ms(3), ms(1), exchanges=55))
     assert (clock.worker, clock.node, clock.exchanges) == ("load-0", "host-0", 55)
     assert (clock.bound, clock.offset, clock.bound_after) == (ms(2), -ms(3), ms(1))
-    assert clock.drift_ppm == -60.0
+    assert (clock.drift_ppm, clock.drift_error_ppm) == (-60.0, 60.0)
     assert clock.error == ms(4)
 
 
@@ -59,7 +59,7 @@ def test_a_comparison_during_the_load_counts_too(calm: History) -> None:
 def test_a_clock_that_was_not_compared_after_the_load_is_taken_to_drift_by_100_ppm(calm: History) -> None:
     ended = replace(calm, end=s(42))
     clock = clock_of(ended, compared(-s(8), 0, ms(2)))
-    assert (clock.offset, clock.bound_after, clock.drift_ppm) == (None, None, None)
+    assert (clock.offset, clock.bound_after, clock.drift_ppm, clock.drift_error_ppm) == (None,) * 4
     assert clock.error == ms(2) + s(50) // 10_000
     clock = clock_of(ended, compared(0, 0, ms(2)), compared(s(42) - 1, ms(3), ms(1)))
     assert (clock.offset, clock.error) == (None, ms(4) + 1), "rounded up"
@@ -96,7 +96,12 @@ def test_the_worst_clock_bounds_all(calm: History) -> None:
     first = compared(0, 0, ms(1)), compared(s(42), 0, ms(1))
     second = compared(0, 0, ms(7), worker="load-1"), compared(s(42), 0, ms(1), worker="load-1")
     history = on_nodes(calm, *first, *second)
-    assert [clock.worker for clock in worker_clocks(history)] == ["load-0", "load-1"]
+    names = ("load-10", "load-2", "load-1")
+    assert [clock.worker for clock in worker_clocks(on_nodes(calm, *(compared(0, 0, 0, worker=n) for n in names)))] == [
+        "load-1",
+        "load-2",
+        "load-10",
+    ]
     assert clock_bound(history) == ms(7)
     assert clock_bound(on_nodes(calm, *first)) == ms(1)
     assert (clock_bound(calm), uncompared(calm), worker_clocks(calm)) == (0, [], [])
@@ -335,7 +340,8 @@ def test_the_result_tells_of_each_clock(calm: History) -> None:
     assert clocks is not None
     first, second = clocks.workers
     assert (first.worker, first.node, first.exchanges, first.bound_s) == ("load-0", "host-0", 60, 0.002)
-    assert (first.offset_s, first.bound_after_s, first.drift_ppm, first.error_s) == (-0.003, 0.001, -60.0, 0.004)
+    assert (first.offset_s, first.bound_after_s, first.error_s) == (-0.003, 0.001, 0.004)
+    assert (first.drift_ppm, first.drift_error_ppm) == (-60.0, 60.0)
     assert (second.offset_s, second.bound_after_s, second.drift_ppm) == (None, None, None)
     assert second.error_s == pytest.approx(0.001 + calm.end / 1e9 * 1e-4, abs=2e-9)
     assert (clocks.error_s, clocks.uncompared) == (second.error_s, [])
