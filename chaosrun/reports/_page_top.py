@@ -241,13 +241,14 @@ def _criteria(result: Result) -> Markup:
 
 
 def _criterion(criterion: Criterion, several: bool) -> Markup:
-    """A row; why it did not hold, or cannot be told, stands below its name."""
+    """A row; why it did not hold, or cannot be told, or holds without a value, stands below its name."""
     seen = _outcome(criterion)
     value = NO_VALUE if criterion.value is None else with_error(criterion.value, criterion.error, criterion.unit)
     limit = criterion.written or ("" if criterion.limit is None else show(criterion.limit, criterion.unit))
     of = criterion.role or (criterion.group if several else None)
     named = criterion.name if of is None or of in criterion.name else f"{criterion.name} of {of}"
-    why = Markup("") if seen.class_ == "good" else tag("p", criterion.why, class_="why")
+    plain = seen.class_ == "good" and criterion.value is not None
+    why = Markup("") if plain else tag("p", criterion.why, class_="why")
     outcome = join(tag("span", seen.icon, class_="icon", aria_hidden="true"), f" {seen.word}")
     cells = [
         tag("td", tag("span", outcome, class_=f"outcome {seen.class_}"), role="cell"),

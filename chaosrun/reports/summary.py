@@ -99,7 +99,7 @@ def _criteria(result: Result, most: int) -> list[str]:
 def _criterion(criterion: Criterion) -> Sequence[str]:
     sign = "⚠️" if criterion.outcome is True and criterion.tier == "warning" else _OUTCOMES[criterion.outcome]
     value = "unknown" if criterion.value is None else value_told(criterion)
-    why = "" if criterion.outcome is True else criterion.why
+    why = "" if criterion.outcome is True and criterion.value is not None else criterion.why
     return [sign, *map(plain, (criterion.name, criterion.window, value, limit_told(criterion), why))]
 
 

@@ -15,7 +15,7 @@ from chaosrun.reports import html, summary
 from chaosrun.reports._clocks import clocks_told
 from chaosrun.reports._terminal import render
 from chaosrun.reports.openmetrics import exposition
-from chaosrun.scoring.result import NodeClocks, Result
+from chaosrun.scoring.result import Criterion, NodeClocks, Result
 
 
 def page(result: Result) -> str:
@@ -54,6 +54,14 @@ def test_the_page_has_a_row_for_each_load_process() -> None:
     assert "-21.7 ± 6.7 ppm" in text
     assert "not compared again" in text
     assert "<script>alert(1)</script>" not in page(hostile())
+
+
+def test_a_limit_that_is_kept_without_a_value_says_by_what() -> None:
+    why = "not known, between 6 ms and 14 ms by clocks that agree to within 4 ms; at most 100 ms is asked"
+    kept = Criterion(name="push_p50", metric="push_p50", window="whole", unit="s", limit=0.1, outcome=True, why=why)
+    for told in (page, written):
+        assert "between 6 ms and 14 ms" in told(replace(ON_NODES, criteria=[kept]))
+        assert "between 6 ms" not in told(replace(ON_NODES, criteria=[replace(kept, value=0.01)]))
 
 
 def test_metrics_tell_the_error_of_each_clock_and_of_pushes_what_is_known() -> None:
