@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import ceil
 
 from chaosrun.errors import UsageError
 from chaosrun.plan import GroupPlan
@@ -13,7 +14,7 @@ from chaosrun.spec.method import faults_of, method_begins_ns, method_ns
 from chaosrun.spec.model import Experiment
 from chaosrun.spec.nodes import Path
 from chaosrun.spec.resolve import group_plan, shape_of
-from chaosrun.spec.units import format_duration
+from chaosrun.spec.units import format_at_least, format_duration
 
 
 def timing_problems(experiment: Experiment, catalogue: Catalogue) -> Iterator[Finding]:
@@ -44,7 +45,7 @@ def _baseline(experiment: Experiment, plan: GroupPlan) -> Iterator[Finding]:
     if baseline < plan.window_ns:
         text = (
             f"{format_duration(baseline)} is shorter than the event window of group {plan.name!r}; at least "
-            f"{format_duration(plan.window_ns)}, or more requests or sentinels for the group"
+            f"{format_at_least(plan.window_ns)}, or more requests or sentinels for the group"
         )
         yield Finding(("timing", "baseline"), text, needs=_decide_window(plan))
 
@@ -96,7 +97,7 @@ def _group(experiment: Experiment, plan: GroupPlan) -> Iterator[Finding]:
     if recovery.stable_for < plan.window_ns:
         text = (
             f"{format_duration(recovery.stable_for)} is shorter than the event window of group {plan.name!r}, "
-            f"{format_duration(plan.window_ns)}; make it at least that, or give the group more requests or sentinels"
+            f"{format_at_least(plan.window_ns)}; make it at least that, or give the group more requests or sentinels"
         )
         yield Finding(("recovery", "stable_for"), text, needs=_decide_window(plan))
     finest, step = finest_within(plan), resolution(plan)
@@ -104,7 +105,7 @@ def _group(experiment: Experiment, plan: GroupPlan) -> Iterator[Finding]:
         needed = 3e9 / recovery.within
         text = (
             f"{format_duration(recovery.within)} is finer than group {plan.name!r} can resolve: its events are "
-            f"{format_duration(step)} apart and three are needed; at least {format_duration(finest)}, or "
-            f"{needed:.3g} events/s in all by `requests` or `sentinels`"
+            f"{format_at_least(step)} apart and three are needed; at least {format_at_least(finest)}, or "
+            f"{ceil(needed):,} events/s in all by `requests` or `sentinels`"
         )
         yield Finding(("recovery", "within"), text, needs=_decide_window(plan))

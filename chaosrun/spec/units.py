@@ -123,6 +123,12 @@ def format_duration(ns: int) -> str:
     return f"{ns}ns" if ns else "0s"
 
 
+def format_at_least(ns: int) -> str:
+    """A duration of three digits that is not below `ns`, as text: 3333333 ns is `3340us`."""
+    step: int = 10 ** max(0, len(str(ns)) - 3)
+    return format_duration(-(-ns // step) * step)
+
+
 def format_rate(per_second: float) -> str:
     """Events per second as text that `rate_per_s` reads back to the same float."""
     return f"{Decimal(repr(per_second)):f}/s"

@@ -142,6 +142,14 @@ def test_every_duration_reads_back_from_its_text(ns: int) -> None:
     assert units.duration_ns(units.format_duration(ns)) == ns
 
 
+@given(st.integers(min_value=1, max_value=10**15))
+def test_the_shortest_that_would_do_is_told_in_three_digits(ns: int) -> None:
+    told = units.duration_ns(units.format_at_least(ns))
+    assert ns <= told <= ns * 1.01
+    assert len(str(told).rstrip("0")) <= 3
+    assert [units.format_at_least(ns) for ns in (3_333_333, 9_999_999, 150_000_000)] == ["3340us", "10ms", "150ms"]
+
+
 @given(st.integers(min_value=0, max_value=10**17))
 def test_every_size_reads_back_from_its_text(count: int) -> None:
     assert units.size_bytes(units.format_size(count)) == count
