@@ -65,9 +65,12 @@ def command(
 
     from chaosrun.commands._last_words import tell_last_words_through  # noqa: PLC0415 - what --help has no use for
     from chaosrun.gameday.loader import load_day  # noqa: PLC0415 - as above
+    from chaosrun.gameday.notices import cannot_tell  # noqa: PLC0415 - as above
 
     loaded = load_day(path, revealed=session.secrets)
     tell_last_words_through(session)
+    if (why := cannot_tell(loaded.day.notify)) is not None:
+        session.tell(f"not everybody will be told of this day: {why}")
     refuse_metrics_alone(against or loaded.day.against, against_metrics)
     standard = _standard(session, loaded, against, against_metrics, report_dir)
     plans = [_plan_of(variant, report_dir, standard) for variant in loaded.variants]

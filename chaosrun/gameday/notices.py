@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from chaosrun.spec.userinfo import authorized
 
 _LONGEST_TEXT: Final = 3000
 """Characters of a message: services cut it off somewhere above."""
+_NO_APPRISE: Final = "Apprise is not installed here: pip install 'chaosrun[notify]'"
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,13 @@ def _post(url: str, message: Message, patience: Patience) -> None:
         raise Undelivered(f"it answered {answer.status}")
 
 
+def cannot_tell(notify: Iterable[Notify]) -> str | None:
+    """Why some of them will not be told, as far as that can be known before anybody is; None: nothing is in the way."""
+    if any(receiver.apprise is not None for receiver in notify) and find_spec("apprise") is None:
+        return _NO_APPRISE
+    return None
+
+
 def _by_apprise(address: str, message: Message) -> None:
     """Raises:
     Undelivered: Apprise is not here, or does not know such an address.
@@ -172,7 +181,7 @@ def _by_apprise(address: str, message: Message) -> None:
     try:
         import apprise  # noqa: PLC0415 - an extra
     except ImportError:
-        raise Undelivered("Apprise is not installed here: pip install 'chaosrun[notify]'") from None
+        raise Undelivered(_NO_APPRISE) from None
     # What it logs may hold the address, and what matters is told here.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
     service = apprise.Apprise()

@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from chaosrun.gameday.notices import Message, Messenger, Patience, harmless, shown
+from chaosrun.cli import run_command_line
+from chaosrun.gameday.notices import Message, Messenger, Patience, cannot_tell, harmless, shown
 from chaosrun.scoring.suite import Notice
 from chaosrun.spec.gameday import Event, Notify
 
@@ -196,8 +199,29 @@ def test_where_apprise_is_not_installed_it_is_said_how_to_get_it(monkeypatch: py
     import sys
 
     monkeypatch.setitem(sys.modules, "apprise", None)  # as if it were not there
-    (told,) = notices(Notify.model_validate({"apprise": "json://127.0.0.1"}))
+    receiver = Notify.model_validate({"apprise": "json://127.0.0.1"})
+    (told,) = notices(receiver)
     assert "pip install 'chaosrun[notify]'" in told.why
+    assert cannot_tell([receiver]) == told.why, "and that before the day begins"
+    assert cannot_tell([Notify.model_validate({"webhook": "http://127.0.0.1/"})]) is None
+
+
+def test_a_day_says_before_it_begins_that_somebody_cannot_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    experiment = Path(__file__).parents[2] / "experiments" / "server-restart.yaml"
+    (tmp_path / "day.yaml").write_text(
+        f"title: A day\nexperiments: [{{file: {experiment}}}]\nnotify: [{{apprise: 'json://127.0.0.1'}}]\n"
+    )
+    for missing in (True, False):
+        with monkeypatch.context() as patch, CliRunner().isolation() as streams:
+            if missing:
+                patch.setitem(sys.modules, "apprise", None)
+            assert run_command_line(["gameday", str(tmp_path / "day.yaml"), "--dry-run"]) == 0
+            told = streams[1].getvalue().decode()
+        assert ("not everybody will be told of this day: Apprise is not installed here" in told) == missing
 
 
 def test_a_receiver_is_shown_by_its_host_or_service_alone() -> None:
