@@ -21,17 +21,19 @@ from chaosrun.guards.made import make_guards
 from chaosrun.identity import Identity, boot_id
 from chaosrun.journal import Journal
 from chaosrun.load.config import Backoff, GroupLoad
-from chaosrun.load.fleet import Fleet, FleetKind
+from chaosrun.load.fleet import Fleet
+from chaosrun.load.places import place_of
 from chaosrun.load.prober import ProberConfig
 from chaosrun.load.probing import Probing
 from chaosrun.machine import environment
 from chaosrun.plan import GroupPlan
 from chaosrun.preflight import refuse_elsewhere
-from chaosrun.records import Began, Ready
+from chaosrun.records import Began, NodeClock, Ready
 from chaosrun.spec import model, units
 from chaosrun.spec.accounts import read_accounts
 from chaosrun.spec.client_rules import half_open
 from chaosrun.spec.conditions import conditions_of
+from chaosrun.spec.fleet import FleetKind, ray_of
 from chaosrun.spec.http import Polls
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.masking import Mask
@@ -184,13 +186,20 @@ class Assembly:
             run_dir=self.folder,
             origin_ns=self._began.origin_ns,
             wall_offset_ns=self._began.wall_offset_ns,
+            place=place_of(
+                self._kind,
+                ray_of(self._experiment.fleet),
+                run_dir=self.folder,
+                origin_ns=self._began.origin_ns,
+                most=max(load.plan.clients for load in loads),
+                hidden=self.hidden,
+            ),
             workers=max(group.workers for group in groups.values()),
             secrets=self._secrets,
-            hidden=self.hidden,
-            kind=self._kind,
         )
         self._probing = Probing(self._prober_config(loads), self.hidden)
         await self._fleet.start()
+        self.note_clocks()
         await self._probing.start()
 
     @property
@@ -208,6 +217,7 @@ class Assembly:
         try:
             if self._fleet is not None:
                 await self._fleet.close()
+                self.note_clocks()
             if self._probing is not None:
                 await self._probing.close()
         finally:
@@ -215,6 +225,21 @@ class Assembly:
         published = await asyncio.to_thread(lambda: list(self.target.published(self._began.origin_ns)))
         for record in published:
             self._journal.append(record)
+
+    def note_clocks(self) -> None:
+        """What was read of the clocks of other machines, so that the record says how well its times go together."""
+        assert self._fleet is not None
+        for writer, node, read in self._fleet.clocks_read():
+            self._journal.append(
+                NodeClock(
+                    t=read.t,
+                    worker=writer,
+                    node=node,
+                    offset_ns=read.offset_ns,
+                    bound_ns=read.bound_ns,
+                    exchanges=read.exchanges,
+                )
+            )
 
     def _steps(self, steps: Sequence[model.Step], ids: Iterator[str]) -> Iterator[method.Step]:
         """The steps as they are taken, numbered in the order in which the plan has them."""

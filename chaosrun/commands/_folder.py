@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from chaosrun.engine import Watcher
     from chaosrun.entries import Entry, Item, Ready
     from chaosrun.foreseen import Foreseen
-    from chaosrun.load.fleet import FleetKind
     from chaosrun.series import Repetition
+    from chaosrun.spec.fleet import FleetKind
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -74,7 +74,7 @@ class Several:
     live: bool
     against: str | None
     """What each is held against: `last-good`, or the name of runs."""
-    fleet: FleetKind
+    fleet: FleetKind | None
     """Where the workers of their load run."""
     against_metrics: tuple[str, ...]
     """The numbers that decide; empty: of each the usual one."""

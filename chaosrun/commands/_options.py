@@ -16,7 +16,7 @@ from chaosrun.reports._safe_text import clean
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 FORMAT = click.Choice(("text", "json"))
-FLEETS = click.Choice(("processes", "in-process"))
+FLEETS = click.Choice(("processes", "in-process", "ray"))
 RESULT_FORMAT = click.Choice(("text", "json", "github", "junit"))
 
 
@@ -77,9 +77,8 @@ def fleet_option(command: Decorated) -> Decorated:
     return click.option(
         "--fleet",
         type=FLEETS,
-        default="processes",
-        show_default=True,
-        help="Where clients are played: in processes of their own, or in chaosrun's own, to look into a protocol.",
+        help="Where clients are played: in processes of their own, in chaosrun's own, to look into a protocol, or on a "
+        "Ray cluster.  [default: as the experiment says, else processes]",
     )(command)
 
 

@@ -29,8 +29,8 @@ from chaosrun.errors import ChaosrunError, Exit, UsageError
 if TYPE_CHECKING:
     from chaosrun.engine import Options, Watcher
     from chaosrun.foreseen import Foreseen
-    from chaosrun.load.fleet import FleetKind
     from chaosrun.outcome import Outcome
+    from chaosrun.spec.fleet import FleetKind
     from chaosrun.spec.loader import Loaded
 
 
@@ -84,7 +84,7 @@ def command(
     dry_run: bool,
     yes: bool,
     against: str | None,
-    fleet: FleetKind,
+    fleet: FleetKind | None,
     against_metrics: tuple[str, ...],
 ) -> int:
     """Run an experiment (the default command), or several one after another.
@@ -94,9 +94,9 @@ def command(
     --report-dir.
     """
     limit = None if max_duration is None else duration("--max-duration", max_duration)
-    if against is not None and fleet != "processes":
+    if against is not None and fleet == "in-process":
         raise UsageError(
-            f"--against compares numbers, and --fleet {fleet} is for looking into a protocol; say only one"
+            "--against compares numbers, and --fleet in-process is for looking into a protocol; say only one"
         )
     refuse_metrics_alone(against, against_metrics)
     several = is_several(experiments)

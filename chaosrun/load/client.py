@@ -116,7 +116,7 @@ class Client:
         self.requests = Requests(group, c)
         self._group = group
         self._identity = identity
-        self._origin_ns = group.clocks.origin_ns
+        self._origin_ns = group.agenda.origin_ns
         self._conversation: Conversation | None = None
         self._cut: Severed | None = None
         """The last cut of the connection that is open, or that was; it is a fault's doing from then on."""

@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Collection, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from chaosrun.cutting import CutOff, CutOrder, chosen
 from chaosrun.errors import ChaosrunError
@@ -16,10 +16,11 @@ from chaosrun.identity import Identity
 from chaosrun.load.config import GroupLoad
 from chaosrun.load.handle import LIVE_SPAN_NS, Worker
 from chaosrun.load.live import FleetNow, merge
-from chaosrun.load.own_process import OwnProcess
+from chaosrun.load.place import Place
 from chaosrun.load.wire import (
     Account,
     Answer,
+    ClockRead,
     Cut,
     Cuts,
     Drain,
@@ -40,10 +41,16 @@ END_WITHIN_S: Final = 5.0
 STOP_AHEAD_NS: Final = 50_000_000
 """How far ahead the end of the load is set, so that a worker that is not starved hears of it before it comes."""
 
-FleetKind = Literal["processes", "in-process"]
-"""Where workers run: each in a process of its own, or within the engine's."""
-
 T = TypeVar("T")
+
+
+class ReadClock(NamedTuple):
+    """The clock of one worker's machine, as it was read."""
+
+    writer: str
+    """Of the worker's records."""
+    node: str
+    reading: ClockRead
 
 
 class Fleet:
@@ -60,34 +67,25 @@ class Fleet:
         run_dir: Path,
         origin_ns: int,
         wall_offset_ns: int,
+        place: Place,
         workers: int = 1,
         secrets: tuple[str, ...] = (),
-        hidden: Collection[str] = (),
-        kind: FleetKind = "processes",
     ) -> None:
         """
         Args:
+            place: where the workers run.
+            workers: how many are wanted; the place may know better.
             secrets: texts that are blanked out in what the workers write down.
-            hidden: variables of the environment that processes of their own do not get.
-            kind: where the workers run.
         """
         self._origin_ns = origin_ns
+        self._wall_offset_ns = wall_offset_ns
+        self._run_dir = run_dir
         self._groups = tuple(groups)
         self._reply_timeout_ns = max((group.plan.reply_timeout_ns for group in groups), default=0)
-        setups = [
-            Setup(
-                groups=tuple(groups),
-                run_dir=str(run_dir),
-                writer=f"load-{shard}",
-                shard=shard,
-                shards=workers,
-                origin_ns=origin_ns,
-                wall_offset_ns=wall_offset_ns,
-                secrets=secrets,
-            )
-            for shard in range(workers)
-        ]
-        self._workers: Sequence[Worker] = [_worker(kind, setup, hidden) for setup in setups]
+        self._place = place
+        self._wanted = workers
+        self._secrets = secrets
+        self._workers: Sequence[Worker] = ()
 
     @property
     def processes(self) -> tuple[Identity, ...]:
@@ -109,6 +107,15 @@ class Fleet:
         """When each worker that is not lost last said how it is, by its name, in run time."""
         return {each.name: each.heard for each in self._workers if each.heard is not None and not each.is_lost}
 
+    def clocks_read(self) -> list[ReadClock]:
+        """What was read of other machines' clocks since this was last asked."""
+        found = []
+        for worker in self._workers:
+            while worker.clocks:
+                assert worker.placed is not None
+                found.append(ReadClock(worker.setup.writer, worker.placed.node, worker.clocks.popleft()))
+        return found
+
     def give_up(self, name: str) -> None:
         """Count a worker as lost: it said nothing for too long."""
         for worker in self._workers:
@@ -116,11 +123,13 @@ class Fleet:
                 worker.give_up()
 
     async def start(self) -> None:
-        """Start the processes and have them check what they need (protocols, descriptors).
+        """Start the workers and have them check what they need (protocols, descriptors).
 
         Raises:
             Unavailable: the machine lacks something, with the remedy.
         """
+        shards = await self._place.open(self._wanted)
+        self._workers = [self._place.worker(self._setup(shard, shards)) for shard in range(shards)]
         await _together(worker.start() for worker in self._workers)
 
     async def ramp(self, at_ns: int) -> None:
@@ -197,9 +206,10 @@ class Fleet:
         return self.trouble
 
     async def close(self) -> None:
-        """End all processes, each after its last rows and lines. Never raises for a worker that is already lost, or
+        """End all workers, each after its last rows and lines. Never raises for a worker that is already lost, or
         that was never heard of."""
         await asyncio.gather(*(self._close(worker) for worker in self._workers))
+        await self._place.close()
 
     async def _close(self, worker: Worker) -> None:
         if worker.is_connected and not worker.is_lost:
@@ -215,17 +225,20 @@ class Fleet:
         """As `_all`, to those that are left: what they measured is ended in order, though one of them was lost."""
         return await _together(worker.order(order, within_s) for worker in self._workers if not worker.is_lost)
 
+    def _setup(self, shard: int, shards: int) -> Setup:
+        return Setup(
+            groups=self._groups,
+            run_dir=str(self._run_dir),
+            writer=f"load-{shard}",
+            shard=shard,
+            shards=shards,
+            origin_ns=self._origin_ns,
+            wall_offset_ns=self._wall_offset_ns,
+            secrets=self._secrets,
+        )
+
     def _now(self) -> int:
         return time.monotonic_ns() - self._origin_ns
-
-
-def _worker(kind: FleetKind, setup: Setup, hidden: Collection[str]) -> Worker:
-    if kind == "processes":
-        return OwnProcess(setup.shard, setup, hidden)
-    # With the worker comes all that clients speak, which an engine with processes has no use for.
-    from chaosrun.load.in_process import InProcess  # noqa: PLC0415
-
-    return InProcess(setup.shard, setup)
 
 
 async def _together(calls: Iterable[Coroutine[None, None, T]]) -> list[T]:

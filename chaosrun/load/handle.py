@@ -18,12 +18,14 @@ from chaosrun.identity import Identity
 from chaosrun.load.wire import (
     MAX_LINE,
     Answer,
+    ClockRead,
     Cuts,
     Done,
     Failed,
     Fatal,
     Live,
     Order,
+    Placed,
     Report,
     Setup,
     Stopped,
@@ -56,6 +58,10 @@ class Worker(ABC):
         self.heard: int | None = None
         """When the newest snapshot was made, in run time."""
         self.trouble: ChaosrunError | None = None
+        self.placed: Placed | None = None
+        """Where it plays, if that is another machine's to say."""
+        self.clocks: deque[ClockRead] = deque()
+        """What its clock was read as, before the load and after it; empty where it has the engine's own."""
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: deque[asyncio.Future[Answer]] = deque()
         self._listening: asyncio.Task[None] | None = None
@@ -136,7 +142,7 @@ class Worker(ABC):
             async with asyncio.timeout(within_s):
                 return await answer
         except TimeoutError:
-            self._fail(WorkerLost(f"{self.name} did not answer {type(order).__name__} within {within_s:g} s"))
+            self._fail(self._lost(f"{self.name} did not answer {type(order).__name__} within {within_s:g} s"))
             assert self.trouble is not None
             raise self.trouble from None
 
@@ -149,10 +155,11 @@ class Worker(ABC):
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
+        self._gone = True
 
     def give_up(self) -> None:
         """It is not to be waited for any more; every order says so from now on."""
-        self._fail(WorkerLost(f"{self._called} has fallen silent"))
+        self._fail(self._lost(f"{self._called} has fallen silent"))
 
     def finished(self) -> None:
         """Its end is expected from now on."""
@@ -172,7 +179,7 @@ class Worker(ABC):
         if self._finished:
             self._refuse(WorkerLost(f"{self.name} has ended"))
         else:
-            self._fail(WorkerLost(f"{self._called} {await self._how_it_ended()}"))
+            self._fail(self._lost(f"{self._called} {await self._how_it_ended()}"))
 
     def _hear(self, report: Report) -> None:
         match report:
@@ -182,12 +189,23 @@ class Worker(ABC):
                 self.now(report.t - LIVE_SPAN_NS)
             case Done() | Cuts() | Stopped():
                 self._answer(report)
+            case Placed():
+                self.placed = report
+            case ClockRead():
+                self.clocks.append(report)
             case Failed(why=why, unavailable=unavailable):
                 self._answer(Unavailable(why) if unavailable else ChaosrunError(why))
             case Fatal(kind="unwritable", why=why):
                 self._note(Unwritable(why))
             case Fatal(why=why):
-                self._note(WorkerLost(f"{self.name}: {why}"))
+                self._note(self._lost(f"{self._called}: {why}"))
+
+    def _lost(self, how: str) -> WorkerLost:
+        """With how many clients are lost with it: they are the load's loss and never the service's."""
+        mine = sum(len(range(self.setup.shard, load.plan.clients, self.setup.shards)) for load in self.setup.groups)
+        all_ = sum(load.plan.clients for load in self.setup.groups)
+        told, end, details = how.partition("\n")
+        return WorkerLost(f"{told}; {mine} of {all_} clients are lost with it{end}{details}")
 
     def _answer(self, report: Answer | ChaosrunError) -> None:
         answer = self._waiting.popleft()

@@ -16,15 +16,21 @@ import uvloop
 
 from chaosrun.identity import Identity, identify
 from chaosrun.load.handle import Worker
+from chaosrun.load.place import Place
 from chaosrun.load.wire import Setup
 from chaosrun.load.worker import serve
 
 LOOK_EVERY_S: Final = 0.01
 
 
+class Threads(Place):
+    def worker(self, setup: Setup) -> Worker:
+        return InProcess(setup)
+
+
 class InProcess(Worker):
-    def __init__(self, shard: int, setup: Setup) -> None:
-        super().__init__(f"load thread {shard}", setup)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(f"load thread {setup.shard}", setup)
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
 

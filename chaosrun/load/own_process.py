@@ -11,28 +11,33 @@ import contextlib
 import socket
 import sys
 from collections.abc import Collection
-from typing import Final
 
 from chaosrun.identity import Identity, identify
 from chaosrun.load.handle import Worker
+from chaosrun.load.place import Place
 from chaosrun.load.surroundings import environment
+from chaosrun.load.tail import Tail
 from chaosrun.load.wire import Setup
 
-TAIL_BYTES: Final = 4096
-ENDED_WITHIN_S: Final = 2.0
+
+class OwnProcesses(Place):
+    def __init__(self, hidden: Collection[str] = ()) -> None:
+        """
+        Args:
+            hidden: variables of the environment that the processes do not get.
+        """
+        self._hidden = hidden
+
+    def worker(self, setup: Setup) -> Worker:
+        return OwnProcess(setup, self._hidden)
 
 
 class OwnProcess(Worker):
-    def __init__(self, shard: int, setup: Setup, hidden: Collection[str]) -> None:
-        """
-        Args:
-            hidden: variables of the environment that it does not get.
-        """
-        super().__init__(f"load process {shard}", setup)
+    def __init__(self, setup: Setup, hidden: Collection[str]) -> None:
+        super().__init__(f"load process {setup.shard}", setup)
         self._hidden = hidden
         self._process: asyncio.subprocess.Process | None = None
-        self._tail = bytearray()
-        self._keeping: asyncio.Task[None] | None = None
+        self._tail: Tail | None = None
 
     @property
     def process(self) -> Identity | None:
@@ -57,20 +62,11 @@ class OwnProcess(Worker):
             start_new_session=True,
         )
         assert self._process.stderr is not None
-        self._keeping = asyncio.create_task(self._keep_tail(self._process.stderr))
+        self._tail = Tail(self._process.stderr)
 
     async def _how_it_ended(self) -> str:
-        assert self._process is not None and self._keeping is not None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ENDED_WITHIN_S):
-                await self._process.wait()
-                await self._keeping
-        # Where it was cut, there may be the end of a secret.
-        whole = self._tail if len(self._tail) < TAIL_BYTES else self._tail.partition(b"\n")[2]
-        tail = whole.decode(errors="replace").strip()
-        code = self._process.returncode
-        how = "closed its line" if code is None else f"ended with {code}"
-        return f"{how}{': ' + tail if tail else ''}"
+        assert self._process is not None and self._tail is not None
+        return await self._tail.how_ended(self._process)
 
     async def _end(self, within_s: float) -> None:
         """Kill what does not end by itself."""
@@ -82,11 +78,5 @@ class OwnProcess(Worker):
                 with contextlib.suppress(ProcessLookupError):
                     self._process.kill()
                 await self._process.wait()
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
-
-    async def _keep_tail(self, stderr: asyncio.StreamReader) -> None:
-        while data := await stderr.read(TAIL_BYTES):
-            self._tail += data
-            del self._tail[:-TAIL_BYTES]
+        if self._tail is not None:
+            await self._tail.close()

@@ -1,6 +1,6 @@
 """What the engine and a load worker say to each other: one JSON message a line, over a socketpair.
 
-The engine asks, the worker answers in the same order; `Live` and `Fatal` come unasked.
+The engine asks, the worker answers in the same order; `Live`, `Fatal`, `Placed` and `ClockRead` come unasked.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Setup(Message, frozen=True, kw_only=True):
     shards: int
     origin_ns: int
     wall_offset_ns: int
+    ahead_ns: int = 0
+    """How far the clock of the worker's machine is ahead of the one that the origin was read from."""
     secrets: tuple[str, ...] = ()
     """Texts that are blanked out in what is written down."""
 
@@ -175,8 +177,29 @@ class Live(Message, frozen=True, kw_only=True):
     """Since the last snapshot."""
 
 
+class Placed(Message, frozen=True, kw_only=True):
+    """Where a worker plays that is placed by others, told once before the answer to its `Setup`."""
+
+    node: str
+    """In words that its keeper knows."""
+    pid: int
+    """There."""
+
+
+class ClockRead(Message, frozen=True, kw_only=True):
+    """The clock of a worker's machine, held against the engine's: once before the load and once after it."""
+
+    t: int
+    offset_ns: int
+    """How far it is ahead, less what its times are already shifted by: 0 before the load, what it drifted after it."""
+    bound_ns: int
+    """The offset is right to within this."""
+    exchanges: int
+    """How many were made; the one with the smallest round trip tells."""
+
+
 Answer = Done | Cuts | Stopped
-Report = Answer | Failed | Fatal | Live
+Report = Answer | Failed | Fatal | Live | Placed | ClockRead
 
 _encode = msgspec.json.Encoder().encode
 decode_order = msgspec.json.Decoder(Order).decode

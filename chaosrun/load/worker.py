@@ -70,7 +70,7 @@ class Worker:
     def __init__(self, setup: Setup, tell: Callable[[Message], None]) -> None:
         """Raises ChaosrunError: a protocol cannot be found, or a file cannot be written."""
         self._tell = tell
-        self._agenda = Agenda(asyncio.get_running_loop(), setup.origin_ns, self._defect)
+        self._agenda = Agenda(asyncio.get_running_loop(), setup.origin_ns + setup.ahead_ns, self._defect)
         self._recorder = Recorder(Path(setup.run_dir), setup.writer, self._unwritable, Mask(setup.secrets))
         self._accounts = [account for load in setup.groups for account in load.accounts] or [{}]
         gate = Gate(self._agenda)
@@ -242,9 +242,14 @@ async def _obey_all(worker: Worker, orders: asyncio.Queue[Order], tell: Callable
         tell(answer)
 
 
-def main() -> None:
-    # Hardly anything here is both short-lived and cyclic; what collections cost is seen as latency.
+def seldom_collect() -> None:
+    """For a process that plays clients: hardly anything there is both short-lived and cyclic, and what collections cost
+    is seen as latency."""
     gc.set_threshold(GC_THRESHOLD, 20, 100)
+
+
+def main() -> None:
+    seldom_collect()
     uvloop.run(serve(socket.socket(fileno=int(sys.argv[1]))))
 
 

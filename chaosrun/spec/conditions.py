@@ -23,11 +23,13 @@ _IRRELEVANT: Final = (
     r"recovery\.(within|no_relapse)|timing\.max_duration",
     r"(method|rollbacks)\.(\d+\.parallel\.)*\d+\.name",
     r"target\.(title|allow\b.*)",
+    r"fleet",
 )
-"""Words for people, and limits: a limit judges a number and does not change it."""
+"""Words for people; limits: a limit judges a number and does not change it; and where the load was asked to be played,
+of which `machine.fleet` says where it was."""
 _UNDER_TEST: Final = r"target\.(?!prober\b).*"
-_NOTED: Final = r"steady_state\.load\.[^.]+\.(accounts\.csv|tls\.(ca|cert|key))"
-"""The path of a file says little: the same one lies elsewhere on another checkout."""
+_NOTED: Final = r"steady_state\.load\.[^.]+\.(accounts\.csv|tls\.(ca|cert|key))|fleet\.ray\.address"
+"""The path of a file says little: the same one lies elsewhere on another checkout. So does where a cluster is found."""
 _NAMES_ONLY: Final = r"(steady_state\.load\.[^.]+\.(headers|cookies)|target\.roles\.[^.]+\.env)"
 """Mappings of which only the names are kept: tokens stand in their values."""
 _BY_HASH: Final = r"steady_state\.load\.[^.]+\.(protocol|http)"

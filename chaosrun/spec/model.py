@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from chaosrun.spec.base import TAG, Duration, File, Json, Many, Model, Name, Share, Span, Title
+from chaosrun.spec.fleet import Fleet
 from chaosrun.spec.guard import Guard
 from chaosrun.spec.http import HttpExpect, HttpRequest
 from chaosrun.spec.limit import Criterion, Limit, Measured, Quantity
@@ -151,6 +152,8 @@ class Experiment(File):
     expect: Many[Criterion] = ()
     """Judged over the whole run after the fault, unless a criterion says otherwise."""
     stop_when: Many[Guard] = ()
+    fleet: Fleet | None = None
+    """Where the load is played. None: in processes of this machine."""
     timing: Timing = Timing()
     profiles: dict[Name, dict[str, Json]] = Field(default_factory=dict, exclude=True, repr=False, max_length=200)
     """Named sets of overrides for `--profile`: a path, or a mapping that is merged."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from chaosrun.journal import SAMPLES, PushRows, read_rows
 from chaosrun.load.config import Backoff, GroupLoad
 from chaosrun.load.fleet import Fleet
+from chaosrun.load.own_process import OwnProcesses
 from chaosrun.plan import GroupPlan
 from chaosrun.protocols import find
 from chaosrun.recorded import read_lines
@@ -67,7 +68,9 @@ async def load(
     group = GroupLoad(index=0, plan=plan, url=url, protocol=protocol, http=http, channels=channels, reconnect=reconnect)
     origin_ns = time.monotonic_ns()
     with tempfile.TemporaryDirectory(prefix="chaosrun-bench-") as folder:
-        fleet = Fleet((group,), run_dir=Path(folder), origin_ns=origin_ns, wall_offset_ns=time.time_ns())
+        fleet = Fleet(
+            (group,), run_dir=Path(folder), origin_ns=origin_ns, wall_offset_ns=time.time_ns(), place=OwnProcesses()
+        )
         try:
             await fleet.start()
             began = time.monotonic_ns()

@@ -23,12 +23,12 @@ from pathlib import Path
 from processes import cpu_s, raise_descriptors, rss_mb
 
 from chaosrun.identity import Identity
-from chaosrun.load import fleet as fleets
 from chaosrun.load.config import GroupLoad
 from chaosrun.load.fleet import Fleet
 from chaosrun.load.handle import Worker
+from chaosrun.load.place import Place
 from chaosrun.load.silence import LOOKS_A_SECOND, Silence
-from chaosrun.load.wire import Done, GroupLive, Live, line
+from chaosrun.load.wire import Done, GroupLive, Live, Setup, line
 from chaosrun.plan import GroupPlan
 from chaosrun.scoring.histogram import bucket_of
 
@@ -66,6 +66,11 @@ class Talker(Worker):
 
     async def _end(self, within_s: float) -> None:
         return
+
+
+class Talkers(Place):
+    def worker(self, setup: Setup) -> Worker:
+        return Talker(f"worker {setup.shard}", setup)
 
 
 # ---- the process that talks -----------------------------------------------------------------------------------------
@@ -127,7 +132,6 @@ async def coordinate(many: int) -> Cost:
     talkers: list[asyncio.subprocess.Process] = []
     group = GroupLoad(index=0, plan=GroupPlan(name="accounts", clients=CLIENTS * many), url="ws://127.0.0.1:1")
     Talker.seats = asyncio.Queue()
-    fleets._worker = lambda kind, setup, hidden: Talker(f"worker {setup.shard}", setup)  # type: ignore[assignment]
     late: list[float] = []
     heard = Talker._hear
 
@@ -138,7 +142,9 @@ async def coordinate(many: int) -> Cost:
 
     Talker._hear = hear  # type: ignore[method-assign, assignment]
     with tempfile.TemporaryDirectory() as folder:
-        fleet = Fleet([group], run_dir=Path(folder), origin_ns=origin_ns, wall_offset_ns=0, workers=many)
+        fleet = Fleet(
+            [group], run_dir=Path(folder), origin_ns=origin_ns, wall_offset_ns=0, place=Talkers(), workers=many
+        )
         starting = asyncio.create_task(fleet.start())
         try:
             for first in range(0, many, OF_A_PROCESS):

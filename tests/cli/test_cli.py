@@ -78,9 +78,9 @@ def test_a_misspelt_command_is_no_missing_file(chaosrun: Any) -> None:
 
 
 def test_a_fleet_that_there_is_not_is_refused_with_those_that_there_are(chaosrun: Any) -> None:
-    done = chaosrun("some.yaml", "--fleet", "ray")
+    done = chaosrun("some.yaml", "--fleet", "dask")
     assert done.returncode == Exit.USAGE
-    assert "'ray' is not one of 'processes', 'in-process'" in done.stderr
+    assert "'dask' is not one of 'processes', 'in-process', 'ray'" in done.stderr
 
 
 @pytest.mark.parametrize("args", [["--no-such-option"], ["run"], ["a.yaml", "--skip", "failed"], ["explain", "cat"]])

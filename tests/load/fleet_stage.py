@@ -22,10 +22,12 @@ from websockets.http11 import Request, Response
 from chaosrun.journal import Journal
 from chaosrun.load.config import Backoff, GroupLoad
 from chaosrun.load.fleet import Fleet
+from chaosrun.load.places import place_of
 from chaosrun.plan import GroupPlan, Plan
 from chaosrun.protocols import find
 from chaosrun.recorded import read_run
 from chaosrun.records import Began, Ended, History, LoadStopped
+from chaosrun.spec.fleet import Ray
 from chaosrun.targets.ports import free_port
 
 MS = 1_000_000
@@ -173,7 +175,7 @@ async def begin(
         reply_timeout_ns=load.pop("reply_timeout_ns", 5 * SECOND),
         connect_within_ns=load.pop("connect_within_ns", 5 * SECOND),
     )
-    kind = load.pop("kind", "processes")
+    kind, ray = load.pop("kind", "processes"), load.pop("ray", Ray())
     reconnect = load.pop("reconnect", Backoff(first_ns=50 * MS, max_ns=200 * MS))
     group = GroupLoad(
         index=0,
@@ -187,7 +189,12 @@ async def begin(
     origin_ns = time.monotonic_ns()
     wall_offset_ns = time.time_ns()
     fleet = Fleet(
-        [group], run_dir=run_dir, origin_ns=origin_ns, wall_offset_ns=wall_offset_ns, workers=workers, kind=kind
+        [group],
+        run_dir=run_dir,
+        origin_ns=origin_ns,
+        wall_offset_ns=wall_offset_ns,
+        place=place_of(kind, ray, run_dir=run_dir, origin_ns=origin_ns, most=clients),
+        workers=workers,
     )
     return Run(fleet, plan, origin_ns, run_dir)
 

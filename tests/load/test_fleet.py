@@ -16,6 +16,7 @@ from chaosrun.errors import ChaosrunError, Unavailable, Unwritable
 from chaosrun.identity import identify
 from chaosrun.load.fleet import Fleet
 from chaosrun.load.handle import WorkerLost
+from chaosrun.load.own_process import OwnProcesses
 from chaosrun.load.wire import Flush
 from chaosrun.records import NONE, Kind
 
@@ -136,10 +137,9 @@ def test_an_unknown_protocol_is_refused_at_the_start_with_the_known_ones(tmp_pat
         bridge = Bridge()
         await bridge.start()
         run = await begin(tmp_path, bridge, clients=1, workers=1, period_ns=SECOND, load={})
-        worker = run.fleet._workers[0]
-        (group,) = worker.setup.groups
+        (group,) = run.fleet._groups
         changed = type(group)(**{name: getattr(group, name) for name in group.__struct_fields__} | {"protocol": "mt6"})
-        fleet = Fleet([changed], run_dir=tmp_path, origin_ns=run.origin_ns, wall_offset_ns=0)
+        fleet = Fleet([changed], run_dir=tmp_path, origin_ns=run.origin_ns, wall_offset_ns=0, place=OwnProcesses())
         try:
             with pytest.raises(ChaosrunError, match="no protocol 'mt6'; known: mt5"):
                 await fleet.start()

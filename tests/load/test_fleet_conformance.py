@@ -6,10 +6,12 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray_stage
 from fleet_stage import MS, SECOND, Bridge, begin, play
 
 from chaosrun.cutting import CutOrder
@@ -20,11 +22,19 @@ from chaosrun.recorded import read_run
 from chaosrun.records import NONE, Ended, History, Kind, Lag
 from chaosrun.scoring.pacing import due_times
 
-KINDS = ("processes", "in-process")
+KINDS = ("processes", "in-process", pytest.param("ray", marks=pytest.mark.slow))
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[str]:
+    with ray_stage.cluster(nodes=2) as made:
+        yield made.address
 
 
 @pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "ray":
+        monkeypatch.setenv("RAY_ADDRESS", request.getfixturevalue("nodes"))
     return str(request.param)
 
 
@@ -192,9 +202,9 @@ def test_a_closed_line_ends_a_worker_with_all_that_it_measured_on_disk(tmp_path:
         await run.all_usable()
         for worker in run.fleet._workers:
             worker.finished()
-            worker._writer.close()
+            worker._writer.write_eof()
         began = time.monotonic()
-        await run.until(lambda: run.fleet.processes == (), within_s=5)
+        await run.until(lambda: all(worker._gone for worker in run.fleet._workers), within_s=5)
         assert time.monotonic() - began < 2, "let go within 2 s"
 
     started(tmp_path, during, kind=kind)
