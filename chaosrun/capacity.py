@@ -93,12 +93,15 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fits(self) -> bool:
-        """One machine like this can play it, from the addresses that the experiment names, and score it afterwards."""
-        return (
-            self.machines == 1
-            and self.can_score
-            and self.addresses <= max(group.sources for group in self.demand.groups)
-        )
+        """One machine like this can play it, or as many as it takes where it is for a cluster, from the addresses that
+        the experiment names; and this one can score it afterwards."""
+        return (self.machines == 1 or self.demand.on_cluster) and self.can_score and self.addresses <= self.sources
+
+    @property
+    def sources(self) -> int:
+        """Source addresses that the experiment has, on all machines that play it."""
+        each = max(group.sources for group in self.demand.groups)
+        return each * self.machines if self.demand.on_cluster else each
 
     @property
     def can_score(self) -> bool:

@@ -83,6 +83,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[GroupDemand, ...]
     lasts_s: float
     """The longest, when all goes as planned."""
+    on_cluster: bool = False
+    """It is for as many machines as it takes."""
 
     @property
     def clients(self) -> int:

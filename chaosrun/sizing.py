@@ -19,6 +19,7 @@ from chaosrun.recorded import Recording, read_run
 from chaosrun.records import Kind, Lag
 from chaosrun.scoring.phases import phase_span
 from chaosrun.spec.client_rules import half_open
+from chaosrun.spec.fleet import kind_of
 from chaosrun.spec.hosts import host_of, is_loopback
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.model import Group, reveal
@@ -38,6 +39,7 @@ def demand_of(loaded: Loaded) -> Demand:
     return Demand(
         groups=tuple(_group(loaded, each, groups[each.name]) for each in plan.groups),
         lasts_s=planned_ns(loaded) / S,
+        on_cluster=kind_of(loaded.experiment.fleet) == "ray",
     )
 
 

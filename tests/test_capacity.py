@@ -97,6 +97,15 @@ def test_memory_makes_machines() -> None:
     assert (found.machines, found.fits, found.bottleneck.what) == (2, False, "memory of a machine")
 
 
+def test_a_load_for_a_cluster_fits_on_as_many_machines_as_it_takes_each_with_its_addresses() -> None:
+    machine = replace(LARGE, memory_bytes=74e6, ports=500)
+    one = capacity(demand(), machine, ROUND)
+    assert (one.machines, one.addresses, one.sources, one.fits) == (2, 2, 1, False)
+    many = capacity(replace(demand(), on_cluster=True), machine, ROUND)
+    assert (many.machines, many.addresses, many.sources, many.fits) == (2, 2, 2, True)
+    assert not capacity(replace(demand(), on_cluster=True), replace(machine, ports=499), ROUND).fits
+
+
 def test_a_machine_without_a_core_to_spare_plays_nobody() -> None:
     found = capacity(demand(requests_per_s=1.0), replace(LARGE, cores=0.2), ROUND)
     assert (found.clients_of_machine, found.fits) == (0, False)

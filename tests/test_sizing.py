@@ -141,3 +141,8 @@ def test_a_run_of_other_groups_tells_nothing(tmp_path: Path) -> None:
 def test_a_run_whose_baseline_is_too_short_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="name a run whose baseline lasted some seconds"):
         example(recorded(tmp_path, baseline_s=0))
+
+
+def test_a_load_on_ray_is_for_as_many_machines_as_it_takes(tmp_path: Path) -> None:
+    assert not demand_of(loaded(tmp_path)).on_cluster
+    assert demand_of(loaded(tmp_path, target="{reference: mt5-bridge}\nfleet: {ray: {workers: 4}}")).on_cluster

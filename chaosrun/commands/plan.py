@@ -55,7 +55,7 @@ def command(
     on this machine can hold.
 
     It reckons with costs that were measured on one machine; --like takes them from a run that was made on this one.
-    The exit code is 69 if this machine cannot play the load.
+    The exit code is 69 if this machine cannot play the load, or no cluster that it is meant for could.
     """
     from chaosrun import sizing  # noqa: PLC0415 - the whole of chaosrun, which --help has no use for
     from chaosrun.capacity import capacity  # noqa: PLC0415 - as above

@@ -93,12 +93,13 @@ def _answer(found: Capacity) -> str:
 
 def _remedies(found: Capacity) -> Iterator[str]:
     written = max(group.workers for group in found.demand.groups)
-    sources = max(group.sources for group in found.demand.groups)
     if found.machines > 1:
-        yield (
-            f"this machine is too small: {found.bottleneck.remedy}, or fewer `clients`; the load of one run is played "
-            "by one machine so far"
-        )
+        how = f"`fleet: {{ray: {{workers: {found.processes}}}}}`"
+        nodes = f"{found.machines:,} nodes like this of a Ray cluster, with {how}"
+        if found.demand.on_cluster:
+            yield f"that is at least {nodes}"
+        else:
+            yield f"this machine is too small: {found.bottleneck.remedy}, or fewer `clients`, or {nodes}"
     elif written != found.processes:
         word = "enough" if written > found.processes else "too few"
         yield f"the experiment has `workers: {written}`, which is {word}" + (
@@ -109,9 +110,9 @@ def _remedies(found: Capacity) -> Iterator[str]:
             f"the run could not be scored here: that takes {show(found.scoring_bytes, 'bytes')} of memory; fewer "
             "`requests`, or shorter phases"
         )
-    if found.addresses > sources * found.machines:
+    if found.addresses > found.sources:
         yield (
-            f"{found.addresses:,} source addresses, and the experiment has {sources:,}: name them in "
+            f"{found.addresses:,} source addresses, and the experiment has {found.sources:,}: name them in "
             "`source_addresses` (on loopback `127.0.0.0/24` has 254)"
         )
 

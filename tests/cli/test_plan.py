@@ -29,6 +29,7 @@ def test_a_load_that_this_machine_cannot_play_is_told_so_with_the_bottleneck(cha
     assert done.returncode == Exit.UNAVAILABLE, done.stderr
     assert "users: 100,000 clients, 100,000 requests/s, 500,000 pushes/s" in done.stdout
     assert "this machine is too small" in done.stdout
+    assert "nodes like this of a Ray cluster" in " ".join(done.stdout.split())
     assert "100,000 requests/s of 130 us" in " ".join(done.stdout.split())
     assert [each.name for each in many.parent.iterdir()] == ["many.yaml"], "nothing is started or kept"
 
