@@ -108,6 +108,16 @@ def test_a_worker_that_is_killed_is_told_with_its_clients_and_the_rest_goes_on(t
     assert {line["w"] for line in lines(tmp_path)} >= {"load-0", "load-1"}, "what the other said before is kept"
 
 
+def test_clients_wait_for_nobody_elses_work(tmp_path: Path, nodes: Any) -> None:
+    """Ray gives its workers a niceness of 15."""
+
+    async def during(run: Run, bridge: Bridge) -> None:
+        threads = Path(f"/proc/{playing(run, 0).pid}/task").iterdir()
+        assert {os.getpriority(os.PRIO_PROCESS, int(each.name)) for each in threads} == {0}
+
+    disturbed(tmp_path, nodes, during)
+
+
 def test_a_node_that_dies_takes_its_clients_with_it(tmp_path: Path, nodes: Any) -> None:
     async def during(run: Run, bridge: Bridge) -> None:
         await asyncio.to_thread(nodes.remove_node, doomed, allow_graceful=False)
