@@ -28,4 +28,5 @@ def examine(report_dir: Path = Path("reports")) -> list[Finding]:
         tools.netem(),
         tools.docker(),
         tools.toxiproxy(),
+        tools.ray(),
     ]

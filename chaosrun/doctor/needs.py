@@ -11,6 +11,7 @@ from chaosrun.doctor._base import Finding
 from chaosrun.errors import Unavailable
 from chaosrun.load.limits import Comers, busiest, local_ports, not_ours
 from chaosrun.spec.client_rules import half_open
+from chaosrun.spec.fleet import kind_of, ray_of
 from chaosrun.spec.method import all_faults
 from chaosrun.spec.model import Experiment, ProcessSelector, Role
 from chaosrun.spec.secret import Secret, reveal
@@ -19,7 +20,7 @@ from chaosrun.spec.steps import CommandStep, NetemStep
 
 def needs(experiment: Experiment) -> list[Finding]:
     """Everything that can be told without starting anything."""
-    return [*_load(experiment), *_roles(experiment), *_proxy(experiment), *_faults(experiment)]
+    return [*_load(experiment), *_fleet(experiment), *_roles(experiment), *_proxy(experiment), *_faults(experiment)]
 
 
 def _faults(experiment: Experiment) -> Iterator[Finding]:
@@ -56,6 +57,11 @@ def _load(experiment: Experiment) -> Iterator[Finding]:
     for name, group in comers.items():
         if group.sources:
             yield _sources(name, group)
+
+
+def _fleet(experiment: Experiment) -> Iterator[Finding]:
+    if kind_of(experiment.fleet) == "ray":
+        yield tools.ray(ray_of(experiment.fleet).address)
 
 
 def _sources(group: str, comers: Comers) -> Finding:

@@ -1,9 +1,11 @@
-"""The programs and packages around chaosrun: Python's, netem, Docker, Toxiproxy, and the folder for the runs."""
+"""The programs and packages around chaosrun: Python's, netem, Docker, Toxiproxy, Ray, and the folder for the runs."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import re
 import shutil
 import socket
 import tempfile
@@ -17,6 +19,12 @@ from chaosrun.shaping.tc import why_not
 
 _PACKAGES: Final = ("uvloop", "picows", "websockets", "msgspec")
 _TOOL_WITHIN_S: Final = 5.0
+_RAY_WITHIN_S: Final = 2.0
+_GCS_ADDRESS: Final = re.compile(rb"\0--gcs-address=([^\0]+)\0")
+"""By which a node's processes are told where the cluster's head is."""
+_HTTP2_HELLO: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+_HTTP2_HEADER: Final = 9
+_HTTP2_SETTINGS: Final = 4
 _DOCKER_SOCKET: Final = "unix:///var/run/docker.sock"
 
 
@@ -77,6 +85,62 @@ def _ask_docker(where: str) -> str:
         sock.connect(address)
         sock.sendall(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
         return sock.recv(65536).decode("latin-1")
+
+
+def ray(address: str = "auto") -> Finding:
+    """Whether the package Ray is installed, and whether a cluster answers there. Ray itself is not imported, which
+    takes a second and more.
+
+    Args:
+        address: HOST:PORT, or `auto`: of RAY_ADDRESS, or of the cluster that this machine was last made a node of.
+    """
+    needed_for = "the load on a cluster (--fleet ray)"
+    try:
+        told = f"ray {version('ray')}"
+    except PackageNotFoundError:
+        return Finding("ray", "missing", "not installed; pip install 'chaosrun[ray]'", needed_for)
+    where = _ray_address() if address == "auto" else address
+    if not where:
+        remedy = "`ray start --head --node-ip-address=127.0.0.1` makes this machine one"
+        return Finding("ray", "limited", f"{told}; no cluster: {remedy}", needed_for)
+    try:
+        answers = _answers_http2(where)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return Finding("ray", "limited", f"{told}; no cluster answers at {where} ({reason}); start it", needed_for)
+    if not answers:
+        return Finding("ray", "limited", f"{told}; {where} answers, but not as a Ray cluster does", needed_for)
+    return Finding("ray", "ok", f"{told}, a cluster answers at {where}", needed_for)
+
+
+def _ray_address() -> str | None:
+    """Where Ray looks for a cluster by itself: the environment, what the last `ray start` has left, what runs."""
+    named = os.environ.get("RAY_ADDRESS")
+    if named and named != "auto":
+        return named
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - Ray's own place
+    with contextlib.suppress(OSError, UnicodeDecodeError), Path(folder, "ray", "ray_current_cluster").open() as file:
+        if left := file.read(300).strip():
+            return left
+    network = Path("/proc/self/ns/net").readlink()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found = _GCS_ADDRESS.search((process / "cmdline").read_bytes())
+            if found and (process / "ns" / "net").readlink() == network:  # a container's is its own
+                return found[1].decode(errors="replace")
+    return None
+
+
+def _answers_http2(where: str) -> bool:
+    """Whether what listens there speaks HTTP/2, as the head of a cluster does: whether it greets with its settings."""
+    host, _, port = where.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("HOST:PORT is needed")
+    with socket.create_connection((host.strip("[]"), int(port)), _RAY_WITHIN_S) as sock:
+        sock.settimeout(_RAY_WITHIN_S)
+        sock.sendall(_HTTP2_HELLO)
+        greeting = sock.recv(_HTTP2_HEADER)
+    return len(greeting) == _HTTP2_HEADER and greeting[3] == _HTTP2_SETTINGS
 
 
 def toxiproxy() -> Finding:

@@ -271,3 +271,98 @@ def test_nothing_is_left_open() -> None:
         machine.pidfd()
         tools.docker()
     assert open_files() <= before
+
+
+# ---- Ray ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def head(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[bytes]]]:
+    """A port that greets as the test says, and the address by which Ray would find it."""
+    greetings: list[bytes] = []
+    monkeypatch.setattr(tools, "version", lambda package: f"of {package}")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def greet() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                assert connection.recv(4096).startswith(b"PRI * HTTP/2.0\r\n")
+                connection.sendall(greetings[0])
+
+        thread = threading.Thread(target=greet, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}", greetings
+        thread.join(10)
+
+
+SETTINGS = b"\0\0\6\4\0\0\0\0\0\0\3\x7f\xff\xff\xff"
+
+
+def test_a_ray_cluster_is_known_by_its_greeting_where_the_environment_says(
+    head: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, greetings = head
+    greetings.append(SETTINGS)
+    monkeypatch.setenv("RAY_ADDRESS", where)
+    found = tools.ray()
+    assert (found.state, found.found) == ("ok", f"ray of ray, a cluster answers at {where}")
+
+
+def test_a_cluster_is_found_where_ray_start_has_left_its_address(
+    head: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    where, greetings = head
+    greetings.append(SETTINGS)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text(f"{where}\n")
+    assert tools.ray().state == "ok"
+
+
+def test_something_else_at_the_address_is_no_cluster(head: tuple[str, list[bytes]]) -> None:
+    where, greetings = head
+    greetings.append(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    found = tools.ray(where)
+    assert found.state == "limited"
+    assert "not as a Ray cluster does" in found.found
+
+
+def test_who_says_nothing_is_waited_for_no_longer_than_the_doctor_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "version", lambda package: f"of {package}")
+    monkeypatch.setattr(tools, "_RAY_WITHIN_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        found = tools.ray(f"127.0.0.1:{listening.getsockname()[1]}")
+    assert found.state == "limited"
+    assert "timed out" in found.found
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1:1", "nonsense", "no-such-host.invalid:6379", "host:port"])
+def test_a_cluster_that_cannot_be_asked_is_told_and_no_error(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    monkeypatch.setattr(tools, "version", lambda package: f"of {package}")
+    found = tools.ray(where)
+    assert found.state == "limited"
+    assert f"no cluster answers at {where}" in found.found
+
+
+def test_without_the_package_the_doctor_says_how_to_get_it_and_imports_nothing(tmp_path: Path) -> None:
+    """A Python of its own, in which nobody has imported Ray before."""
+    code = (
+        "import sys; from chaosrun.doctor import tools\n"
+        "def version(name): raise tools.PackageNotFoundError(name)\n"
+        "tools.ray('127.0.0.1:1'); assert 'ray' not in sys.modules\n"
+        "tools.version = version; print(tools.ray())"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert "state='missing'" in said
+    assert "pip install 'chaosrun[ray]'" in said
+
+
+@pytest.mark.parametrize(("fleet", "asked"), [("ray", True), ("{ray: {address: '127.0.0.1:1'}}", True), ("", False)])
+def test_an_experiment_on_ray_needs_a_cluster(tmp_path: Path, fleet: str, asked: bool) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(EXPERIMENT % (30, "{reference: mt5-bridge}") + (f"fleet: {fleet}\n" if fleet else ""))
+    found = {finding.name: finding for finding in needs.needs(load_experiment(file).experiment)}
+    assert ("ray" in found) == asked
+    if "127" in fleet:
+        assert found["ray"].state != "ok"
