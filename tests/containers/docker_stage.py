@@ -32,7 +32,7 @@ from chaosrun.targets.ports import free_port
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 _ENGINE_WITHIN_S = 60.0
-_SITE = "/opt/site"
+SITE = "/opt/site"
 _PACKAGES = ("chaosrun", "h11", "msgspec", "uvloop", "websockets")
 """What the reference services and the embedded proxy import."""
 _LEFT_OUT = {"__pycache__", "site-packages", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3"}
@@ -152,16 +152,16 @@ def _restore(rules: bytes) -> None:
 # ---- the image ------------------------------------------------------------------------------------------------------
 
 
-def import_image(api: Any, name: str) -> None:
-    """Python, its standard library and the reference services, without a registry."""
+def import_image(api: Any, name: str, more: Mapping[str, Path | bytes] | None = None, workdir: str = "/tmp") -> None:
+    """Python, its standard library and the reference services, without a registry; `more`: files by their place."""
     with tempfile.TemporaryDirectory() as folder:
         tar = Path(folder) / "image.tar"
-        _pack(tar)
+        _pack(tar, more or {})
         changes = [
             "ENV PATH=/usr/local/bin:/usr/bin:/bin",
-            f"ENV PYTHONPATH={_SITE}",
+            f"ENV PYTHONPATH={SITE}",
             "ENV PYTHONUNBUFFERED=1",
-            "WORKDIR /tmp",
+            f"WORKDIR {workdir}",
             'CMD ["python"]',
         ]
         with tar.open("rb") as file:
@@ -170,26 +170,28 @@ def import_image(api: Any, name: str) -> None:
     assert "error" not in answer, answer
 
 
-def _pack(tar: Path) -> None:
+def _pack(tar: Path, more: Mapping[str, Path | bytes]) -> None:
     program = Path(sys.executable).resolve()
     library = Path(sysconfig.get_paths()["stdlib"])
     site = Path(sysconfig.get_paths()["purelib"])
-    files: dict[str, Path] = {str(program): program}
+    files: dict[str, Path | bytes] = {str(program): program}
     for path in _files(library):
         files[str(path)] = path
     for package in _PACKAGES:
-        source = ROOT / package if (ROOT / package).is_dir() else site / package
-        for path in _files(source):
-            files[f"{_SITE}/{package}/{path.relative_to(source)}"] = path
-    for path in _linked([path for path in files.values() if path == program or ".so" in path.name]):
+        folder = ROOT / package if (ROOT / package).is_dir() else site / package
+        for path in _files(folder):
+            files[f"{SITE}/{package}/{path.relative_to(folder)}"] = path
+    files |= more
+    paths = [path for path in files.values() if isinstance(path, Path)]
+    for path in _linked([path for path in paths if ".so" in path.name or _is_program(path)]):
         files[str(path)] = path
     with tarfile.open(tar, "w") as archive:
         for folder_name in sorted({str(parent) for name in files for parent in Path(name).parents} | {"/tmp"}):
             archive.addfile(
                 _entry(folder_name.lstrip("/") or ".", tarfile.DIRTYPE, 0o1777 if folder_name == "/tmp" else 0o755)
             )
-        for name, path in files.items():
-            content = path.read_bytes()
+        for name, source in files.items():
+            content = source if isinstance(source, bytes) else source.read_bytes()
             entry = _entry(name.lstrip("/"), tarfile.REGTYPE, 0o755)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
@@ -204,6 +206,11 @@ def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
     return entry
 
 
+def _is_program(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
 def _files(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = set(folders) - _LEFT_OUT
@@ -214,7 +221,12 @@ def _linked(programs: list[Path]) -> set[Path]:
     """The shared libraries that the kernel's loader would load for them, the loader among them."""
     said = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, check=False).stdout
     words = [word for line in said.splitlines() for word in line.split()]
-    return {Path(word) for word in words if word.startswith("/") and ".so" in word and not word.endswith(":")}
+    # Without the `..` by which libraries name what comes with them: no file twice.
+    return {
+        Path(os.path.normpath(word))
+        for word in words
+        if word.startswith("/") and ".so" in word and not word.endswith(":")
+    }
 
 
 # ---- containers -----------------------------------------------------------------------------------------------------
