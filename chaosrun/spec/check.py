@@ -232,6 +232,7 @@ _EXAMPLES = {
 
 _BEYOND: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "greater_than_equal": lambda value, limit: f"{value!r} is too small; at least {limit['ge']}",
+    "greater_than": lambda value, limit: f"{value!r} is too small; more than {limit['gt']:g}",
     "less_than_equal": lambda value, limit: f"{value!r} is too large; at most {limit['le']:.12g}",
     "too_long": lambda _, limit: f"has more entries than the {limit['max_length']} that are possible",
     "string_too_long": lambda value, limit: f"has {len(value)} characters; at most {limit['max_length']}",

@@ -34,6 +34,18 @@ class Ray(Model):
                 "name the head's HOST:PORT, and make this machine a node of the cluster",
                 ("address",),
             )
+        elif self.address != "auto" and not is_host_and_port(self.address):
+            yield Broken(
+                f"{self.address!r} is no address of a Ray cluster; write HOST:PORT of its head, as in 10.0.0.1:6379, "
+                "or auto: the cluster that this machine is a node of",
+                ("address",),
+            )
+
+
+def is_host_and_port(address: str) -> bool:
+    """Whether a cluster's head is named by it."""
+    host, _, port = address.rpartition(":")
+    return bool(host) and "/" not in host and port.isdecimal() and 0 < int(port) < 1 << 16
 
 
 class OnRay(Model):
