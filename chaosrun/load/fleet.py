@@ -212,7 +212,7 @@ class Fleet:
         await self._place.close()
 
     async def _close(self, worker: Worker) -> None:
-        if worker.is_connected and not worker.is_lost:
+        if worker.is_ready and not worker.is_lost:
             worker.finished()
             with contextlib.suppress(ChaosrunError):
                 await worker.order(Finish(), ORDER_WITHIN_S)

@@ -65,6 +65,7 @@ class Worker(ABC):
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: deque[asyncio.Future[Answer]] = deque()
         self._listening: asyncio.Task[None] | None = None
+        self._ready = False
         self._finished = False
         self._gone = False
         """Its end of the socketpair is closed."""
@@ -97,9 +98,9 @@ class Worker(ABC):
     # ---- the conversation
 
     @property
-    def is_connected(self) -> bool:
-        """It can be given orders, though it need not live to obey them."""
-        return self._writer is not None
+    def is_ready(self) -> bool:
+        """It was set up and can be given orders, though it need not live to obey them."""
+        return self._ready
 
     @property
     def is_lost(self) -> bool:
@@ -122,6 +123,7 @@ class Worker(ABC):
             raise
         self._listening = asyncio.create_task(self._listen(reader))
         await self.order(self.setup, START_WITHIN_S)
+        self._ready = True
 
     async def order(self, order: Order, within_s: float) -> Answer:
         """Have an order carried out; the answer to it.

@@ -238,6 +238,43 @@ def test_a_cluster_without_room_is_told_before_any_load(tmp_path: Path, nodes: A
     assert "Ray found no room for load worker " in told and "`ray status`" in told
 
 
+def test_what_ray_itself_refuses_of_a_worker_is_told_at_once(tmp_path: Path, nodes: Any) -> None:
+    began = time.monotonic()
+    told = refused(tmp_path, Ray(address=nodes.address, resources={"object_store_memory": 5}))
+    assert told.startswith("Ray takes no load worker 0: ") and "object_store_memory" in told
+    assert time.monotonic() - began < 15
+
+
+def test_memory_is_reserved_by_its_name_in_ray(tmp_path: Path, nodes: Any) -> None:
+    disturbed(tmp_path, nodes, rest_goes_on, resources={"CPU": 0.5, "memory": 1e6})
+
+
+@pytest.mark.parametrize("address", ["local", "ray://127.0.0.1:10001"])
+def test_an_address_from_the_environment_makes_no_cluster_and_joins_no_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    assert f"the address {address!r} of the Ray cluster, from RAY_ADDRESS, is not" in refused(tmp_path, Ray())
+
+
+def test_who_stops_while_ray_still_looks_for_room_does_not_wait_for_it(tmp_path: Path, nodes: Any) -> None:
+    async def act() -> None:
+        bridge = Bridge()
+        await bridge.start()
+        load = {"kind": "ray", "ray": Ray(address=nodes.address, resources={"CPU": 2}, workers=4)}
+        run = await begin(tmp_path, bridge, clients=6, workers=4, period_ns=SECOND, load=load)
+        starting = asyncio.create_task(run.fleet.start())
+        await run.until(lambda: any(worker.placed for worker in run.fleet._workers))
+        starting.cancel()
+        stopped = time.monotonic()
+        await run.fleet.close()
+        assert time.monotonic() - stopped < 6
+        assert run.fleet.processes == ()
+        await bridge.kill()
+
+    asyncio.run(act())
+
+
 def refused(tmp_path: Path, ray: Ray, workers: int = 1) -> str:
     async def act() -> str:
         bridge = Bridge()

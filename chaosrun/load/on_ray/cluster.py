@@ -26,6 +26,9 @@ JOIN_WITHIN_S: Final = 30.0
 ENDED_WITHIN_S: Final = 12.0
 """What is lost is killed by Ray, which takes its time."""
 PACKET: Final = 64 * 1024
+TAKE_LOOK_S: Final = 0.02
+TAKE_LOOKS: Final = 500
+"""10 s."""
 
 
 class RayCluster(Place):
@@ -45,6 +48,7 @@ class RayCluster(Place):
         self._control: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._tail: Tail | None = None
+        self._joined = False
 
     async def open(self, workers: int) -> int:
         if importlib.util.find_spec("ray") is None:
@@ -89,15 +93,28 @@ class RayCluster(Place):
         told = decode_answer(answer)
         if not isinstance(told, Joined):
             raise Unavailable(told.why)
+        self._joined = True
         return told.workers
 
     def worker(self, setup: Setup) -> Worker:
         return OnRay(self, setup)
 
-    def take(self, shard: int, theirs: socket.socket) -> None:
-        """Give the driver its end of a worker's conversation."""
+    async def take(self, shard: int, theirs: socket.socket) -> None:
+        """Give the driver its end of a worker's conversation.
+
+        Raises:
+            Unavailable: it has ended, or takes none.
+        """
         assert self._control is not None
-        socket.send_fds(self._control, [msgspec.json.encode(Take(shard=shard))], [theirs.fileno()])
+        for _ in range(TAKE_LOOKS):
+            try:
+                socket.send_fds(self._control, [msgspec.json.encode(Take(shard=shard))], [theirs.fileno()])
+                return
+            except BlockingIOError:  # many at once
+                await asyncio.sleep(TAKE_LOOK_S)
+            except ConnectionError:
+                raise Unavailable(f"the driver of the Ray cluster {await self.how_it_ended()}") from None
+        raise Unavailable("the driver of the Ray cluster takes no more workers; it may be stopped")
 
     @property
     def driver(self) -> Identity | None:
@@ -115,7 +132,8 @@ class RayCluster(Place):
             self._control = None
         if self._process is not None:
             try:
-                async with asyncio.timeout(ENDED_WITHIN_S):
+                # Before it has joined there is nothing that it would have to bring home.
+                async with asyncio.timeout(ENDED_WITHIN_S if self._joined else 0):
                     await self._process.wait()
             except TimeoutError:
                 with contextlib.suppress(ProcessLookupError):
@@ -141,7 +159,7 @@ class OnRay(Worker):
         return self.name if self.placed is None else f"{self.name} (node {self.placed.node}, pid {self.placed.pid})"
 
     async def _begin(self, theirs: socket.socket) -> None:
-        self._cluster.take(self.setup.shard, theirs)
+        await self._cluster.take(self.setup.shard, theirs)
 
     async def _how_it_ended(self) -> str:
         return f"is lost: the cluster's driver {await self._cluster.how_it_ended()}"

@@ -7,6 +7,7 @@ played. It lives no longer than that socket and what it still has to bring home.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 import sys
@@ -22,6 +23,7 @@ from chaosrun.load.on_ray.host import Host
 from chaosrun.load.on_ray.relay import Relay, told
 from chaosrun.load.on_ray.wire import Join, Joined, Options, Refused, Take, decode_request
 from chaosrun.processes import RUN_TAG
+from chaosrun.spec.fleet import is_host_and_port
 
 PACKET: Final = 64 * 1024
 KNOCK_WITHIN_S: Final = 5.0
@@ -29,6 +31,9 @@ NO_CLUSTER: Final = (
     "no Ray cluster at {address} ({why}); this machine must be a node of one: "
     "`ray start --head --node-ip-address=127.0.0.1` makes it a cluster of its own"
 )
+
+
+OTHER_VERSION: Final = "{told}; the same Ray and the same Python, to the last digit, have to be on every node"
 
 
 class Impossible(Exception):
@@ -42,10 +47,12 @@ def join(asked: Join) -> list[str | None]:
         Impossible: there is none, or it has no node for them.
     """
     options = asked.options
-    _knock(os.environ.get("RAY_ADDRESS", "auto") if options.address == "auto" else options.address)
+    _knock((os.environ.get("RAY_ADDRESS") or "auto") if options.address == "auto" else options.address)
     try:
         ray.init(address=options.address, log_to_driver=False, logging_level="FATAL")
     except (ConnectionError, RuntimeError, ValueError, AssertionError) as error:
+        if "Version mismatch" in str(error):
+            raise Impossible(OTHER_VERSION.format(told=" ".join(str(error).split()))) from error
         raise Impossible(NO_CLUSTER.format(address=options.address, why=told(error))) from error
     nodes = [str(node["NodeID"]) for node in ray.nodes() if node["Alive"] and _has(node["Resources"], options)]
     if not nodes:
@@ -64,12 +71,17 @@ def _knock(address: str) -> None:
     Raises:
         Impossible: nobody listens there.
     """
+    if address == "auto":
+        return
+    if not is_host_and_port(address):  # Ray would take `local` for one to be made, and `ray://` for its client
+        raise Impossible(
+            f"the address {address!r} of the Ray cluster, from RAY_ADDRESS, is not the HOST:PORT of its head"
+        )
     host, _, port = address.rpartition(":")
-    if host and port.isdecimal():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), KNOCK_WITHIN_S).close()
-        except OSError as error:
-            raise Impossible(NO_CLUSTER.format(address=address, why=error.strerror or error)) from error
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_WITHIN_S).close()
+    except OSError as error:
+        raise Impossible(NO_CLUSTER.format(address=address, why=error.strerror or error)) from error
 
 
 def _has(there: dict[str, float], options: Options) -> bool:
@@ -90,6 +102,7 @@ def actor(options: Options, node: str | None, run_dir: str) -> Any:
         .options(
             num_cpus=resources.pop("CPU", 0),
             num_gpus=resources.pop("GPU", 0),
+            memory=resources.pop("memory", None),
             resources=resources,
             max_restarts=0,
             max_task_retries=0,
@@ -113,8 +126,8 @@ async def drive(control: socket.socket, asked: Join, nodes: Sequence[str | None]
             return
         taken = decode_request(data)
         assert isinstance(taken, Take)
-        host = actor(asked.options, nodes[taken.shard], asked.run_dir)
-        relay = Relay(host, socket.socket(fileno=sockets[0]), Path(asked.run_dir), asked.origin_ns)
+        begin = functools.partial(actor, asked.options, nodes[taken.shard], asked.run_dir)
+        relay = Relay(begin, socket.socket(fileno=sockets[0]), Path(asked.run_dir), asked.origin_ns)
         relays.append(asyncio.create_task(relay.run()))
 
     loop.add_reader(control, take)

@@ -23,12 +23,13 @@ import uvloop
 
 import chaosrun
 from chaosrun.load.on_ray.scratch import Scratch
-from chaosrun.load.on_ray.shipping import Growing
+from chaosrun.load.on_ray.shipping import Growing, is_cut_short
 from chaosrun.load.on_ray.whereabouts import network_here
 from chaosrun.load.on_ray.wire import Delta, Seen
-from chaosrun.load.wire import MAX_LINE, Fatal, Setup, decode_order, line
+from chaosrun.load.wire import MAX_LINE, Fatal, Live, Setup, decode_order, line
 from chaosrun.load.worker import seldom_collect, serve
 
+PICTURE: Final = line(Live(t=0, groups=())).partition(b",")[0]
 LOOK_S: Final = 0.1
 LEASE_LOOKS: Final = 15
 """So many looks in vain for a renewal, of five that are due each second, and the load is let go."""
@@ -117,7 +118,12 @@ class Host:
             over = self._over
             lines, self._lines = tuple(self._lines), []
             # After the lines were taken: what they say is recorded has come with them, or before.
-            yield _packed(Delta(number=number, pieces=self._records.take(), lines=lines))
+            pieces = self._records.take()
+            while is_cut_short(pieces) and not all(map(_is_picture, lines)):
+                yield _packed(Delta(number=number, pieces=pieces, lines=()))
+                number += 1
+                pieces = self._records.take()
+            yield _packed(Delta(number=number, pieces=pieces, lines=lines))
             number += 1
         for pieces in self._records.take_all():
             yield _packed(Delta(number=number, pieces=pieces, lines=()))
@@ -156,6 +162,11 @@ def _wait_for_nobody() -> None:
     with contextlib.suppress(PermissionError):
         for thread in Path("/proc/self/task").iterdir():  # niceness is each thread's own; new ones have their maker's
             os.setpriority(os.PRIO_PROCESS, int(thread.name), 0)
+
+
+def _is_picture(said: bytes) -> bool:
+    """It tells how things are, whatever has been recorded of them."""
+    return said.startswith(PICTURE)
 
 
 def _packed(delta: Delta) -> bytes:

@@ -8,7 +8,7 @@ import ipaddress
 import socket
 import time
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -29,6 +29,9 @@ from chaosrun.load.wire import MAX_LINE, ClockRead, Failed, Fatal, Finish, Messa
 EXCHANGES: Final = 60
 PLACED_WITHIN_S: Final = 20.0
 READ_WITHIN_S: Final = 5.0
+PREPARED_WITHIN_S: Final = 8.0
+"""Once it is placed. With that, less than the engine waits: it is to hear why."""
+LOOK_S: Final = 0.1
 RENEW_S: Final = 0.2
 RENEWALS_A_READING: Final = 150
 """30 s."""
@@ -42,8 +45,13 @@ _decode_seen = msgspec.json.Decoder(Seen).decode
 
 
 class Relay:
-    def __init__(self, host: Any, sock: socket.socket, run_dir: Path, origin_ns: int) -> None:
-        self._host = host
+    def __init__(self, begin: Callable[[], Any], sock: socket.socket, run_dir: Path, origin_ns: int) -> None:
+        """
+        Args:
+            begin: asks Ray for the actor.
+        """
+        self._begin = begin
+        self._host: Any = None
         self._sock = sock
         self._run_dir = run_dir
         self._origin_ns = origin_ns
@@ -58,17 +66,35 @@ class Relay:
             setup = decode_order(await reader.readline())
             assert isinstance(setup, Setup)
             try:
-                await self._prepare(setup, writer)
+                if not await self._prepared(setup, reader, writer):
+                    return
             except Unavailable as error:
                 _tell(writer, Failed(why=str(error), unavailable=True))
                 return
             await self._pass_on(reader, writer)
         finally:
-            with contextlib.suppress(RayError):
-                ray.kill(self._host)
+            if self._host is not None:
+                with contextlib.suppress(RayError):
+                    ray.kill(self._host)
             writer.close()
             if self._kept is not None:
                 self._kept.close()
+
+    async def _prepared(self, setup: Setup, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """False: the engine did not wait for it.
+
+        Raises:
+            Unavailable: it cannot be played there.
+        """
+        preparing = asyncio.create_task(self._prepare(setup, writer))
+        while not preparing.done() and not reader.at_eof():
+            await asyncio.wait((preparing,), timeout=LOOK_S)
+        if preparing.done():
+            preparing.result()
+            return True
+        preparing.cancel()
+        await asyncio.gather(preparing, return_exceptions=True)
+        return False
 
     async def _prepare(self, setup: Setup, writer: asyncio.StreamWriter) -> None:
         """
@@ -76,6 +102,12 @@ class Relay:
             Unavailable: it cannot be played there.
         """
         name = f"worker {setup.shard}"
+        try:
+            self._host = self._begin()
+        except (RayError, ValueError, TypeError) as error:
+            raise Unavailable(
+                f"Ray takes no load {name}: {told(error)}; `resources` of `fleet.ray` says what is asked for"
+            ) from error
         try:
             async with asyncio.timeout(PLACED_WITHIN_S):
                 seen = _decode_seen(await self._host.hello.remote())
@@ -86,6 +118,10 @@ class Relay:
             ) from None
         except (RayError, ImportError) as error:
             raise Unavailable(f"Ray could not start load {name}: {told(error)}") from error
+        except msgspec.MsgspecError as error:
+            raise Unavailable(
+                f"load {name} is of another chaosrun than {chaosrun.__version__}; install the same on every node"
+            ) from error
         node = seen.node
         if seen.version != chaosrun.__version__:
             raise Unavailable(
@@ -98,11 +134,17 @@ class Relay:
                 "address that every node reaches"
             )
         _tell(writer, Placed(node=node, pid=seen.pid))
-        self._before = await self._read_clock()
-        _tell(writer, self._clock_read(self._before))
-        self._kept = Kept(self._run_dir, setup.writer)
-        theirs = msgspec.structs.replace(setup, ahead_ns=self._before.offset_ns)
-        await self._host.prepare.remote(line(theirs))
+        try:
+            async with asyncio.timeout(PREPARED_WITHIN_S):
+                self._before = await self._read_clock()
+                _tell(writer, self._clock_read(self._before))
+                self._kept = Kept(self._run_dir, setup.writer)
+                theirs = msgspec.structs.replace(setup, ahead_ns=self._before.offset_ns)
+                await self._host.prepare.remote(line(theirs))
+        except TimeoutError:
+            raise Unavailable(f"load {name} on node {node} does not answer") from None
+        except RayError as error:
+            raise Unavailable(f"load {name} cannot begin on node {node}: {told(error)}") from error
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hearing = asyncio.create_task(self._hear(writer))
@@ -170,12 +212,13 @@ class Relay:
 
     async def _renew(self, writer: asyncio.StreamWriter) -> None:
         """Each renewal is an exchange of the time too: in a run of hours a clock may drift far."""
-        with contextlib.suppress(RayError):
-            while True:
-                made: list[Exchange] = []
-                for _ in range(RENEWALS_A_READING):
+        while True:
+            made: list[Exchange] = []
+            for _ in range(RENEWALS_A_READING):
+                with contextlib.suppress(RayError):  # out of reach for a moment; `_hear` tells of one that is lost
                     made.append(await _exchange(self._host.renew))
-                    await asyncio.sleep(RENEW_S)
+                await asyncio.sleep(RENEW_S)
+            if made:
                 _tell(writer, self._clock_read(read_clock(made)))
 
     async def _read_clock(self) -> Reading:

@@ -25,8 +25,11 @@ class Scratch:
         for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
             _remove_if_left(left)
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = os.open(self.path / LOCK, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600)
+        # It gets its name when it is held: another worker that begins just now may look for those that nobody holds.
+        unheld = self.path / f"{LOCK}.new"
+        self._lock = os.open(unheld, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        unheld.rename(self.path / LOCK)
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

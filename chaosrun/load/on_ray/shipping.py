@@ -58,6 +58,11 @@ class Growing:
             yield Piece(file=REPLACED, data=self._pending.read_bytes(), whole=True)
 
 
+def is_cut_short(pieces: Iterable[Piece]) -> bool:
+    """There may be more of it already."""
+    return any(len(piece.data) >= MOST_BYTES and not piece.whole for piece in pieces)
+
+
 def _read(path: Path, offset: int) -> bytes:
     try:
         with path.open("rb") as file:
