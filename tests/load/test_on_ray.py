@@ -275,6 +275,14 @@ def test_who_stops_while_ray_still_looks_for_room_does_not_wait_for_it(tmp_path:
     asyncio.run(act())
 
 
+def test_a_driver_that_ends_before_it_hears_anything_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho 'no module' >&2\nexit 3\n")
+    broken.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(broken))
+    assert refused(tmp_path, Ray()) == "the driver of the Ray cluster ended with 3: no module"
+
+
 def refused(tmp_path: Path, ray: Ray, workers: int = 1) -> str:
     async def act() -> str:
         bridge = Bridge()

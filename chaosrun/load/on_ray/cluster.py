@@ -83,6 +83,8 @@ class RayCluster(Place):
             async with asyncio.timeout(JOIN_WITHIN_S):
                 await loop.sock_sendall(self._control, msgspec.json.encode(asked))
                 answer = await loop.sock_recv(self._control, PACKET)
+        except ConnectionError:  # it ended before it had read what it was asked
+            answer = b""
         except TimeoutError:
             raise Unavailable(
                 f"no answer from the Ray cluster at {self._options.address!r} within {JOIN_WITHIN_S:g} s; "
