@@ -33,7 +33,7 @@ from chaosrun.spec import model, units
 from chaosrun.spec.accounts import read_accounts
 from chaosrun.spec.client_rules import half_open
 from chaosrun.spec.conditions import conditions_of
-from chaosrun.spec.fleet import FleetKind, ray_of
+from chaosrun.spec.fleet import kind_of, ray_of
 from chaosrun.spec.http import Polls
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.masking import Mask
@@ -55,17 +55,16 @@ def beginning(
     *,
     offset_ns: int = 0,
     against: Against | None = None,
-    fleet: FleetKind = "processes",
 ) -> Began:
     """The first line of the run's journal: what is run, where, and by what."""
     origin_ns, wall_ns = time.monotonic_ns(), time.time_ns()
     where, plan = environment(), make_plan(loaded)
-    if fleet != "processes":
-        where["fleet"] = fleet
     proxy = loaded.experiment.target.proxy
     if proxy is not None:
         where["toxiproxy"] = choose(proxy.toxiproxy).kind
     conditions = conditions_of(loaded, plan, where)
+    if (played := kind_of(loaded.experiment.fleet)) != "processes":
+        where["fleet"] = played
     return Began(
         t=0,
         run=folder.name,
@@ -101,8 +100,6 @@ class Assembly:
         folder: Path,
         journal: Journal,
         events: RoleEvents,
-        *,
-        fleet: FleetKind = "processes",
     ) -> None:
         experiment = loaded.experiment
         self.folder = folder
@@ -132,7 +129,6 @@ class Assembly:
         }
         for name, group in groups.items():
             _enough_accounts(name, group, len(self._rows[name]))
-        self._kind: FleetKind = fleet
         self._fleet: Fleet | None = None
         self._probing: Probing | None = None
 
@@ -187,7 +183,7 @@ class Assembly:
             origin_ns=self._began.origin_ns,
             wall_offset_ns=self._began.wall_offset_ns,
             place=place_of(
-                self._kind,
+                kind_of(self._experiment.fleet),
                 ray_of(self._experiment.fleet),
                 run_dir=self.folder,
                 origin_ns=self._began.origin_ns,

@@ -31,6 +31,7 @@ from chaosrun.scoring.pacing import stages_end, worth_seeing_until
 from chaosrun.scoring.repeats import worst
 from chaosrun.spec import model
 from chaosrun.spec.catalogue import installed
+from chaosrun.spec.fleet import Fleet, kind_of, ray_of
 from chaosrun.spec.hosts import is_loopback
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.method import faults_of, is_sustained, method_begins_ns, method_ns, rollbacks_ns, schedule
@@ -90,6 +91,7 @@ def foresee(
         connect_every_s=experiment.target.prober.connect_every / _NS,
         machines=machines,
         is_asked_about=any(each.is_hit and not each.is_this for each in machines),
+        played=_played(experiment.fleet),
         load=tuple(_load(name, group) for name, group in experiment.steady_state.load.items()),
         phases=tuple(_phases(experiment, plan)),
         longest_s=None if longest_ns is None else longest_ns / _NS,
@@ -269,6 +271,17 @@ def _fault(
         undone=undone,
         refused=refused,
     )
+
+
+def _played(fleet: Fleet | None) -> str:
+    if kind_of(fleet) == "in-process":
+        return "in chaosrun's own process"
+    if kind_of(fleet) == "processes":
+        return ""
+    ray = ray_of(fleet)
+    many = "a worker on every node" if ray.workers is None else f"{ray.workers} workers"
+    having = " and ".join(f"{name} {amount:g}" for name, amount in ray.resources.items())
+    return f"on the Ray cluster at {ray.address}: {many} with {having} each"
 
 
 def _lacking(needs: Sequence[Need], told: Sequence[str]) -> list[str]:

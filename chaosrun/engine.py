@@ -41,7 +41,6 @@ from chaosrun.safety.guarded import Guarded
 from chaosrun.safety.held import held_by
 from chaosrun.safety.standing import StandingFaults
 from chaosrun.scoring.pacing import stages_end, worth_seeing_until
-from chaosrun.spec.fleet import FleetKind, kind_of
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.masking import Mask
 from chaosrun.stopping import Signals, Stopped, Stopping
@@ -69,8 +68,6 @@ class Options:
     """Draws the reports of a run that has been scored."""
     against: Against | None = None
     """The earlier runs that this one is held against."""
-    fleet: FleetKind | None = None
-    """Where the workers of the load run; None: where the experiment says."""
 
 
 class Watcher(Protocol):
@@ -133,14 +130,12 @@ class _Run:
         self._watcher = watcher
         self._mask = Mask(loaded.secrets)
         self._journal = Journal(folder, ENGINE, self._mask)
-        fleet = options.fleet or kind_of(loaded.experiment.fleet)
         began = beginning(
             loaded,
             folder,
             options.profile,
             offset_ns=options.offset_ns,
             against=options.against,
-            fleet=fleet,
         )
         self._journal.append(began)
         self._plan = began.plan
@@ -158,7 +153,7 @@ class _Run:
             tail=lambda role: self._assembly.target.roles[role].tail(),
             spoils=lambda: bool(self._assembly.method) and not self._faults.any_called,
         )
-        self._assembly = Assembly(loaded, began, folder, self._journal, self._roles, fleet=fleet)
+        self._assembly = Assembly(loaded, began, folder, self._journal, self._roles)
         self._limit = Deadline(options.max_duration_ns or self._plan.max_duration_ns, self._plan.groups, self.stopping)
         self._observation = Observation(self._journal, self.now, self._assembly.role_pids(), options.clocks)
         self._faults = StandingFaults(self, self._journal, watcher.fault)

@@ -10,6 +10,7 @@ from typing import Literal
 from chaosrun.against import Against
 from chaosrun.errors import Exit, SpecError
 from chaosrun.series import Repetition
+from chaosrun.spec.fleet import FleetKind
 from chaosrun.spec.loader import Loaded, load_experiment
 
 Skip = Literal["no-profile", "unavailable"]
@@ -25,6 +26,8 @@ class Entry:
     profile: str | None = None
     sets: tuple[str, ...] = ()
     target: Path | None = None
+    fleet: FleetKind | None = None
+    """Where its load is played; None: where it says."""
     repetition: Repetition | None = None
     """None: a single run."""
 
@@ -78,7 +81,9 @@ def load_entries(
 
 def _load(entry: Entry, revealed: set[str] | None, may_skip: bool) -> Item:
     def load(profile: str | None) -> Loaded:
-        return load_experiment(entry.path, profile=profile, sets=entry.sets, target=entry.target, revealed=revealed)
+        return load_experiment(
+            entry.path, profile=profile, sets=entry.sets, target=entry.target, revealed=revealed
+        ).played_by(entry.fleet)
 
     try:
         return Ready(entry, load(entry.profile))

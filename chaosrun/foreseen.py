@@ -104,6 +104,8 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     is_asked_about: bool
     """Load or faults reach another machine: it wants a yes on a terminal, and `--yes` without one."""
     load: tuple[Load, ...]
+    played: str = ""
+    """Where, in words, if that is not in processes of this machine."""
     phases: tuple[Phase, ...]
     longest_s: float | None
     """The run is ended then at the latest."""

@@ -74,8 +74,6 @@ class Several:
     live: bool
     against: str | None
     """What each is held against: `last-good`, or the name of runs."""
-    fleet: FleetKind | None
-    """Where the workers of their load run."""
     against_metrics: tuple[str, ...]
     """The numbers that decide; empty: of each the usual one."""
 
@@ -134,12 +132,15 @@ def entries_of(
     profile: str | None,
     sets: tuple[str, ...],
     target: Path | None,
+    fleet: FleetKind | None,
     repetition: Repetition | None,
 ) -> list[Entry]:
     """The same options for all of them."""
     from chaosrun.entries import Entry  # noqa: PLC0415 - only for several
 
-    return [Entry(file, profile=profile, sets=sets, target=target, repetition=repetition) for file in files]
+    return [
+        Entry(file, profile=profile, sets=sets, target=target, fleet=fleet, repetition=repetition) for file in files
+    ]
 
 
 def run_folder(
@@ -193,7 +194,6 @@ def run_folder(
         report_dir=several.report_dir,
         max_duration_ns=several.max_duration_ns,
         draw=reports.draw_run,
-        fleet=several.fleet,
     )
     with publishing as also:
 

@@ -113,11 +113,10 @@ def command(
             live=not no_live,
             against=against,
             against_metrics=against_metrics,
-            fleet=fleet,
         )
         publishing = published(session, metrics_port, metrics)
         files = experiments_of(session, experiments)
-        entries = entries_of(files, profile=profile, sets=sets, target=target, repetition=repeated)
+        entries = entries_of(files, profile=profile, sets=sets, target=target, fleet=fleet, repetition=repeated)
         return run_folder(session, name_of(experiments), entries, how, dry_run=dry_run, yes=yes, publishing=publishing)
     if skips:
         raise UsageError("--skip is about several experiments; name a folder, or more than one file")
@@ -133,6 +132,7 @@ def command(
     from chaosrun.spec.loader import load_experiment  # noqa: PLC0415 - as above
 
     loaded = load_experiment(path, profile=profile, sets=sets, target=target, revealed=session.secrets)
+    loaded = loaded.played_by(fleet)
     tell_last_words_through(session)
 
     held = held_against(session, against, against_metrics, loaded, report_dir, repeat)
@@ -147,7 +147,7 @@ def command(
     if not yes:
         confirm(session, loaded, foreseen)
     options = engine.Options(
-        report_dir=report_dir, max_duration_ns=limit, profile=profile, draw=draw_reports, against=held, fleet=fleet
+        report_dir=report_dir, max_duration_ns=limit, profile=profile, draw=draw_reports, against=held
     )
     with publishing as also:
         if repeated is not None:

@@ -43,6 +43,8 @@ def _rows(foreseen: Foreseen) -> Iterator[_Row]:
         yield "proxy", f"load and prober go through a Toxiproxy: {foreseen.proxy}"
     yield from _labelled("reaches", [_machine(each) for each in foreseen.machines])
     yield from _labelled("load", [*map(_load, foreseen.load), _prober(foreseen)])
+    if foreseen.played:
+        yield "", f"played {foreseen.played}"
     yield from _labelled("roles", [line for role in foreseen.roles for line in _role(role)])
     yield "phases", ", ".join(map(_phase, foreseen.phases))
     yield "", "not steady in the baseline: it ends there, and no fault is injected"

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from chaosrun.conditions import Conditions
 from chaosrun.plan import Plan
+from chaosrun.spec.fleet import kind_of
 from chaosrun.spec.loader import Loaded
 from chaosrun.spec.units import format_duration
 
@@ -25,8 +26,8 @@ _IRRELEVANT: Final = (
     r"target\.(title|allow\b.*)",
     r"fleet",
 )
-"""Words for people; limits: a limit judges a number and does not change it; and where the load was asked to be played,
-of which `machine.fleet` says where it was."""
+"""Words for people; limits: a limit judges a number and does not change it; and where the load is played, which
+`machine.fleet` tells."""
 _UNDER_TEST: Final = r"target\.(?!prober\b).*"
 _NOTED: Final = r"steady_state\.load\.[^.]+\.(accounts\.csv|tls\.(ca|cert|key))|fleet\.ray\.address"
 """The path of a file says little: the same one lies elsewhere on another checkout. So does where a cluster is found."""
@@ -34,7 +35,7 @@ _NAMES_ONLY: Final = r"(steady_state\.load\.[^.]+\.(headers|cookies)|target\.rol
 """Mappings of which only the names are kept: tokens stand in their values."""
 _BY_HASH: Final = r"steady_state\.load\.[^.]+\.(protocol|http)"
 """What clients say may hold what nobody declared a secret."""
-_REQUIRED_OF_MACHINE: Final = ("host", "cpus", "fleet")
+_REQUIRED_OF_MACHINE: Final = ("host", "cpus")
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s]*@")
 _QUERY: Final = re.compile(r"(://[^\s?#]*)[?#]\S*")
 _LONGEST: Final = 200
@@ -60,6 +61,9 @@ def conditions_of(loaded: Loaded, plan: Plan, machine: Mapping[str, str]) -> Con
             under_test[name] = value
         else:
             required[name] = value
+    played = kind_of(loaded.experiment.fleet)
+    if played != "processes":  # as it was before there were others
+        required["machine.fleet"] = played
     for name, value in machine.items():
         (required if name in _REQUIRED_OF_MACHINE else noted)[f"machine.{name}"] = value
     return Conditions(required=required, noted=noted, under_test=under_test)

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Environment
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from chaosrun.spec.check import check, key_mark, locate
 from chaosrun.spec.compose import MAX_NODES
 from chaosrun.spec.crossref import ALONE, cross_reference, cross_reference_alone
 from chaosrun.spec.doubt import Doubt
+from chaosrun.spec.fleet import FleetKind, kind_of
 from chaosrun.spec.kinds import is_game_day, is_steady_state, part_of_one
 from chaosrun.spec.model import Experiment, SteadyState
 from chaosrun.spec.mount import Files, beside, groups, mount
@@ -49,6 +50,12 @@ class Loaded:
     """Of the environment, that secrets were read from."""
     tree: Mapping = field(repr=False)
     """The tree that `experiment` was made of."""
+
+    def played_by(self, fleet: FleetKind | None) -> Loaded:
+        """The same by a fleet of another kind; None, or its own kind: the same, with the options that it has."""
+        if fleet is None or fleet == kind_of(self.experiment.fleet):
+            return self
+        return replace(self, experiment=self.experiment.model_copy(update={"fleet": fleet}))
 
     def where(self, loc: Loc) -> str:
         """`file:line:column` of a key of the experiment, such as `("method", 0, "role")`."""

@@ -263,3 +263,22 @@ def test_every_shipped_experiment_can_be_foreseen(file: Path, tmp_path: Path) ->
 
 def test_a_value_is_told_as_it_could_be_written() -> None:
     assert flow({"a": [1, None, True], "b": {"c": "x"}}) == "{a: [1, null, true], b: {c: x}}"
+
+
+@pytest.mark.parametrize(
+    ("fleet", "told"),
+    [
+        ("processes", ""),
+        ("in-process", "in chaosrun's own process"),
+        ("ray", "on the Ray cluster at auto: a worker on every node with CPU 1 each"),
+        (
+            "{ray: {address: head:6379, workers: 3, resources: {CPU: 2}}}",
+            "on the Ray cluster at head:6379: 3 workers with CPU 2 each",
+        ),
+    ],
+)
+def test_where_the_load_is_played_is_told_unless_it_is_as_usual(tmp_path: Path, fleet: str, told: str) -> None:
+    file = tmp_path / "e.yaml"
+    load = "{load: {users: {protocol: mt5, clients: 3}}}"
+    file.write_text(f"title: t\ntarget: {{url: 'ws://127.0.0.1:9/ws'}}\nsteady_state: {load}\nfleet: {fleet}\n")
+    assert of(file, report_dir=tmp_path / "reports").played == told

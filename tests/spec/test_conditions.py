@@ -8,7 +8,7 @@ import pytest
 
 from chaosrun.conditions import Conditions, Difference, differences
 from chaosrun.spec.conditions import conditions_of
-from chaosrun.spec.loader import load_experiment
+from chaosrun.spec.loader import Loaded, load_experiment
 from chaosrun.spec.plan import make_plan
 
 MACHINE = {"host": "here", "cpus": "2", "kernel": "6.1", "version.chaosrun": "0.1.0"}
@@ -71,6 +71,9 @@ REQUIRED = {
     "recovery.tolerate.requests=9%": "recovery.tolerate.requests",
     "timing.baseline=11s": "timing.baseline",
     "target.prober={every: 20ms}": "target.prober.every",
+    "fleet=ray": "machine.fleet",
+    "fleet=in-process": "machine.fleet",
+    "fleet={ray: {workers: 2}}": "fleet.ray.workers",
 }
 
 
@@ -167,3 +170,20 @@ def test_a_long_text_is_told_by_its_hash(tmp_path: Path) -> None:
     )
     assert one != two
     assert len(one) < 150
+
+
+def test_who_plays_the_load_is_required_to_be_the_same_by_whatever_it_was_said(tmp_path: Path) -> None:
+    path = tmp_path / "crash.yaml"
+    path.write_text(YAML)
+    (tmp_path / "one").mkdir()
+    loaded = load_experiment(path, env={"TOKEN": "hunter2"})
+
+    def of(made: Loaded) -> Conditions:
+        return conditions_of(made, make_plan(made), MACHINE)
+
+    assert of(loaded.played_by("ray")) == conditions(tmp_path, "fleet=ray")
+    assert "machine.fleet" not in of(loaded).required, "nor was it when there were no others"
+    assert of(loaded.played_by(None)) == of(loaded.played_by("processes")) == of(loaded)
+    options = load_experiment(path, env={"TOKEN": "hunter2"}, sets=["fleet={ray: {workers: 2}}"])
+    assert options.played_by("ray") is options, "with the options that it has"
+    assert of(options.played_by("processes")) == of(loaded)
