@@ -36,12 +36,14 @@ def cluster(nodes: int = 2, **head: Any) -> Iterator[Any]:
     """A `ray.cluster_utils.Cluster`: the head and so many nodes in all, each with two CPUs to reserve."""
     if MISSING is not None:
         pytest.skip(MISSING)
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="cr-ray-")  # paths of Unix sockets are short
+    Path(folder, "ray").mkdir()  # where a cluster writes its address for all of this machine
     logging.getLogger("ray").setLevel(logging.ERROR)
-    with own_network.entered():
+    with pytest.MonkeyPatch.context() as patch, own_network.entered():
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_TMPDIR", folder)
         made = Cluster(shutdown_at_exit=False)
         try:
             options = {"num_cpus": 2, "node_ip_address": "127.0.0.1", "include_dashboard": False, "temp_dir": folder}
