@@ -12,8 +12,6 @@ from typing import Any
 import msgspec
 import pytest
 
-pytest.importorskip("ray")
-
 from chaosrun.load.on_ray import scratch, shipping
 from chaosrun.load.on_ray.host import Host
 from chaosrun.load.on_ray.scratch import Scratch
@@ -93,15 +91,3 @@ def test_a_folder_is_never_there_with_a_lock_that_nobody_holds(tmp_path: Path, m
     mine.remove()
     other.remove()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_of_a_worker_that_was_killed_is_removed_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    left = tmp_path / f"{scratch.PREFIX}left"
-    left.mkdir()
-    (left / scratch.LOCK).touch()
-    (left / "journal.jsonl").write_text("{}\n")
-    Scratch().remove()
-    assert not left.exists()

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import ray
 import uvloop
 
 import chaosrun
@@ -53,6 +52,8 @@ class Host:
 
     async def hello(self) -> bytes:
         """Who and where it is: `Seen` as JSON."""
+        import ray  # noqa: PLC0415 - all else of it works without, and is tested where there is none
+
         node = f"{socket.gethostname()} ({ray.get_runtime_context().get_node_id()[:8]})"
         seen = Seen(version=chaosrun.__version__, node=node, pid=os.getpid(), network=network_here())
         return msgspec.json.encode(seen)
