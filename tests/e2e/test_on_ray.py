@@ -26,8 +26,6 @@ from chaosrun.records import NodeClock
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ON_RAY = ("--fleet", "ray", "--format", "json")
-LOAD = {"load-0", "load-1"}
-FAULT = {"type": "phase", "name": "fault"}
 
 
 @pytest.fixture(scope="module")
@@ -89,28 +87,14 @@ def test_a_worker_that_is_stopped_is_told_within_a_second_or_so(tmp_path: Path) 
     assert finished.left_behind() == []
 
 
-def test_all_clients_are_let_go_within_2_s_of_a_coordinator_that_is_killed(tmp_path: Path) -> None:
-    run = come_to({"type": "phase", "name": "baseline"}, TINY, *ON_RAY, reports=tmp_path)
-    began = run.wait_for(type="began")
-    run.signal(signal.SIGKILL)
-    killed = time.monotonic_ns() - began["origin_ns"]
-    finished = run.finish()
-    ray_stage.until(lambda: {line["w"] for line in run.lines() if line["type"] == "ended"} >= LOAD, within_s=10)
-    closed = {line["c"]: line["t"] for line in run.lines() if line["type"] == "closed" and line["t"] > killed}
-    assert len(closed) == 10
-    assert max(closed.values()) - killed < 2e9
-    assert finished.left_behind() == []
-
-
 def test_a_coordinator_that_is_killed_leaves_no_load_and_no_fault(tmp_path: Path) -> None:
-    run = come_to(FAULT, TINY, *ON_RAY, reports=tmp_path)
+    run = come_to({"type": "called"}, TINY, *ON_RAY, reports=tmp_path)
     playing = players(run.folder)
     run.signal(signal.SIGKILL)
-    # Each writes so when its clients are gone and all that they measured is written.
-    ray_stage.until(lambda: {line["w"] for line in run.lines() if line["type"] == "ended"} >= LOAD, within_s=4)
+    ray_stage.until(lambda: not any(map(is_alive, playing)), within_s=2)
     finished = run.finish()
     assert finished.left_behind() == []
-    ray_stage.until(lambda: not any(map(is_alive, playing)), within_s=10)
+    ray_stage.until(lambda: any(line["type"] == "undone" for line in run.lines()), within_s=10)
     scored = subprocess.run(
         [sys.executable, "-m", "chaosrun", "score", str(run.folder)], capture_output=True, text=True, check=False
     )
